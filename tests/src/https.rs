@@ -42,10 +42,7 @@ impl Endpoint {
     /// # Errors
     /// When nobody answers, TLS does not verify, or the answer is not HTTP.
     pub fn get(&self, path: &str) -> Result<Answer, HarnessError> {
-        self.ask(
-            path,
-            &format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.host),
-        )
+        self.ask(path, &format!("{}\r\n", self.head("GET", path)))
     }
 
     /// GETs `path` and returns the body of a 200.
@@ -62,9 +59,8 @@ impl Endpoint {
     /// As [`Endpoint::get`], and when the status is another one.
     pub fn post_ok(&self, path: &str, json: &str) -> Result<String, HarnessError> {
         let request = format!(
-            "POST {path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{json}",
-            self.host,
+            "{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            self.head("POST", path),
             json.len()
         );
         self.ask(path, &request)
@@ -79,6 +75,13 @@ impl Endpoint {
             "http"
         };
         format!("{scheme}://{}:{}{path}", self.host, self.port)
+    }
+
+    /// Pebble builds its URLs from the Host header, so it needs the port; and it refuses a request
+    /// without User-Agent (RFC 8555 §6.1).
+    fn head(&self, method: &str, path: &str) -> String {
+        let (host, port) = (&self.host, self.port);
+        format!("{method} {path} HTTP/1.0\r\nHost: {host}:{port}\r\nUser-Agent: renewd-tests\r\n")
     }
 
     fn ok(&self, path: &str, answer: Answer) -> Result<String, HarnessError> {
