@@ -8,8 +8,9 @@ use crate::step::{self, Outcome};
 /// The release that deny.toml was tried with.
 const VERSION: &str = "0.20.2";
 
-/// Puts a copy of the advisory database in its place, where the machine has one beside the project.
-const PLACE_SCRIPT: &str = "../shared/advisories/place.sh";
+/// Puts a copy of the advisory database in its place, where the machine has one beside the project
+/// (or further up, for a worktree).
+const PLACE_SCRIPT: &str = "shared/advisories/place.sh";
 
 pub(crate) fn run(_: &[String]) -> Outcome {
     if !step::output(step::cargo().args(["deny", "--version"]))?.0 {
@@ -26,8 +27,12 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     check.arg("deny");
     if !step::output(step::cargo().args(["deny", "fetch", "db"]))?.0 {
         say::progress("the advisory database cannot be fetched: using the copy on this machine");
-        let script = step::root().join(PLACE_SCRIPT);
-        if script.is_file() {
+        let root = step::root();
+        let mut scripts = root
+            .ancestors()
+            .skip(1)
+            .map(|folder| folder.join(PLACE_SCRIPT));
+        if let Some(script) = scripts.find(|script| script.is_file()) {
             step::run(
                 "place the copy",
                 &mut Command::new(script),

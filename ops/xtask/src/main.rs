@@ -14,8 +14,11 @@ use std::process::ExitCode;
 
 use crate::step::Outcome;
 
-/// Name, what it does, and the function; `&[String]` is what follows the name.
-const COMMANDS: [(&str, &str, fn(&[String]) -> Outcome); 6] = [
+/// A command; the strings are what follows its name.
+type Run = fn(&[String]) -> Outcome;
+
+/// Name, what it does, and the function.
+const COMMANDS: [(&str, &str, Run); 6] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",

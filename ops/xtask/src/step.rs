@@ -24,19 +24,25 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs `command` with its output on the terminal; `cure` says what to do when it fails.
 pub(crate) fn run(what: &str, command: &mut Command, cure: &str) -> Outcome {
-    say::progress(what);
     let from = Instant::now();
-    let status = command
-        .status()
-        .map_err(|cause| format!("{what}: cannot start: {cause}\n  do: {cure}"))?;
-    if !status.success() {
-        return Err(format!("{what}: {status}\n  do: {cure}"));
-    }
+    last(what, command, cure)?;
     say::progress(&format!(
         "{what}: good after {} s",
         from.elapsed().as_secs()
     ));
     Ok(())
+}
+
+/// As [`run`], but the program has the last word when all is good.
+pub(crate) fn last(what: &str, command: &mut Command, cure: &str) -> Outcome {
+    say::progress(what);
+    let status = command
+        .status()
+        .map_err(|cause| format!("{what}: cannot start: {cause}\n  do: {cure}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("{what}: {status}\n  do: {cure}")),
+    }
 }
 
 /// Runs `command` and returns whether it went well, with all it wrote.

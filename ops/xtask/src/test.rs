@@ -26,13 +26,19 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         "see above: the tests need a real ACME server",
     )?;
 
+    let repeat = "repeat one: cargo xtask test NAME_OF_THE_TEST -- --nocapture";
     let mut tests = step::cargo();
-    tests.args(["test", "--workspace"]).args(arguments);
-    step::run(
-        "tests",
-        &mut tests,
-        "repeat one: cargo xtask test NAME_OF_THE_TEST -- --nocapture",
-    )
+    tests.args(["test", "--workspace"]);
+    if arguments.is_empty() {
+        // Examples in documentation first, so that the run closes with the real tests' result.
+        step::run(
+            "examples in documentation",
+            step::cargo().args(["test", "--workspace", "--doc"]),
+            repeat,
+        )?;
+        tests.args(["--lib", "--bins", "--tests", "--examples"]);
+    }
+    step::last("tests", tests.args(arguments), repeat)
 }
 
 fn target_dir() -> Result<PathBuf, String> {
