@@ -1,0 +1,4 @@
+//! Commands of the binary: text in, text and exit code out.
+
+pub mod exit;
+pub mod explain;
