@@ -1,0 +1,211 @@
+//! One place where a certificate is served: facts, state, evolve (owned by the Binder).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BootNo, CertificateId, Fingerprint, Generation};
+use crate::intent::{Durable, Meta};
+use crate::problem::Problem;
+use crate::time::WallMs;
+
+/// Where a certificate is served.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Target {
+    /// Our own HTTPS listener on this socket address.
+    Builtin {
+        /// `address:port`, as the socket is opened.
+        address: String,
+    },
+    /// Files for another program.
+    Files {
+        /// The directory that holds `current` and the generations.
+        directory: String,
+        /// Whether a reload command follows.
+        reload: bool,
+        /// Where the other program serves, for the verifying handshake.
+        verify: Option<String>,
+    },
+    /// A resolver that the embedding program holds.
+    Library,
+}
+
+impl Target {
+    /// A short name for people.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Builtin { address } => address.clone(),
+            Self::Files { directory, .. } => directory.clone(),
+            Self::Library => "library".to_owned(),
+        }
+    }
+}
+
+/// What can happen to a binding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+pub enum BindingEvent {
+    /// The configuration wants the certificate served here.
+    BindingDeclared {
+        /// Which certificate.
+        certificate: CertificateId,
+        /// Where.
+        target: Target,
+    },
+    /// The configuration no longer wants it.
+    BindingRemoved,
+    /// Intent: put this issue in place. Outcomes: deployed, failed. Idempotent.
+    DeploymentRequested(Deployment),
+    /// It is in place.
+    Deployed {
+        /// Which issue.
+        generation: Generation,
+    },
+    /// It could not be put in place. The earlier issue stays.
+    DeploymentFailed {
+        /// Which issue.
+        generation: Generation,
+        /// Why.
+        problem: Problem,
+    },
+    /// Intent: tell the other program to read its files again. Outcomes: finished. Run again when the
+    /// outcome is lost: reload commands are idempotent, the documentation says so.
+    ReloadRequested {
+        /// For which issue.
+        generation: Generation,
+    },
+    /// The reload command ended.
+    ReloadFinished {
+        /// For which issue.
+        generation: Generation,
+        /// Why it failed; absent when it succeeded.
+        problem: Option<Problem>,
+    },
+    /// A handshake showed the issue.
+    ServedVerified {
+        /// Which issue.
+        generation: Generation,
+        /// Which address answered.
+        address: String,
+        /// SHA-256 of the certificate it showed.
+        fingerprint: Fingerprint,
+    },
+    /// A handshake showed something else, or failed.
+    ServedMismatch {
+        /// Which issue was expected.
+        generation: Generation,
+        /// Which address answered.
+        address: String,
+        /// What was seen.
+        problem: Problem,
+    },
+}
+
+/// What is put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Which issue.
+    pub generation: Generation,
+    /// SHA-256 of its certificate.
+    pub fingerprint: Fingerprint,
+}
+
+/// A failure and when to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setback {
+    /// Why.
+    pub problem: Problem,
+    /// When.
+    pub at: WallMs,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// A verified handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Which issue.
+    pub generation: Generation,
+    /// Which address.
+    pub address: String,
+    /// What it showed.
+    pub fingerprint: Fingerprint,
+    /// When it was seen.
+    pub at: WallMs,
+    /// In which life of the process.
+    pub boot: BootNo,
+}
+
+/// The state of a binding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// Which certificate.
+    pub certificate: CertificateId,
+    /// Where; absent once removed.
+    pub target: Option<Target>,
+    /// Being put in place.
+    pub deploying: Option<Durable<Deployment>>,
+    /// In place, and since which life of the process.
+    pub deployed: Option<(Generation, BootNo)>,
+    /// A reload on its way.
+    pub reloading: Option<Durable<Generation>>,
+    /// The last issue that was reloaded.
+    pub reloaded: Option<Generation>,
+    /// The last verified handshake.
+    pub served: Option<Served>,
+    /// What went wrong last, until something goes right.
+    pub setback: Option<Setback>,
+}
+
+impl Binding {
+    fn set_back(&mut self, meta: &Meta, problem: &Problem) {
+        let count = self.setback.as_ref().map_or(0, |setback| setback.count).saturating_add(1);
+        self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
+    }
+
+    /// Applies one fact.
+    pub fn evolve(&mut self, meta: &Meta, event: &BindingEvent) {
+        match event {
+            BindingEvent::BindingDeclared { certificate, target } => {
+                self.certificate = *certificate;
+                self.target = Some(target.clone());
+            }
+            BindingEvent::BindingRemoved => self.target = None,
+            BindingEvent::DeploymentRequested(deployment) => {
+                self.deploying = Some(Durable::of(meta, deployment.clone()));
+            }
+            BindingEvent::Deployed { generation } => {
+                self.deploying = None;
+                self.deployed = Some((*generation, meta.boot));
+                self.setback = None;
+            }
+            BindingEvent::DeploymentFailed { generation: _, problem } => {
+                self.deploying = None;
+                self.set_back(meta, problem);
+            }
+            BindingEvent::ReloadRequested { generation } => {
+                self.reloading = Some(Durable::of(meta, *generation));
+            }
+            BindingEvent::ReloadFinished { generation, problem } => {
+                self.reloading = None;
+                match problem {
+                    None => {
+                        self.reloaded = Some(*generation);
+                        self.setback = None;
+                    }
+                    Some(problem) => self.set_back(meta, problem),
+                }
+            }
+            BindingEvent::ServedVerified { generation, address, fingerprint } => {
+                self.setback = None;
+                self.served = Some(Served {
+                    generation: *generation,
+                    address: address.clone(),
+                    fingerprint: *fingerprint,
+                    at: meta.at,
+                    boot: meta.boot,
+                });
+            }
+            BindingEvent::ServedMismatch { generation: _, address: _, problem } => {
+                self.set_back(meta, problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A certificate lineage: what is configured, what was issued, and the renewal in progress.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{
+    AccountId, CertificateId, DnsName, Fingerprint, Generation, Hash, KeyRef, OrderId, RenewalId,
+};
+use crate::intent::{Anomaly, Durable, Meta};
+use crate::problem::Problem;
+use crate::schedule::Cause;
+use crate::time::WallMs;
+
+/// What can happen to a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+pub enum CertificateEvent {
+    /// The configuration wants it so; again whenever that changes.
+    CertificateDeclared(Declaration),
+    /// The configuration no longer names it. It is kept and no longer renewed.
+    CertificateOrphaned,
+    /// A renewal has begun.
+    RenewalStarted {
+        /// Its number in this lineage, from 1.
+        number: u32,
+        /// Why now.
+        cause: Cause,
+        /// Which try since the last success, from 1.
+        attempt: u32,
+        /// The certificate it replaces (RFC 9773 §5), when the CA may know it.
+        replaces: Option<String>,
+    },
+    /// Intent: make a key in the vault and a CSR with it. Outcomes: created, failed. Idempotent:
+    /// a key of that name is used as it is.
+    CertificateKeyRequested(KeyRequest),
+    /// The key is durable in the vault, and here is the CSR.
+    CertificateKeyCreated {
+        /// The vault's name of the key.
+        key_ref: KeyRef,
+        /// SHA-256 of the public key (SPKI).
+        spki: Fingerprint,
+        /// PKCS#10, DER: stored, so that a repeated finalize sends the same bytes.
+        csr: Vec<u8>,
+    },
+    /// The vault could not make the key.
+    CertificateKeyFailed {
+        /// Why.
+        problem: Problem,
+    },
+    /// A new issue is checked and becomes the one to serve.
+    GenerationAdopted(Issue),
+    /// The new issue is served and verified; the renewal is over.
+    RenewalSucceeded {
+        /// Which issue.
+        generation: Generation,
+    },
+    /// The renewal is over without a certificate.
+    RenewalFailed {
+        /// The cause, as a code that `renewd explain` knows.
+        code: String,
+        /// The evidence.
+        problem: Problem,
+    },
+}
+
+/// What the configuration says about a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// Its configured name.
+    pub name: String,
+    /// The account that orders it.
+    pub account: AccountId,
+    /// The names in it, sorted.
+    pub identifiers: Vec<DnsName>,
+    /// The profile asked for; absent: the CA's default.
+    pub profile: Option<String>,
+    /// Whether the CA's suggested window (RFC 9773) is followed.
+    pub ari: bool,
+    /// When to renew otherwise.
+    pub life_left: LifeLeft,
+}
+
+/// How much life is left when a renewal is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LifeLeft {
+    /// A share of the lifetime: numerator and denominator.
+    Share(u16, u16),
+    /// A time, looked at once per period: the classic policy.
+    Time {
+        /// Renew when less than this is left, in milliseconds.
+        left_ms: u64,
+        /// The period of looking, in milliseconds.
+        check_every_ms: u64,
+    },
+}
+
+/// What a key is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRequest {
+    /// The vault's name of the key.
+    pub key_ref: KeyRef,
+    /// The names of the CSR.
+    pub identifiers: Vec<DnsName>,
+}
+
+/// One issued certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// Which issue of the lineage.
+    pub generation: Generation,
+    /// The order it came from.
+    pub order: OrderId,
+    /// The vault's name of its key.
+    pub key_ref: KeyRef,
+    /// SHA-256 of its public key.
+    pub spki: Fingerprint,
+    /// What the chain says.
+    pub leaf: Leaf,
+}
+
+/// What a downloaded chain says about its first certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaf {
+    /// SHA-256 of the PEM chain; also its name in the store.
+    pub chain: Hash,
+    /// SHA-256 of the certificate.
+    pub fingerprint: Fingerprint,
+    /// SHA-256 of its public key.
+    pub spki: Fingerprint,
+    /// Serial number, hexadecimal.
+    pub serial: String,
+    /// Its name for renewal information (RFC 9773 §4.1); absent without an AKI.
+    pub ari_id: Option<String>,
+    /// Valid from.
+    pub not_before: WallMs,
+    /// Valid to.
+    pub not_after: WallMs,
+    /// The issuer's name.
+    pub issuer: String,
+    /// The DNS names in it, sorted.
+    pub names: Vec<String>,
+    /// Certificates in the chain.
+    pub certificates: u8,
+}
+
+/// How far the key of a renewal is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStep {
+    /// Not asked for yet.
+    Absent,
+    /// Asked for.
+    Requested(Durable<KeyRequest>),
+    /// Durable.
+    Created {
+        /// Its name.
+        key_ref: KeyRef,
+        /// Its public key.
+        spki: Fingerprint,
+        /// The CSR.
+        csr: Vec<u8>,
+    },
+    /// Not to be had.
+    Failed(Problem),
+}
+
+/// A renewal in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub renewal: RenewalId,
+    /// Its number in the lineage.
+    pub number: u32,
+    /// Why it began.
+    pub cause: Cause,
+    /// Which try.
+    pub attempt: u32,
+    /// When it began.
+    pub started: WallMs,
+    /// The certificate it replaces.
+    pub replaces: Option<String>,
+    /// Its key.
+    pub key: KeyStep,
+    /// Its present order.
+    pub order: Option<OrderId>,
+    /// How many orders it has asked for.
+    pub orders: u32,
+    /// The issue it brought.
+    pub adopted: Option<Generation>,
+}
+
+/// A renewal that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The cause.
+    pub code: String,
+    /// The evidence.
+    pub problem: Problem,
+    /// When.
+    pub at: WallMs,
+    /// The renewal.
+    pub renewal: Option<RenewalId>,
+    /// Which try it was.
+    pub attempt: u32,
+}
+
+/// The state of a lineage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// What the configuration says.
+    pub declared: Option<Declaration>,
+    /// The configuration no longer names it.
+    pub orphaned: bool,
+    /// How many renewals were begun.
+    pub renewals: u32,
+    /// The renewal in progress.
+    pub run: Option<Run>,
+    /// The newest issue.
+    pub current: Option<Issue>,
+    /// When it was last renewed.
+    pub renewed_at: Option<WallMs>,
+    /// The last failure since the last success.
+    pub failure: Option<Failure>,
+    /// Failures since the last success.
+    pub failures: u32,
+    /// An impossible event.
+    pub anomaly: Option<Anomaly>,
+}
+
+impl Certificate {
+    /// Its configured name; empty before it was declared.
+    pub fn name(&self) -> &str {
+        self.declared.as_ref().map_or("", |declared| declared.name.as_str())
+    }
+
+    /// The id of the renewal with this number.
+    pub fn renewal_id(certificate: CertificateId, number: u32) -> RenewalId {
+        RenewalId::derive(&[&certificate.0, &number.to_le_bytes()])
+    }
+
+    /// The id of the `number`th order of a renewal.
+    pub fn order_id(renewal: RenewalId, number: u32) -> OrderId {
+        OrderId::derive(&[&renewal.0, &number.to_le_bytes()])
+    }
+
+    /// The newest issue's names differ from the configured ones.
+    pub fn names_changed(&self) -> bool {
+        match (&self.current, &self.declared) {
+            (Some(issue), Some(declared)) => {
+                !issue.leaf.names.iter().map(String::as_str).eq(declared
+                    .identifiers
+                    .iter()
+                    .map(DnsName::as_str))
+            }
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// Applies one fact.
+    pub fn evolve(&mut self, meta: &Meta, event: &CertificateEvent) {
+        match event {
+            CertificateEvent::CertificateDeclared(declared) => {
+                self.declared = Some(declared.clone());
+                self.orphaned = false;
+            }
+            CertificateEvent::CertificateOrphaned => self.orphaned = true,
+            CertificateEvent::RenewalStarted { number, cause, attempt, replaces } => {
+                self.renewals = *number;
+                self.run = Some(Run {
+                    renewal: meta.renewal.unwrap_or_default(),
+                    number: *number,
+                    cause: *cause,
+                    attempt: *attempt,
+                    started: meta.at,
+                    replaces: replaces.clone(),
+                    key: KeyStep::Absent,
+                    order: None,
+                    orders: 0,
+                    adopted: None,
+                });
+            }
+            CertificateEvent::CertificateKeyRequested(request) => {
+                self.key_step(meta, event, KeyStep::Requested(Durable::of(meta, request.clone())));
+            }
+            CertificateEvent::CertificateKeyCreated { key_ref, spki, csr } => {
+                let created =
+                    KeyStep::Created { key_ref: key_ref.clone(), spki: *spki, csr: csr.clone() };
+                self.key_step(meta, event, created);
+            }
+            CertificateEvent::CertificateKeyFailed { problem } => {
+                self.key_step(meta, event, KeyStep::Failed(problem.clone()));
+            }
+            CertificateEvent::GenerationAdopted(issue) => {
+                if let Some(run) = &mut self.run {
+                    run.adopted = Some(issue.generation);
+                }
+                self.current = Some(issue.clone());
+                self.renewed_at = Some(meta.at);
+            }
+            CertificateEvent::RenewalSucceeded { generation: _ } => {
+                self.run = None;
+                self.failure = None;
+                self.failures = 0;
+            }
+            CertificateEvent::RenewalFailed { code, problem } => {
+                let run = self.run.take();
+                self.failures = self.failures.saturating_add(1);
+                self.failure = Some(Failure {
+                    code: code.clone(),
+                    problem: problem.clone(),
+                    at: meta.at,
+                    renewal: meta.renewal,
+                    attempt: run.map_or(0, |run| run.attempt),
+                });
+            }
+        }
+    }
+
+    fn key_step(&mut self, meta: &Meta, event: &CertificateEvent, step: KeyStep) {
+        match &mut self.run {
+            Some(run) => run.key = step,
+            None => self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq }),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Everything the events say, folded: one state per stream, and the links between streams.
+//!
+//! Live events and replayed ones take this road. The fold is total: it never fails and never panics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::account::Account;
+use crate::authorization::{Authorization, AuthorizationEvent};
+use crate::binding::{Binding, BindingEvent};
+use crate::certificate::{Certificate, CertificateEvent};
+use crate::event::{Envelope, Event};
+use crate::id::{
+    AccountId, AuthorizationId, BindingId, CertificateId, ListenerId, OrderId, RestartId, Seq,
+    StreamId,
+};
+use crate::listener::Listener;
+use crate::order::{Order, OrderEvent};
+use crate::process::{ClockState, Engine};
+use crate::restart::Restart;
+use crate::schedule::Schedule;
+
+/// What an event is about, as far as an actor has to look at it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The installation or its clock.
+    Engine,
+    /// An account.
+    Account(AccountId),
+    /// A certificate with its schedule, order, authorizations and bindings.
+    Certificate(CertificateId),
+    /// A listening socket.
+    Listener(ListenerId),
+    /// A restart.
+    Restart(RestartId),
+}
+
+/// All states.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The last event folded.
+    pub seq: Seq,
+    /// The installation.
+    pub engine: Engine,
+    /// Its clock.
+    pub clock: ClockState,
+    /// Accounts.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// Certificates.
+    pub certificates: BTreeMap<CertificateId, Certificate>,
+    /// Their schedules.
+    pub schedules: BTreeMap<CertificateId, Schedule>,
+    /// Orders of renewals in progress.
+    pub orders: BTreeMap<OrderId, Order>,
+    /// Authorizations of those, and older ones whose token is still answered.
+    pub authorizations: BTreeMap<AuthorizationId, Authorization>,
+    /// Bindings.
+    pub bindings: BTreeMap<BindingId, Binding>,
+    /// Listeners.
+    pub listeners: BTreeMap<ListenerId, Listener>,
+    /// Restarts.
+    pub restarts: BTreeMap<RestartId, Restart>,
+    versions: BTreeMap<StreamId, u32>,
+    authorizations_of: BTreeMap<CertificateId, BTreeSet<AuthorizationId>>,
+    bindings_of: BTreeMap<CertificateId, BTreeSet<BindingId>>,
+    tokens: BTreeMap<String, AuthorizationId>,
+}
+
+impl Facts {
+    /// How many events the stream has.
+    pub fn version(&self, stream: StreamId) -> u32 {
+        self.versions.get(&stream).copied().unwrap_or(0)
+    }
+
+    /// The authorizations of a certificate's orders.
+    pub fn authorizations_of(
+        &self,
+        certificate: CertificateId,
+    ) -> impl Iterator<Item = (AuthorizationId, &Authorization)> {
+        let ids = self.authorizations_of.get(&certificate).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.authorizations.get(id)?)))
+    }
+
+    /// The bindings of a certificate that are still wanted.
+    pub fn bindings_of(
+        &self,
+        certificate: CertificateId,
+    ) -> impl Iterator<Item = (BindingId, &Binding)> {
+        let ids = self.bindings_of.get(&certificate).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.bindings.get(id)?)))
+            .filter(|(_, binding)| binding.target.is_some())
+    }
+
+    /// The key authorization to answer for a token (RFC 8555 §8.3), and the authorization behind it.
+    pub fn answer(&self, token: &str) -> Option<(AuthorizationId, String)> {
+        let id = self.tokens.get(token)?;
+        let challenge = self.authorizations.get(id)?.challenge.as_ref()?;
+        Some((*id, challenge.key_authorization()))
+    }
+
+    /// How many tokens are answered.
+    pub fn answers(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The present order of the certificate's renewal.
+    pub fn order_of(&self, certificate: CertificateId) -> Option<(OrderId, &Order)> {
+        let id = self.certificates.get(&certificate)?.run.as_ref()?.order?;
+        Some((id, self.orders.get(&id)?))
+    }
+
+    /// Folds one event and says what it is about.
+    pub fn apply(&mut self, envelope: &Envelope) -> Subject {
+        let meta = envelope.meta();
+        self.seq = envelope.seq;
+        self.versions.insert(envelope.stream, envelope.version);
+        let id = envelope.stream.id;
+        match &envelope.event {
+            Event::Engine(event) => {
+                self.engine.evolve(&meta, event);
+                Subject::Engine
+            }
+            Event::Clock(event) => {
+                self.clock.evolve(&meta, event);
+                Subject::Engine
+            }
+            Event::Account(event) => {
+                self.accounts.entry(AccountId(id)).or_default().evolve(&meta, event);
+                Subject::Account(AccountId(id))
+            }
+            Event::Certificate(event) => {
+                self.certificate(CertificateId(id), envelope, event);
+                Subject::Certificate(CertificateId(id))
+            }
+            Event::Schedule(event) => {
+                self.schedules.entry(CertificateId(id)).or_default().evolve(&meta, event);
+                Subject::Certificate(CertificateId(id))
+            }
+            Event::Order(event) => self.order(OrderId(id), envelope, event),
+            Event::Authorization(event) => {
+                self.authorization(AuthorizationId(id), envelope, event)
+            }
+            Event::Binding(event) => {
+                let binding = self.bindings.entry(BindingId(id)).or_default();
+                binding.evolve(&meta, event);
+                let certificate = binding.certificate;
+                if let BindingEvent::BindingDeclared { .. } = event {
+                    self.bindings_of.entry(certificate).or_default().insert(BindingId(id));
+                }
+                Subject::Certificate(certificate)
+            }
+            Event::Listener(event) => {
+                self.listeners.entry(ListenerId(id)).or_default().evolve(&meta, event);
+                Subject::Listener(ListenerId(id))
+            }
+            Event::Restart(event) => {
+                self.restarts.entry(RestartId(id)).or_default().evolve(&meta, event);
+                Subject::Restart(RestartId(id))
+            }
+        }
+    }
+
+    fn certificate(&mut self, id: CertificateId, envelope: &Envelope, event: &CertificateEvent) {
+        let certificate = self.certificates.entry(id).or_default();
+        let ending = certificate.run.as_ref().and_then(|run| run.order);
+        certificate.evolve(&envelope.meta(), event);
+        match event {
+            CertificateEvent::RenewalStarted { .. } => {
+                self.schedules.entry(id).or_default().taken_up();
+            }
+            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
+                if let Some(order) = ending {
+                    self.orders.remove(&order);
+                }
+                self.forget_unanswered(id);
+            }
+            CertificateEvent::CertificateDeclared(_)
+            | CertificateEvent::CertificateOrphaned
+            | CertificateEvent::CertificateKeyRequested(_)
+            | CertificateEvent::CertificateKeyCreated { .. }
+            | CertificateEvent::CertificateKeyFailed { .. }
+            | CertificateEvent::GenerationAdopted(_) => {}
+        }
+    }
+
+    fn order(&mut self, id: OrderId, envelope: &Envelope, event: &OrderEvent) -> Subject {
+        let order = self.orders.entry(id).or_default();
+        order.evolve(&envelope.meta(), event);
+        let certificate = order.request.as_ref().map(|request| request.certificate);
+        if let OrderEvent::OrderRequested(request) = event
+            && let Some(run) =
+                self.certificates.entry(request.certificate).or_default().run.as_mut()
+            && let Some(before) = {
+                run.orders = run.orders.saturating_add(1);
+                run.order.replace(id)
+            }
+        {
+            self.orders.remove(&before);
+        }
+        Subject::Certificate(certificate.unwrap_or_default())
+    }
+
+    fn authorization(
+        &mut self,
+        id: AuthorizationId,
+        envelope: &Envelope,
+        event: &AuthorizationEvent,
+    ) -> Subject {
+        let authorization = self.authorizations.entry(id).or_default();
+        authorization.evolve(&envelope.meta(), event);
+        let certificate = authorization.certificate;
+        self.authorizations_of.entry(certificate).or_default().insert(id);
+        if let Some(challenge) = &authorization.challenge {
+            if authorization.answered {
+                self.tokens.insert(challenge.token.clone(), id);
+            } else {
+                self.tokens.remove(&challenge.token);
+            }
+        }
+        let run = self.certificates.get(&certificate).and_then(|c| c.run.as_ref());
+        if run.is_none() {
+            self.forget_unanswered(certificate);
+        }
+        Subject::Certificate(certificate)
+    }
+
+    /// Drops authorizations of past renewals once their token is withdrawn: the log keeps them.
+    fn forget_unanswered(&mut self, certificate: CertificateId) {
+        let Some(ids) = self.authorizations_of.get_mut(&certificate) else { return };
+        let authorizations = &mut self.authorizations;
+        ids.retain(|id| {
+            let keep = authorizations.get(id).is_some_and(|authorization| authorization.answered);
+            if !keep {
+                authorizations.remove(id);
+            }
+            keep
+        });
+        if ids.is_empty() {
+            self.authorizations_of.remove(&certificate);
+        }
+    }
+}
