@@ -1,6 +1,8 @@
 //! Every broken configuration in `tests/golden/config` gives exactly the words beside it, and every
 //! good one is accepted. `RENEWD_GOLDEN=write` writes the expected words anew; read the diff.
 
+#![expect(clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

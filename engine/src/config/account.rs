@@ -48,13 +48,13 @@ pub(super) fn parse(section: &Section<'_, '_>, sink: &mut Sink) -> Account {
     Account {
         ca,
         email,
-        terms_accepted: section.flag("terms_accepted", false, sink),
+        terms_accepted: section.flag("terms_accepted", sink).unwrap_or(false),
         ca_root: ca_root(section, sink),
     }
 }
 
 /// A short name of the list, or the https URL of a directory.
-pub(super) fn directory(text: &str) -> Result<CaDirectory, Fault> {
+pub(crate) fn directory(text: &str) -> Result<CaDirectory, Fault> {
     let bad = |reason| Fault::CaUrl {
         text: shown(text),
         reason,
@@ -99,12 +99,15 @@ fn known_directory(known: &'static ca::KnownCa) -> Result<CaDirectory, Fault> {
     })
 }
 
+/// Those that an account can be made at without a key of their web site.
+fn usable() -> impl Iterator<Item = &'static ca::KnownCa> {
+    ca::KNOWN.iter().filter(|ca| !ca.needs_eab)
+}
+
 fn unknown(text: &str) -> Fault {
     let similar = |ca: &ca::KnownCa| strsim::jaro_winkler(text, ca.short);
-    let nearest = ca::KNOWN
-        .iter()
-        .max_by(|a, b| similar(a).total_cmp(&similar(b)));
-    let shorts: Vec<&str> = ca::KNOWN.iter().map(|ca| ca.short).collect();
+    let nearest = usable().max_by(|a, b| similar(a).total_cmp(&similar(b)));
+    let shorts: Vec<&str> = usable().map(|ca| ca.short).collect();
     let all = format!(
         "known are {}; any other CA by the https:// address of its directory",
         shorts.join(", ")

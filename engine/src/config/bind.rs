@@ -100,7 +100,7 @@ fn builtin(section: &Section<'_, '_>, sink: &mut Sink) -> Option<BuiltinBind> {
     let why = "ports go from 1 to 65535; HTTPS is 443";
     let bounds = (1, u16::MAX.into(), HTTPS_PORT);
     let port = values::number(section, "port", bounds, why, sink);
-    let take_over = section.flag("take_over", false, sink);
+    let take_over = section.flag("take_over", sink).unwrap_or(false);
     let addresses = addresses(section, sink)?;
     Some(BuiltinBind {
         addresses,
@@ -110,7 +110,7 @@ fn builtin(section: &Section<'_, '_>, sink: &mut Sink) -> Option<BuiltinBind> {
 }
 
 fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {
-    let Some(list) = section.texts("address", true, sink) else {
+    let Some(list) = section.text_or_texts("address", sink) else {
         return (!section.has("address")).then_some(Addresses::All);
     };
     if let [only] = list.value.as_slice()
@@ -202,7 +202,7 @@ fn reload(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Reload> {
         value: argv,
         span,
         field,
-    } = section.texts("reload", false, sink)?;
+    } = section.texts("reload", sink)?;
     if argv.len() > ARGUMENTS_MAX {
         let why = "put the command into a script and name the script";
         sink.push(

@@ -125,7 +125,7 @@ fn domains(section: &Section<'_, '_>, ca: &CaDirectory, sink: &mut Sink) -> Opti
         sink.push(&section.field("domains"), section.span.clone(), fault);
         return None;
     }
-    let list = section.texts("domains", true, sink)?;
+    let list = section.text_or_texts("domains", sink)?;
     if list.value.is_empty() {
         sink.push(&list.field, list.span, Fault::NoDomains);
         return None;
@@ -151,10 +151,32 @@ fn domains(section: &Section<'_, '_>, ca: &CaDirectory, sink: &mut Sink) -> Opti
         });
         match parsed {
             Ok(domain) => domains.push(domain),
-            Err(fault) => sink.push(&text.field, text.span.clone(), fault),
+            Err(fault) => {
+                let fault = if text.span == list.span {
+                    in_brackets(fault)
+                } else {
+                    fault
+                };
+                sink.push(&text.field, text.span.clone(), fault);
+            }
         }
     }
     (domains.len() == list.value.len()).then_some(domains)
+}
+
+/// Where one text stood alone, several names need the brackets of a list.
+fn in_brackets(fault: Fault) -> Fault {
+    if let Fault::NameCharacter { text, found, fixed } = &fault
+        && fixed.contains(", ")
+    {
+        let (text, found) = (text.clone(), found.clone());
+        return Fault::NameCharacter {
+            text,
+            found,
+            fixed: format!("[{fixed}]"),
+        };
+    }
+    fault
 }
 
 fn refuse_same_set(

@@ -148,6 +148,30 @@ impl Style {
     };
 }
 
+impl Style {
+    /// One error with its code, place and cure.
+    pub fn draw(self, error: &dyn Diagnostic) -> String {
+        let theme = match self.color {
+            true => GraphicalTheme::unicode(),
+            false => GraphicalTheme::unicode_nocolor(),
+        };
+        let draw = GraphicalReportHandler::new_themed(theme)
+            .with_width(self.columns)
+            .with_break_words(false)
+            .with_links(false);
+        let mut out = String::new();
+        // Drawing fails only for a span outside the text; the words are never lost.
+        if draw.render_report(&mut out, error).is_err() {
+            let code = error
+                .code()
+                .map(|code| code.to_string())
+                .unwrap_or_default();
+            return format!("{code} {error}\n");
+        }
+        out
+    }
+}
+
 impl ConfigErrors {
     pub(super) fn one(error: ConfigError) -> Self {
         Self {
@@ -168,21 +192,9 @@ impl ConfigErrors {
 
     /// The text for a person, one block per mistake and a closing line.
     pub fn render(&self, style: Style) -> String {
-        let theme = if style.color {
-            GraphicalTheme::unicode()
-        } else {
-            GraphicalTheme::unicode_nocolor()
-        };
-        let draw = GraphicalReportHandler::new_themed(theme)
-            .with_width(style.columns)
-            .with_break_words(false)
-            .with_links(false);
         let mut out = String::new();
         for error in &self.errors {
-            if draw.render_report(&mut out, error).is_err() {
-                // Drawing fails only for a span outside the text; the words are never lost.
-                out.push_str(&format!("{} {error}\n", error.code()));
-            }
+            out.push_str(&style.draw(error));
         }
         out.push_str(&self.closing_line());
         out

@@ -85,7 +85,8 @@ pub enum Fault {
     #[diagnostic(
         code(R0107),
         help(
-            "the value is not shown. Keep it in a file of mode 0600 and name the file: {instead}\nif this file was ever shared, make a new secret"
+            "{instead}
+the value is not shown; if this file was ever shared, make a new secret"
         )
     )]
     InlineSecret { instead: &'static str },
@@ -111,7 +112,7 @@ pub enum Fault {
     #[error("`{text}` ends in a dot")]
     #[diagnostic(code(R0121), help("certificates hold names without the root dot"))]
     NameTrailingDot { text: String, fixed: String },
-    #[error("`{found}` is not allowed in the DNS name `{text}`")]
+    #[error("{found} is not allowed in the DNS name `{text}`")]
     #[diagnostic(
         code(R0122),
         help("allowed are letters, digits, hyphens and dots; each name in quotes of its own")
@@ -161,14 +162,14 @@ pub enum Fault {
         octets: usize,
         max: usize,
     },
-    #[error("the part `{label}` of the name `{text}` is not a DNS label")]
+    #[error("{part} of the name `{text}` is not a DNS label")]
     #[diagnostic(
         code(R0127),
         help(
             "between two dots stand 1 to 63 letters, digits and hyphens, and neither the first nor the last is a hyphen"
         )
     )]
-    NameLabel { text: String, label: String },
+    NameLabel { text: String, part: String },
     #[error("`{text}` cannot be written as an international DNS name (IDNA, UTS 46)")]
     #[diagnostic(
         code(R0128),
@@ -352,7 +353,7 @@ pub enum Fault {
         max: usize,
         why: &'static str,
     },
-    #[error("the text is empty")]
+    #[error("nothing is written here")]
     #[diagnostic(code(R0166), help("write a value, or leave the line out"))]
     Empty,
     #[error("`{text}` is not an IP address")]
@@ -374,7 +375,7 @@ impl Fault {
     }
 
     /// What would be right in its place, where that can be told, as TOML.
-    pub(super) fn fixed(&self) -> Option<String> {
+    pub(crate) fn fixed(&self) -> Option<String> {
         if let Self::NameIsUrl { fixed, .. }
         | Self::NameWithPortOrPath { fixed, .. }
         | Self::NameTrailingDot { fixed, .. }
@@ -386,6 +387,15 @@ impl Fault {
     }
 }
 
+/// In the largest unit that divides it, as people write it: "398d", not "1year 1month".
 fn human(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let seconds = duration.as_secs();
+    let unit = UNITS
+        .iter()
+        .find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size));
+    match unit {
+        Some((size, unit)) if duration.subsec_nanos() == 0 => format!("{}{unit}", seconds / size),
+        Some(_) | None => humantime::format_duration(duration).to_string(),
+    }
 }

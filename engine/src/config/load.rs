@@ -79,12 +79,12 @@ fn first_existing(folder: Option<&Path>, exists: impl Fn(&Path) -> bool) -> Path
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let unreadable = |cause: std::io::Error| {
         let file = shown(&path.display().to_string());
-        match cause.kind() {
-            ErrorKind::NotFound => Fault::FileMissing { file },
-            _ => Fault::FileUnreadable {
-                file,
-                reason: cause.to_string(),
-            },
+        if cause.kind() == ErrorKind::NotFound {
+            return Fault::FileMissing { file };
+        }
+        Fault::FileUnreadable {
+            file,
+            reason: cause.to_string(),
         }
     };
     let file = File::open(path).map_err(unreadable)?;

@@ -33,6 +33,6 @@ pub use model::{
     Restart, RestartMethod, RestartWhen, Telemetry, VaultKeySource,
 };
 
-pub(crate) use account::parse_email;
+pub(crate) use account::{directory as parse_ca, parse_email};
 pub(crate) use error::shown;
 pub(crate) use names::parse_domain;

@@ -95,7 +95,7 @@ fn refuse_other_things(text: &str) -> Result<(), Fault> {
         let found = if found == ' ' {
             "a space".to_owned()
         } else {
-            shown(&found.to_string())
+            ticked(found)
         };
         return Err(Fault::NameCharacter {
             text: text_shown(),
@@ -159,6 +159,18 @@ fn to_ascii(lower: &str, text: &str) -> Result<String, Fault> {
     Ok(format!("{star}{ascii}"))
 }
 
+fn ticked(found: char) -> String {
+    format!("`{}`", shown(&found.to_string()))
+}
+
+fn part(label: &str) -> String {
+    if label.is_empty() {
+        "an empty part".to_owned()
+    } else {
+        format!("the part `{}`", shown(label))
+    }
+}
+
 fn is_below(name: &str, end: &str) -> bool {
     name.strip_suffix(end)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -170,7 +182,7 @@ fn explain(cause: BadName, text: &str) -> Fault {
         BadName::Empty => Fault::Empty,
         BadName::TooLong { octets, max } => Fault::NameTooLong { text, octets, max },
         BadName::Character(found) => {
-            let found = shown(&found.to_string());
+            let found = ticked(found);
             Fault::NameCharacter {
                 text,
                 found,
@@ -179,7 +191,7 @@ fn explain(cause: BadName, text: &str) -> Fault {
         }
         BadName::Label(label) => Fault::NameLabel {
             text,
-            label: shown(&label),
+            part: part(&label),
         },
         BadName::OneLabel if whole.is_empty() => Fault::Empty,
         BadName::OneLabel => Fault::NameOneLabel { text },

@@ -80,6 +80,9 @@ pub(super) struct At<T> {
     pub(super) field: String,
 }
 
+/// A list of texts, and the place of each.
+pub(super) type Texts<'r> = At<Vec<At<&'r str>>>;
+
 /// One table of the file.
 pub(super) struct Section<'r, 'i> {
     name: String,
@@ -183,15 +186,13 @@ impl<'r, 'i> Section<'r, 'i> {
         value.as_str().or_else(first)
     }
 
-    pub(super) fn flag(&self, key: &str, default: bool, sink: &mut Sink) -> bool {
-        let Some(found) = self.get(key) else {
-            return default;
-        };
+    pub(super) fn flag(&self, key: &str, sink: &mut Sink) -> Option<bool> {
+        let found = self.get(key)?;
         let flag = found.value.as_bool();
         if flag.is_none() {
-            wrong_type(&found, "true or false", format!("{key} = {default}"), sink);
+            wrong_type(&found, "true or false", format!("{key} = true"), sink);
         }
-        flag.unwrap_or(default)
+        flag
     }
 
     pub(super) fn integer(&self, key: &str, example: i64, sink: &mut Sink) -> Option<At<i64>> {
@@ -210,27 +211,31 @@ impl<'r, 'i> Section<'r, 'i> {
         })
     }
 
-    /// A list of texts. With `single`, one text alone is a list of one.
-    pub(super) fn texts(
-        &self,
-        key: &str,
-        single: bool,
-        sink: &mut Sink,
-    ) -> Option<At<Vec<At<&'r str>>>> {
+    /// A list of texts; one text alone is a list of one.
+    pub(super) fn text_or_texts(&self, key: &str, sink: &mut Sink) -> Option<Texts<'r>> {
         let found = self.get(key)?;
         let At { span, field, .. } = found.clone();
-        if let (true, Some(text)) = (single, found.value.as_str()) {
-            let one = At {
-                value: text,
-                span: span.clone(),
-                field: field.clone(),
-            };
-            return Some(At {
-                value: vec![one],
-                span,
-                field,
-            });
+        match found.value.as_str() {
+            Some(value) => {
+                let one = At {
+                    value,
+                    span: span.clone(),
+                    field: field.clone(),
+                };
+                Some(At {
+                    value: vec![one],
+                    span,
+                    field,
+                })
+            }
+            None => self.texts(key, sink),
         }
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&self, key: &str, sink: &mut Sink) -> Option<Texts<'r>> {
+        let found = self.get(key)?;
+        let At { span, field, .. } = found.clone();
         let example = format!("{key} = [\"…\", \"…\"]");
         let Some(array) = found.value.as_array() else {
             wrong_type(&found, "a list of texts", example, sink);
@@ -251,6 +256,10 @@ impl<'r, 'i> Section<'r, 'i> {
                 }),
                 None => wrong_type(&at, "a text in quotes", example.clone(), sink),
             }
+        }
+        // All of it was of a wrong type: that is told already, and is not an empty list.
+        if texts.is_empty() && array.iter().next().is_some() {
+            return None;
         }
         Some(At {
             value: texts,
@@ -343,18 +352,23 @@ fn wrong_type(found: &At<&DeValue<'_>>, wanted: &'static str, example: String, s
 
 fn refuse_private_key(field: &str, value: &Spanned<DeValue<'_>>, sink: &mut Sink) {
     if value.get_ref().as_str().is_some_and(is_private_key) {
-        let instead = "keys are made by renewd itself and kept in its vault";
+        let instead = OWN_KEYS;
         sink.push(field, value.span(), Fault::InlineSecret { instead });
     }
 }
 
+/// Where a key of a certificate or an account comes from.
+const OWN_KEYS: &str = "remove it: renewd makes its keys itself and keeps them in its vault";
+
 fn instead_of(kind: &str) -> &'static str {
     match kind {
-        "vault" => "key_file = \"/etc/renewd/vault.key\" (or key_credential, key_env)",
-        "certificate" | "certificate.bind" => {
-            "keys are made by renewd itself and kept in its vault"
+        "vault" => {
+            "keep it in a file of mode 0600 and name that: key_file = \"vault.key\" (or key_credential, key_env)"
         }
-        _ => "for the vault: [vault] key_file, key_credential or key_env",
+        "certificate" | "certificate.bind" => OWN_KEYS,
+        _ => {
+            "remove it: the only secret that renewd is given is the vault's key, by [vault] key_file, key_credential or key_env"
+        }
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn policy(
     let at_life_left = section.text("at_life_left", sink);
     let at_life_left = at_life_left.and_then(|found| values::life_left(&found, sink));
     RenewPolicy {
-        ari: section.flag("ari", default.ari, sink),
+        ari: section.flag("ari", sink).unwrap_or(default.ari),
         at_life_left: at_life_left.unwrap_or(default.at_life_left),
     }
 }
@@ -80,11 +80,11 @@ pub(super) fn http(section: &Section<'_, '_>, sink: &mut Sink) -> Http {
     let ips: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let default = ips.map(|ip| SocketAddr::new(ip, HTTP_PORT)).to_vec();
     let listen = section
-        .texts("listen", true, sink)
+        .text_or_texts("listen", sink)
         .map(|list| sockets(&list, sink));
     Http {
         listen: listen.unwrap_or(default),
-        force_ssl: section.flag("force_ssl", false, sink),
+        force_ssl: section.flag("force_ssl", sink).unwrap_or(false),
         hsts: hsts(&section.section("hsts", "http.hsts", sink), sink),
     }
 }
@@ -129,8 +129,8 @@ fn hsts(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Hsts> {
     let max_age = max_age.and_then(|found| values::duration(&found, &bounds, sink));
     let hsts = Hsts {
         max_age: max_age.unwrap_or(HSTS_MAX_AGE),
-        include_subdomains: section.flag("include_subdomains", false, sink),
-        preload: section.flag("preload", false, sink),
+        include_subdomains: section.flag("include_subdomains", sink).unwrap_or(false),
+        preload: section.flag("preload", sink).unwrap_or(false),
     };
     let allowed = hsts.include_subdomains && hsts.max_age >= HSTS_PRELOAD_AGE_MIN;
     if hsts.preload && !allowed {
@@ -140,7 +140,10 @@ fn hsts(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Hsts> {
             Fault::HstsPreload,
         );
     }
-    section.flag("enabled", false, sink).then_some(hsts)
+    section
+        .flag("enabled", sink)
+        .unwrap_or(false)
+        .then_some(hsts)
 }
 
 pub(super) fn restart(section: &Section<'_, '_>, sink: &mut Sink) -> Restart {
@@ -156,7 +159,7 @@ pub(super) fn restart(section: &Section<'_, '_>, sink: &mut Sink) -> Restart {
 }
 
 pub(super) fn admin(section: &Section<'_, '_>, sink: &mut Sink) -> Admin {
-    let allow_remote = section.flag("allow_remote", false, sink);
+    let allow_remote = section.flag("allow_remote", sink).unwrap_or(false);
     let Some(found) = section.text("listen", sink) else {
         return Admin {
             listen: Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), ADMIN_PORT)),

@@ -55,7 +55,7 @@ impl Sink {
         let mut bytes = self.source.inner().as_bytes().to_vec();
         super::mask::blank(&mut bytes, span);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        self.source = Arc::new(NamedSource::new(self.source.name().to_owned(), text));
+        self.source = Arc::new(NamedSource::new(self.source.name(), text));
         for error in &mut self.errors {
             error.source = Arc::clone(&self.source);
         }
