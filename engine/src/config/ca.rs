@@ -1,7 +1,8 @@
 //! The CAs that have a short name. Data only; any other is named by the URL of its directory.
 
-/// When the list was last compared with what the CAs publish. Only the directory is used; terms,
-/// profiles and the rest are read from it at run time and never from here.
+/// When the directory URLs were last compared with public documentation (the pages of Let's Encrypt
+/// and acme.sh's list of servers); no CA was asked. Terms, profiles and the rest are read from the
+/// directory at run time; `terms` is only what `init` shows before that.
 pub const CHECKED: &str = "2026-11-24";
 
 /// A CA with a short name.
