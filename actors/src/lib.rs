@@ -1,1 +1,3 @@
-//! placeholder
+//! Who decides.
+
+pub mod ports;

@@ -8,7 +8,9 @@ use crate::problem::Problem;
 use crate::time::WallMs;
 
 /// What can happen to an authorization.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum AuthorizationEvent {
     /// The CA showed it.
     AuthorizationSeen {

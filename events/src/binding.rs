@@ -40,7 +40,9 @@ impl Target {
 }
 
 /// What can happen to a binding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum BindingEvent {
     /// The configuration wants the certificate served here.
     BindingDeclared {
@@ -156,14 +158,25 @@ pub struct Binding {
 
 impl Binding {
     fn set_back(&mut self, meta: &Meta, problem: &Problem) {
-        let count = self.setback.as_ref().map_or(0, |setback| setback.count).saturating_add(1);
-        self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
+        let count = self
+            .setback
+            .as_ref()
+            .map_or(0, |setback| setback.count)
+            .saturating_add(1);
+        self.setback = Some(Setback {
+            problem: problem.clone(),
+            at: meta.at,
+            count,
+        });
     }
 
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &BindingEvent) {
         match event {
-            BindingEvent::BindingDeclared { certificate, target } => {
+            BindingEvent::BindingDeclared {
+                certificate,
+                target,
+            } => {
                 self.certificate = *certificate;
                 self.target = Some(target.clone());
             }
@@ -176,14 +189,20 @@ impl Binding {
                 self.deployed = Some((*generation, meta.boot));
                 self.setback = None;
             }
-            BindingEvent::DeploymentFailed { generation: _, problem } => {
+            BindingEvent::DeploymentFailed {
+                generation: _,
+                problem,
+            } => {
                 self.deploying = None;
                 self.set_back(meta, problem);
             }
             BindingEvent::ReloadRequested { generation } => {
                 self.reloading = Some(Durable::of(meta, *generation));
             }
-            BindingEvent::ReloadFinished { generation, problem } => {
+            BindingEvent::ReloadFinished {
+                generation,
+                problem,
+            } => {
                 self.reloading = None;
                 match problem {
                     None => {
@@ -193,7 +212,11 @@ impl Binding {
                     Some(problem) => self.set_back(meta, problem),
                 }
             }
-            BindingEvent::ServedVerified { generation, address, fingerprint } => {
+            BindingEvent::ServedVerified {
+                generation,
+                address,
+                fingerprint,
+            } => {
                 self.setback = None;
                 self.served = Some(Served {
                     generation: *generation,
@@ -203,7 +226,11 @@ impl Binding {
                     boot: meta.boot,
                 });
             }
-            BindingEvent::ServedMismatch { generation: _, address: _, problem } => {
+            BindingEvent::ServedMismatch {
+                generation: _,
+                address: _,
+                problem,
+            } => {
                 self.set_back(meta, problem);
             }
         }

@@ -11,7 +11,9 @@ use crate::schedule::Cause;
 use crate::time::WallMs;
 
 /// What can happen to a certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum CertificateEvent {
     /// The configuration wants it so; again whenever that changes.
     CertificateDeclared(Declaration),
@@ -227,7 +229,9 @@ pub struct Certificate {
 impl Certificate {
     /// Its configured name; empty before it was declared.
     pub fn name(&self) -> &str {
-        self.declared.as_ref().map_or("", |declared| declared.name.as_str())
+        self.declared
+            .as_ref()
+            .map_or("", |declared| declared.name.as_str())
     }
 
     /// The id of the renewal with this number.
@@ -243,12 +247,12 @@ impl Certificate {
     /// The newest issue's names differ from the configured ones.
     pub fn names_changed(&self) -> bool {
         match (&self.current, &self.declared) {
-            (Some(issue), Some(declared)) => {
-                !issue.leaf.names.iter().map(String::as_str).eq(declared
-                    .identifiers
-                    .iter()
-                    .map(DnsName::as_str))
-            }
+            (Some(issue), Some(declared)) => !issue
+                .leaf
+                .names
+                .iter()
+                .map(String::as_str)
+                .eq(declared.identifiers.iter().map(DnsName::as_str)),
             (None, _) | (_, None) => false,
         }
     }
@@ -261,7 +265,12 @@ impl Certificate {
                 self.orphaned = false;
             }
             CertificateEvent::CertificateOrphaned => self.orphaned = true,
-            CertificateEvent::RenewalStarted { number, cause, attempt, replaces } => {
+            CertificateEvent::RenewalStarted {
+                number,
+                cause,
+                attempt,
+                replaces,
+            } => {
                 self.renewals = *number;
                 self.run = Some(Run {
                     renewal: meta.renewal.unwrap_or_default(),
@@ -277,11 +286,18 @@ impl Certificate {
                 });
             }
             CertificateEvent::CertificateKeyRequested(request) => {
-                self.key_step(meta, event, KeyStep::Requested(Durable::of(meta, request.clone())));
+                self.key_step(
+                    meta,
+                    event,
+                    KeyStep::Requested(Durable::of(meta, request.clone())),
+                );
             }
             CertificateEvent::CertificateKeyCreated { key_ref, spki, csr } => {
-                let created =
-                    KeyStep::Created { key_ref: key_ref.clone(), spki: *spki, csr: csr.clone() };
+                let created = KeyStep::Created {
+                    key_ref: key_ref.clone(),
+                    spki: *spki,
+                    csr: csr.clone(),
+                };
                 self.key_step(meta, event, created);
             }
             CertificateEvent::CertificateKeyFailed { problem } => {
@@ -316,7 +332,12 @@ impl Certificate {
     fn key_step(&mut self, meta: &Meta, event: &CertificateEvent, step: KeyStep) {
         match &mut self.run {
             Some(run) => run.key = step,
-            None => self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq }),
+            None => {
+                self.anomaly = Some(Anomaly {
+                    event: event.into(),
+                    seq: meta.seq,
+                })
+            }
         }
     }
 }

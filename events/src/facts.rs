@@ -76,7 +76,11 @@ impl Facts {
         &self,
         certificate: CertificateId,
     ) -> impl Iterator<Item = (AuthorizationId, &Authorization)> {
-        let ids = self.authorizations_of.get(&certificate).into_iter().flatten();
+        let ids = self
+            .authorizations_of
+            .get(&certificate)
+            .into_iter()
+            .flatten();
         ids.filter_map(|id| Some((*id, self.authorizations.get(id)?)))
     }
 
@@ -124,7 +128,10 @@ impl Facts {
                 Subject::Engine
             }
             Event::Account(event) => {
-                self.accounts.entry(AccountId(id)).or_default().evolve(&meta, event);
+                self.accounts
+                    .entry(AccountId(id))
+                    .or_default()
+                    .evolve(&meta, event);
                 Subject::Account(AccountId(id))
             }
             Event::Certificate(event) => {
@@ -132,28 +139,38 @@ impl Facts {
                 Subject::Certificate(CertificateId(id))
             }
             Event::Schedule(event) => {
-                self.schedules.entry(CertificateId(id)).or_default().evolve(&meta, event);
+                self.schedules
+                    .entry(CertificateId(id))
+                    .or_default()
+                    .evolve(&meta, event);
                 Subject::Certificate(CertificateId(id))
             }
             Event::Order(event) => self.order(OrderId(id), envelope, event),
-            Event::Authorization(event) => {
-                self.authorization(AuthorizationId(id), envelope, event)
-            }
+            Event::Authorization(event) => self.authorization(AuthorizationId(id), envelope, event),
             Event::Binding(event) => {
                 let binding = self.bindings.entry(BindingId(id)).or_default();
                 binding.evolve(&meta, event);
                 let certificate = binding.certificate;
                 if let BindingEvent::BindingDeclared { .. } = event {
-                    self.bindings_of.entry(certificate).or_default().insert(BindingId(id));
+                    self.bindings_of
+                        .entry(certificate)
+                        .or_default()
+                        .insert(BindingId(id));
                 }
                 Subject::Certificate(certificate)
             }
             Event::Listener(event) => {
-                self.listeners.entry(ListenerId(id)).or_default().evolve(&meta, event);
+                self.listeners
+                    .entry(ListenerId(id))
+                    .or_default()
+                    .evolve(&meta, event);
                 Subject::Listener(ListenerId(id))
             }
             Event::Restart(event) => {
-                self.restarts.entry(RestartId(id)).or_default().evolve(&meta, event);
+                self.restarts
+                    .entry(RestartId(id))
+                    .or_default()
+                    .evolve(&meta, event);
                 Subject::Restart(RestartId(id))
             }
         }
@@ -187,8 +204,12 @@ impl Facts {
         order.evolve(&envelope.meta(), event);
         let certificate = order.request.as_ref().map(|request| request.certificate);
         if let OrderEvent::OrderRequested(request) = event
-            && let Some(run) =
-                self.certificates.entry(request.certificate).or_default().run.as_mut()
+            && let Some(run) = self
+                .certificates
+                .entry(request.certificate)
+                .or_default()
+                .run
+                .as_mut()
             && let Some(before) = {
                 run.orders = run.orders.saturating_add(1);
                 run.order.replace(id)
@@ -208,7 +229,10 @@ impl Facts {
         let authorization = self.authorizations.entry(id).or_default();
         authorization.evolve(&envelope.meta(), event);
         let certificate = authorization.certificate;
-        self.authorizations_of.entry(certificate).or_default().insert(id);
+        self.authorizations_of
+            .entry(certificate)
+            .or_default()
+            .insert(id);
         if let Some(challenge) = &authorization.challenge {
             if authorization.answered {
                 self.tokens.insert(challenge.token.clone(), id);
@@ -216,7 +240,10 @@ impl Facts {
                 self.tokens.remove(&challenge.token);
             }
         }
-        let run = self.certificates.get(&certificate).and_then(|c| c.run.as_ref());
+        let run = self
+            .certificates
+            .get(&certificate)
+            .and_then(|c| c.run.as_ref());
         if run.is_none() {
             self.forget_unanswered(certificate);
         }
@@ -225,10 +252,14 @@ impl Facts {
 
     /// Drops authorizations of past renewals once their token is withdrawn: the log keeps them.
     fn forget_unanswered(&mut self, certificate: CertificateId) {
-        let Some(ids) = self.authorizations_of.get_mut(&certificate) else { return };
+        let Some(ids) = self.authorizations_of.get_mut(&certificate) else {
+            return;
+        };
         let authorizations = &mut self.authorizations;
         ids.retain(|id| {
-            let keep = authorizations.get(id).is_some_and(|authorization| authorization.answered);
+            let keep = authorizations
+                .get(id)
+                .is_some_and(|authorization| authorization.answered);
             if !keep {
                 authorizations.remove(id);
             }

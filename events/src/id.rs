@@ -143,8 +143,18 @@ id16!(
 
 /// Which sort of thing a stream tells about. The numbers are on disk: never renumber.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-    strum::IntoStaticStr, strum::EnumIter,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumIter,
 )]
 #[strum(serialize_all = "lowercase")]
 #[repr(u8)]
@@ -196,13 +206,22 @@ pub struct StreamId {
 
 impl StreamId {
     /// The one stream of the installation.
-    pub const ENGINE: Self = Self { kind: StreamKind::Engine, id: [0; 16] };
+    pub const ENGINE: Self = Self {
+        kind: StreamKind::Engine,
+        id: [0; 16],
+    };
     /// The one stream of the clock.
-    pub const CLOCK: Self = Self { kind: StreamKind::Clock, id: [0; 16] };
+    pub const CLOCK: Self = Self {
+        kind: StreamKind::Clock,
+        id: [0; 16],
+    };
 
     /// When this certificate is renewed next: a stream beside its own, owned by the Clock.
     pub fn schedule(certificate: CertificateId) -> Self {
-        Self { kind: StreamKind::Schedule, id: certificate.0 }
+        Self {
+            kind: StreamKind::Schedule,
+            id: certificate.0,
+        }
     }
 }
 
@@ -306,7 +325,10 @@ impl CertificateName {
             return Err(BadName::Empty);
         }
         if text.len() > CERTIFICATE_NAME_OCTETS_MAX {
-            return Err(BadName::TooLong { octets: text.len(), max: CERTIFICATE_NAME_OCTETS_MAX });
+            return Err(BadName::TooLong {
+                octets: text.len(),
+                max: CERTIFICATE_NAME_OCTETS_MAX,
+            });
         }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
         match text.chars().find(|c| !allowed(*c)) {
@@ -344,10 +366,14 @@ impl DnsName {
             return Err(BadName::Empty);
         }
         if text.len() > DNS_NAME_OCTETS_MAX {
-            return Err(BadName::TooLong { octets: text.len(), max: DNS_NAME_OCTETS_MAX });
+            return Err(BadName::TooLong {
+                octets: text.len(),
+                max: DNS_NAME_OCTETS_MAX,
+            });
         }
         let name = text.strip_prefix("*.").unwrap_or(text);
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         if let Some(other) = name.chars().find(|c| !allowed(*c)) {
             return Err(BadName::Character(other));
         }

@@ -7,8 +7,19 @@ use crate::time::WallMs;
 
 /// Who appended an event. The numbers are on disk: never renumber.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-    strum::IntoStaticStr, strum::EnumIter, strum::Display,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumIter,
+    strum::Display,
 )]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
@@ -82,7 +93,10 @@ pub struct Durable<I> {
 
 impl<I> Durable<I> {
     pub(crate) fn of(meta: &Meta, intent: I) -> Self {
-        Self { meta: *meta, intent }
+        Self {
+            meta: *meta,
+            intent,
+        }
     }
 
     /// What is intended.
@@ -97,12 +111,18 @@ impl<I> Durable<I> {
 
     /// The effect that carries it out.
     pub fn effect_id(&self) -> EffectId {
-        EffectId { stream: self.meta.stream, version: self.meta.version }
+        EffectId {
+            stream: self.meta.stream,
+            version: self.meta.version,
+        }
     }
 
     /// The same proof for a part of the intent.
     pub fn map<J>(&self, part: impl FnOnce(&I) -> J) -> Durable<J> {
-        Durable { meta: self.meta, intent: part(&self.intent) }
+        Durable {
+            meta: self.meta,
+            intent: part(&self.intent),
+        }
     }
 }
 

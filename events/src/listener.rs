@@ -9,7 +9,9 @@ use crate::intent::Meta;
 use crate::problem::Problem;
 
 /// What can happen to a listener.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum ListenerEvent {
     /// A binding needs this socket.
     ListenerNeeded {
@@ -61,10 +63,23 @@ impl Listener {
                 self.holder = None;
                 self.needs_restart = None;
             }
-            ListenerEvent::ListenerFailed { address, problem, holder, needs_restart } => {
+            ListenerEvent::ListenerFailed {
+                address,
+                problem,
+                holder,
+                needs_restart,
+            } => {
                 self.address.clone_from(address);
-                let count = self.setback.as_ref().map_or(0, |old| old.count).saturating_add(1);
-                self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
+                let count = self
+                    .setback
+                    .as_ref()
+                    .map_or(0, |old| old.count)
+                    .saturating_add(1);
+                self.setback = Some(Setback {
+                    problem: problem.clone(),
+                    at: meta.at,
+                    count,
+                });
                 self.holder.clone_from(holder);
                 self.needs_restart = needs_restart.then_some(meta.boot);
             }

@@ -8,7 +8,9 @@ use crate::restart::ProcessIdentity;
 use crate::time::WallMs;
 
 /// What can happen to the installation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum EngineEvent {
     /// A life begins. Always the first event of a life.
     EngineBooted {
@@ -104,7 +106,12 @@ impl Engine {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &EngineEvent) {
         match event {
-            EngineEvent::EngineBooted { identity, version: _, previous, tail: _ } => {
+            EngineEvent::EngineBooted {
+                identity,
+                version: _,
+                previous,
+                tail: _,
+            } => {
                 *self = Self {
                     boot: identity.boot,
                     identity: identity.clone(),
@@ -127,7 +134,9 @@ impl Engine {
 }
 
 /// What the clock notices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum ClockEvent {
     /// Once a day every certificate was looked at.
     DailyCheckRan {

@@ -34,7 +34,9 @@ pub enum Method {
 }
 
 /// What can happen to a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum RestartEvent {
     /// A restart is needed.
     RestartPlanned {
@@ -113,23 +115,36 @@ impl Restart {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &RestartEvent) {
         match event {
-            RestartEvent::RestartPlanned { listener, address, problem: _ } => {
+            RestartEvent::RestartPlanned {
+                listener,
+                address,
+                problem: _,
+            } => {
                 self.listener = *listener;
                 self.address.clone_from(address);
                 self.phase = Phase::Planned;
             }
-            RestartEvent::RestartRequested { before, method: _, deadline } => {
+            RestartEvent::RestartRequested {
+                before,
+                method: _,
+                deadline,
+            } => {
                 self.requests = self.requests.saturating_add(1);
                 self.requested_at = Some(meta.at);
                 self.deadline = Some(*deadline);
                 self.phase = Phase::Requested(Durable::of(meta, before.clone()));
             }
-            RestartEvent::RestartObserved { after: _, attributed: _ } => {
+            RestartEvent::RestartObserved {
+                after: _,
+                attributed: _,
+            } => {
                 self.phase = Phase::Observed;
             }
             RestartEvent::RestartNotObserved { problem: _ } => self.phase = Phase::NotObserved,
             RestartEvent::RestartFinished { verified } => {
-                self.phase = Phase::Finished { verified: *verified };
+                self.phase = Phase::Finished {
+                    verified: *verified,
+                };
             }
         }
     }

@@ -8,8 +8,18 @@ use crate::time::WallMs;
 
 /// Why a renewal is planned for its moment.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-    strum::IntoStaticStr, strum::Display,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::Display,
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Cause {
@@ -30,7 +40,9 @@ pub enum Cause {
 }
 
 /// What can happen to a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
+)]
 pub enum ScheduleEvent {
     /// The CA's suggested window is new or has moved (RFC 9773 §4.2).
     AriWindowLearned {
@@ -109,7 +121,12 @@ impl Schedule {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &ScheduleEvent) {
         match event {
-            ScheduleEvent::AriWindowLearned { ari_id, start, end, explanation_url } => {
+            ScheduleEvent::AriWindowLearned {
+                ari_id,
+                start,
+                end,
+                explanation_url,
+            } => {
                 self.window = Some(Window {
                     ari_id: ari_id.clone(),
                     start: *start,
@@ -122,8 +139,12 @@ impl Schedule {
                 self.ari_failing = Some((problem.clone(), meta.at));
             }
             ScheduleEvent::RenewalScheduled { at, cause, attempt } => {
-                self.planned =
-                    Some(Planned { at: *at, cause: *cause, attempt: *attempt, decided: meta.at });
+                self.planned = Some(Planned {
+                    at: *at,
+                    cause: *cause,
+                    attempt: *attempt,
+                    decided: meta.at,
+                });
             }
             ScheduleEvent::RenewalRequested { by } => {
                 self.requested = Some((by.clone(), meta.at));

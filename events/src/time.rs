@@ -26,13 +26,19 @@ impl WallMs {
     /// Later by `wait`; stops at the end of time instead of wrapping.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// Earlier by `wait`; stops at 1970.
     #[must_use]
     pub fn before(self, wait: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// How long from `earlier` to here; zero if it is not earlier.
@@ -43,8 +49,10 @@ impl WallMs {
     /// RFC 3339 with milliseconds and `Z`.
     pub fn rfc3339(self) -> String {
         let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
-        DateTime::from_timestamp_millis(ms)
-            .map_or_else(|| format!("{}ms", self.0), |t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
+        DateTime::from_timestamp_millis(ms).map_or_else(
+            || format!("{}ms", self.0),
+            |t| t.to_rfc3339_opts(SecondsFormat::Millis, true),
+        )
     }
 }
 

@@ -42,7 +42,11 @@ impl Frame {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&SCHEMA.to_le_bytes());
-        let flags = if envelope.trace.is_some() { FLAG_TRACE } else { 0 };
+        let flags = if envelope.trace.is_some() {
+            FLAG_TRACE
+        } else {
+            0
+        };
         out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&envelope.seq.0.to_le_bytes());
         out.push(envelope.stream.kind.number());
@@ -84,7 +88,9 @@ impl Frame {
     /// # Errors
     /// [`CodecError::Magic`] when no frame begins here, [`CodecError::Length`] when the length cannot be.
     pub fn length_at(bytes: &[u8]) -> Result<Option<usize>, CodecError> {
-        let Some(prefix) = bytes.get(..PREFIX_OCTETS) else { return Ok(None) };
+        let Some(prefix) = bytes.get(..PREFIX_OCTETS) else {
+            return Ok(None);
+        };
         let mut reader = Reader(prefix);
         if reader.take::<4>()? != MAGIC {
             return Err(CodecError::Magic);
@@ -118,13 +124,20 @@ impl Frame {
     /// Says which check failed, or which number is from the future.
     pub fn decode(bytes: &[u8]) -> Result<Envelope, CodecError> {
         let header = Header::read(bytes)?;
-        let kind = StreamKind::from_number(header.kind)
-            .ok_or(CodecError::Newer { what: "stream kind", number: u32::from(header.kind) })?;
-        let actor = ActorName::from_number(header.actor)
-            .ok_or(CodecError::Newer { what: "actor", number: u32::from(header.actor) })?;
+        let kind = StreamKind::from_number(header.kind).ok_or(CodecError::Newer {
+            what: "stream kind",
+            number: u32::from(header.kind),
+        })?;
+        let actor = ActorName::from_number(header.actor).ok_or(CodecError::Newer {
+            what: "actor",
+            number: u32::from(header.actor),
+        })?;
         Ok(Envelope {
             seq: header.seq,
-            stream: StreamId { kind, id: header.id },
+            stream: StreamId {
+                kind,
+                id: header.id,
+            },
             version: header.version,
             batch_index: header.batch_index,
             batch_len: header.batch_len,
@@ -206,12 +219,20 @@ impl<'a> Header<'a> {
         let trace = if flags & FLAG_TRACE == 0 {
             None
         } else {
-            Some(TraceContext { trace: reader.take()?, span: reader.take()?, flags: reader.u8()? })
+            Some(TraceContext {
+                trace: reader.take()?,
+                span: reader.take()?,
+                flags: reader.u8()?,
+            })
         };
         if reader.0.len() != body_len {
             return Err(CodecError::Length);
         }
-        Ok(Self { trace, body: reader.0, ..header })
+        Ok(Self {
+            trace,
+            body: reader.0,
+            ..header
+        })
     }
 }
 
