@@ -1,1 +1,3 @@
-//! placeholder
+//! renewd.
+pub mod cli;
+pub mod config;
