@@ -22,8 +22,17 @@ pub(crate) struct Shaped {
     /// Bytes of a piece and the wait before each.
     drip: Option<(usize, Duration)>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The connection breaks where the body ends.
-    broken: bool,
+    end: End,
+}
+
+/// How a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// The connection breaks, but first what was written must leave: hyper flushes when the body
+    /// has nothing to give, and throws its buffer away when the body fails.
+    FlushThenBreak,
+    Break,
 }
 
 impl Shaped {
@@ -34,7 +43,7 @@ impl Shaped {
             pad: 0,
             drip: None,
             sleep: None,
-            broken: false,
+            end: End::Whole,
         }
     }
 
@@ -50,7 +59,7 @@ impl Shaped {
     pub(crate) fn truncated(mut body: Bytes) -> Self {
         body.truncate(body.len() / 2);
         Self {
-            broken: true,
+            end: End::FlushThenBreak,
             ..Self::plain(body)
         }
     }
@@ -97,20 +106,24 @@ impl Body for Shaped {
         }
         match self.next_piece() {
             Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            None if self.broken => {
-                self.broken = false;
-                Poll::Ready(Some(Err(io::Error::other("cut by a scripted fault"))))
-            }
-            None => Poll::Ready(None),
+            None => match self.end {
+                End::Whole => Poll::Ready(None),
+                End::FlushThenBreak => {
+                    self.end = End::Break;
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                End::Break => Poll::Ready(Some(Err(io::Error::other("scripted cut")))),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.pad == 0 && !self.broken
+        self.rest.is_empty() && self.pad == 0 && self.end == End::Whole
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.broken {
+        if self.end != End::Whole {
             return SizeHint::new(); // the answer's own Content-Length says more than comes
         }
         let length = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
