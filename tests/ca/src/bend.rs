@@ -112,9 +112,20 @@ pub(crate) fn plain(reply: Reply) -> Response<Shaped> {
     shaped(reply, body)
 }
 
-/// Whether the endpoint must hide its progress.
-pub(crate) fn is_stuck(kind: &FaultKind) -> bool {
-    matches!(kind, FaultKind::StuckProcessing)
+/// Whether an endpoint shows how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Shown,
+    /// As [`FaultKind::StuckProcessing`] says.
+    Hidden,
+}
+
+/// What the fault wants of the endpoint.
+pub(crate) fn progress(fault: Option<&FaultKind>) -> Progress {
+    match fault {
+        Some(FaultKind::StuckProcessing) => Progress::Hidden,
+        Some(_) | None => Progress::Shown,
+    }
 }
 
 /// Whether the answer must go out as scripted, without the CA's usual headers.

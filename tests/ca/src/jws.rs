@@ -93,13 +93,8 @@ impl Key {
             (Some("EC"), Some("P-256")) => {
                 let (x, y) = (member("x")?, member("y")?);
                 let mut point = vec![4]; // uncompressed (SEC 1 §2.3.3)
-                for coordinate in [x, y] {
-                    let bytes = decode("jwk", coordinate)?;
-                    if bytes.len() != 32 {
-                        return Err(bad_key("a P-256 coordinate has 32 bytes"));
-                    }
-                    point.extend(bytes);
-                }
+                point.extend(coordinate(x)?);
+                point.extend(coordinate(y)?);
                 // RFC 7638 §3: required members in this order, no spaces.
                 let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
                 Ok(Self::P256 {
@@ -134,6 +129,15 @@ impl Key {
             Self::P256 { point, .. } => point == subject_key,
             Self::Rsa { .. } => false,
         }
+    }
+}
+
+fn coordinate(text: &str) -> Result<Vec<u8>, Problem> {
+    let bytes = decode("jwk", text)?;
+    if bytes.len() == 32 {
+        Ok(bytes)
+    } else {
+        Err(bad_key("a P-256 coordinate has 32 bytes"))
     }
 }
 

@@ -16,12 +16,21 @@ pub(crate) enum Route {
     Finalize(String),
     Authorization(String),
     Challenge(String),
-    /// The chain of a certificate; `true`: the alternate one.
-    Certificate(String, bool),
+    /// A chain of a certificate.
+    Certificate(String, Chain),
     RenewalInfo(String),
     /// Where the identifier of a certificate is appended.
     RenewalInfoBase,
     Revoke,
+}
+
+/// Which of a certificate's chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chain {
+    /// Under root A.
+    Default,
+    /// Under root B.
+    Alternate,
 }
 
 impl Route {
@@ -48,8 +57,8 @@ impl Route {
             ["order", id, "finalize"] => Some(Self::Finalize(own(id))),
             ["authorization", id] => Some(Self::Authorization(own(id))),
             ["challenge", id] => Some(Self::Challenge(own(id))),
-            ["certificate", id] => Some(Self::Certificate(own(id), false)),
-            ["certificate", id, "alternate"] => Some(Self::Certificate(own(id), true)),
+            ["certificate", id] => Some(Self::Certificate(own(id), Chain::Default)),
+            ["certificate", id, "alternate"] => Some(Self::Certificate(own(id), Chain::Alternate)),
             ["renewal-info", id] => Some(Self::RenewalInfo(own(id))),
             _ => None,
         }
@@ -70,8 +79,10 @@ impl Route {
             Self::Finalize(id) => format!("/{prefix}/order/{id}/finalize"),
             Self::Authorization(id) => format!("/{prefix}/authorization/{id}"),
             Self::Challenge(id) => format!("/{prefix}/challenge/{id}"),
-            Self::Certificate(id, false) => format!("/{prefix}/certificate/{id}"),
-            Self::Certificate(id, true) => format!("/{prefix}/certificate/{id}/alternate"),
+            Self::Certificate(id, Chain::Default) => format!("/{prefix}/certificate/{id}"),
+            Self::Certificate(id, Chain::Alternate) => {
+                format!("/{prefix}/certificate/{id}/alternate")
+            }
             Self::RenewalInfo(id) => format!("/{prefix}/renewal-info/{id}"),
             Self::RenewalInfoBase => format!("/{prefix}/renewal-info"),
         }
@@ -143,8 +154,8 @@ mod tests {
             Route::Finalize(id()),
             Route::Authorization(id()),
             Route::Challenge(id()),
-            Route::Certificate(id(), false),
-            Route::Certificate(id(), true),
+            Route::Certificate(id(), Chain::Default),
+            Route::Certificate(id(), Chain::Alternate),
             Route::RenewalInfo(id()),
             Route::Revoke,
         ];

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
-use crate::bend::{self, Before, Cut};
+use crate::bend::{self, Before, Cut, Progress};
 use crate::body::Shaped;
 use crate::endpoints;
 use crate::gate;
@@ -111,8 +111,8 @@ async fn road(
         }
         (_, Err(problem)) => problem.into(),
         (_, Ok(body)) => {
-            let stuck = fault.as_ref().is_some_and(bend::is_stuck);
-            act(&authority, route.as_ref(), &head, &body, stuck).unwrap_or_else(Reply::from)
+            let progress = bend::progress(fault.as_ref());
+            act(&authority, route.as_ref(), &head, &body, progress).unwrap_or_else(Reply::from)
         }
     };
     let reply = match &fault {
@@ -139,7 +139,7 @@ fn act(
     route: Option<&Route>,
     head: &http::request::Parts,
     body: &[u8],
-    stuck: bool,
+    progress: Progress,
 ) -> Result<Reply, Problem> {
     let Some(route) = route else {
         return Err(Problem::not_found("URL"));
@@ -162,7 +162,7 @@ fn act(
         return Err(wrong_method(authority, route, &head.method));
     }
     let signed = gate::admit(authority, route, &head.headers, body)?;
-    endpoints::post(authority, route, &signed, stuck)
+    endpoints::post(authority, route, &signed, progress)
 }
 
 fn wrong_method(authority: &Authority, route: &Route, method: &Method) -> Problem {

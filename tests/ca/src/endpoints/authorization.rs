@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::order::note_early;
 use crate::authority::Authority;
+use crate::bend::Progress;
 use crate::clock;
 use crate::gate::Signed;
 use crate::problem::Problem;
@@ -20,13 +21,13 @@ struct Update {
     status: String,
 }
 
-/// POST of an authorization: a look (empty payload) or deactivation (§7.5.2). `stuck` shows a
+/// POST of an authorization: a look (empty payload) or deactivation (§7.5.2). Hidden progress shows a
 /// finished one as pending once more.
 pub(super) fn look(
     authority: &Authority,
     signed: &Signed,
     id: &str,
-    stuck: bool,
+    progress: Progress,
 ) -> Result<Reply, Problem> {
     let account = signed.account()?;
     let mut store = authority.store();
@@ -37,7 +38,7 @@ pub(super) fn look(
         deactivate(authorization, &signed.parse::<Update>()?)?;
     }
     let finished = authorization.state.is_final();
-    let state = if stuck && finished {
+    let state = if progress == Progress::Hidden && finished {
         Proving::Validating
     } else {
         authorization.state.clone()

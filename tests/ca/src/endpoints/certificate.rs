@@ -6,14 +6,14 @@ use crate::authority::Authority;
 use crate::gate::Signed;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::route::Route;
+use crate::route::{Chain, Route};
 
 /// POST-as-GET of a chain, as often as wanted; the default one links to its alternate.
 pub(super) fn download(
     authority: &Authority,
     signed: &Signed,
     id: &str,
-    alternate: bool,
+    chain: Chain,
 ) -> Result<Reply, Problem> {
     signed.must_be_empty(authority)?;
     let account = signed.account()?;
@@ -28,12 +28,11 @@ pub(super) fn download(
         ));
     }
     let issued = &certificate.issued;
-    let chain = if alternate {
-        &issued.alternate_chain_pem
-    } else {
-        &issued.chain_pem
+    let (pem, other) = match chain {
+        Chain::Default => (&issued.chain_pem, Chain::Alternate),
+        Chain::Alternate => (&issued.alternate_chain_pem, Chain::Default),
     };
-    let other = authority.url(&Route::Certificate(id.to_owned(), !alternate));
+    let other = authority.url(&Route::Certificate(id.to_owned(), other));
     let media_type = "application/pem-certificate-chain";
-    Ok(Reply::new(StatusCode::OK, media_type, chain.clone()).linked(&other, "alternate"))
+    Ok(Reply::new(StatusCode::OK, media_type, pem.clone()).linked(&other, "alternate"))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::authorization;
 use crate::authority::Authority;
-use crate::bend;
+use crate::bend::{self, Progress};
 use crate::clock;
 use crate::fault::FaultKind;
 use crate::gate::Signed;
@@ -24,12 +24,12 @@ use crate::validate::{self, Proof};
 struct Ready {}
 
 /// POST of a challenge. An empty payload is a look; `{}` starts the validation once, afterwards it
-/// is `malformed` as on Pebble. `stuck`: the validation never ends.
+/// is `malformed` as on Pebble. Hidden progress: the validation never ends.
 pub(super) fn respond(
     authority: &Arc<Authority>,
     signed: &Signed,
     id: &str,
-    stuck: bool,
+    progress: Progress,
 ) -> Result<Reply, Problem> {
     let account = signed.account()?;
     let mut store = authority.store();
@@ -41,7 +41,7 @@ pub(super) fn respond(
             return Err(Problem::malformed("the authorization has expired"));
         }
         challenge.state = Proving::Validating;
-        if !stuck {
+        if progress == Progress::Shown {
             let key_authorization = format!("{}.{}", challenge.token, signed.key.thumbprint());
             let proof = Proof {
                 name: challenge.name.clone(),

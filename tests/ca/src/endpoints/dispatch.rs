@@ -9,6 +9,7 @@ use super::{
     revoke,
 };
 use crate::authority::Authority;
+use crate::bend::Progress;
 use crate::gate::Signed;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -34,25 +35,23 @@ pub(crate) fn get(authority: &Authority, route: &Route, method: &Method) -> Resu
     }
 }
 
-/// A signed POST. `stuck`: a fault wants the progress hidden.
+/// A signed POST. A fault may want progress hidden.
 pub(crate) fn post(
     authority: &Arc<Authority>,
     route: &Route,
     signed: &Signed,
-    stuck: bool,
+    progress: Progress,
 ) -> Result<Reply, Problem> {
     match route {
         Route::NewAccount => account::create(authority, signed),
         Route::Account(id) => account::update(authority, signed, id),
         Route::Orders(id, from) => account::orders(authority, signed, id, *from),
         Route::NewOrder => new_order::create(authority, signed),
-        Route::Order(id) => order::look(authority, signed, id, stuck),
-        Route::Finalize(id) => finalize::finalize(authority, signed, id, stuck),
-        Route::Authorization(id) => authorization::look(authority, signed, id, stuck),
-        Route::Challenge(id) => challenge::respond(authority, signed, id, stuck),
-        Route::Certificate(id, alternate) => {
-            certificate::download(authority, signed, id, *alternate)
-        }
+        Route::Order(id) => order::look(authority, signed, id, progress),
+        Route::Finalize(id) => finalize::finalize(authority, signed, id, progress),
+        Route::Authorization(id) => authorization::look(authority, signed, id, progress),
+        Route::Challenge(id) => challenge::respond(authority, signed, id, progress),
+        Route::Certificate(id, chain) => certificate::download(authority, signed, id, *chain),
         Route::Revoke => revoke::revoke(authority, signed),
         Route::Directory | Route::NewNonce | Route::RenewalInfo(_) | Route::RenewalInfoBase => {
             Err(Problem::not_found("URL to POST to"))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::order;
 use crate::authority::{Authority, random_bytes};
+use crate::bend::Progress;
 use crate::clock;
 use crate::gate::Signed;
 use crate::issue::Csr;
@@ -22,12 +23,12 @@ struct Finalize {
     csr: String,
 }
 
-/// POST finalize. The answer says `processing`; `stuck`: so does every look that follows.
+/// POST finalize. The answer says `processing`; hidden progress: so does every look that follows.
 pub(super) fn finalize(
     authority: &Authority,
     signed: &Signed,
     id: &str,
-    stuck: bool,
+    progress: Progress,
 ) -> Result<Reply, Problem> {
     let asked: Finalize = signed.parse()?;
     let der = jws::decode("csr", &asked.csr)?;
@@ -55,7 +56,7 @@ pub(super) fn finalize(
         order.finalized = Some(Finalized {
             csr: der,
             certificate: ari_id,
-            valid_at: valid_at.filter(|_| !stuck),
+            valid_at: valid_at.filter(|_| progress == Progress::Shown),
         });
     }
     let order = store.order_of(id, account)?;

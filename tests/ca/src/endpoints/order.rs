@@ -6,19 +6,20 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::authority::Authority;
+use crate::bend::Progress;
 use crate::clock;
 use crate::gate::Signed;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::route::Route;
+use crate::route::{Chain, Route};
 use crate::store::{Order, Status, Store};
 
-/// POST-as-GET of an order. `stuck` shows a finalized order as `processing` once more.
+/// POST-as-GET of an order. Hidden progress shows a finalized order as `processing` once more.
 pub(super) fn look(
     authority: &Authority,
     signed: &Signed,
     id: &str,
-    stuck: bool,
+    progress: Progress,
 ) -> Result<Reply, Problem> {
     signed.must_be_empty(authority)?;
     let account = signed.account()?;
@@ -26,7 +27,7 @@ pub(super) fn look(
     let order = store.order_of(id, account)?;
     note_early(authority, "Order", id, order.look_after);
     let mut status = store.status(order, clock::now());
-    if stuck && status == Status::Valid {
+    if progress == Progress::Hidden && status == Status::Valid {
         status = Status::Processing;
     }
     let document = document(authority, &store, id, order, status);
@@ -79,7 +80,7 @@ pub(super) fn document(
         put("error", problem.to_json());
     }
     if let (Status::Valid, Some(finalized)) = (status, &order.finalized) {
-        let route = Route::Certificate(finalized.certificate.clone(), false);
+        let route = Route::Certificate(finalized.certificate.clone(), Chain::Default);
         put("certificate", json!(authority.url(&route)));
     }
     document

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use renewd_testca::{Endpoint, Fault, FaultKind, Options, TestCa};
 use serde_json::json;
 
-use crate::support::{Acme, Responder, ca, csr, order_of};
+use crate::bare::{Acme, order_of};
+use crate::support::{Responder, ca, csr};
 
 async fn start(options: Options) -> (Responder, TestCa, Acme) {
     let responder = Responder::start().await;

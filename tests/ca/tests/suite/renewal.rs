@@ -9,7 +9,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
 
-use crate::support::{Acme, Responder, ca, order_of};
+use crate::bare::{Acme, order_of};
+use crate::support::{Responder, ca};
 
 async fn issued(options: Options) -> (Responder, TestCa, Acme, String) {
     let responder = Responder::start().await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use renewd_testca::{Options, TestCa};
 use serde_json::json;
 
-use crate::support::{Acme, Mistake, Responder, ca, csr, order_of};
+use crate::bare::{Acme, Mistake, order_of};
+use crate::support::{Responder, ca, csr};
 
 async fn start(options: Options) -> (Responder, TestCa, Acme) {
     let responder = Responder::start().await;
