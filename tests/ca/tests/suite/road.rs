@@ -76,7 +76,7 @@ async fn instant_acme_survives_nonces_refused_at_random_and_the_refusals_are_cou
     };
     let ca = ca(&responder, options).await;
     let mut accounts = 0;
-    for _ in 0..20 {
+    for _ in 0..60 {
         let (key, pkcs8) = Key::generate_pkcs8().unwrap();
         let key = (key, PrivateKeyDer::Pkcs8(pkcs8));
         let builder = Account::builder_with_http(Box::new(Transport::new(&ca)));
@@ -91,7 +91,7 @@ async fn instant_acme_survives_nonces_refused_at_random_and_the_refusals_are_cou
     let counts = ca.counts();
     assert!(
         counts.bad_nonce > 0,
-        "20 registrations without one refusal: {counts:?}"
+        "60 registrations without one refusal: {counts:?}"
     );
     assert_eq!(counts.new_account, accounts + counts.bad_nonce);
     assert_eq!(ca.violations(), Vec::<String>::new());

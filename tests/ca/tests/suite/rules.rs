@@ -227,7 +227,7 @@ async fn a_dead_responder_is_a_connection_problem() {
 
 #[tokio::test]
 async fn a_look_before_retry_after_is_a_violation_one_after_it_is_not() {
-    let wait = Duration::from_millis(300);
+    let wait = Duration::from_secs(1);
     let (_responder, ca, mut acme) = start(Options {
         retry_after: Some(wait),
         ..Options::default()
@@ -247,7 +247,7 @@ async fn a_look_before_retry_after_is_a_violation_one_after_it_is_not() {
 #[tokio::test]
 async fn an_order_is_processing_for_as_long_as_configured() {
     let options = Options {
-        processing: Duration::from_millis(250),
+        processing: Duration::from_secs(1),
         ..Options::default()
     };
     let (responder, _ca, mut acme) = start(options).await;
