@@ -1,0 +1,14 @@
+//! Tests of the log on disk.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first surprise, its helpers too"
+)]
+
+mod common;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it starts a process, waits, and kills it"
+)]
+mod kill;
+mod store;
