@@ -84,6 +84,8 @@ pub(super) struct Appender {
     path: PathBuf,
     first: Seq,
     end: u64,
+    /// Where the next segment begins: [`SEGMENT_OCTETS`], less in tests.
+    pub(super) full_at: u64,
 }
 
 impl Appender {
@@ -99,6 +101,7 @@ impl Appender {
             path,
             first,
             end,
+            full_at: SEGMENT_OCTETS,
         })
     }
 
@@ -107,7 +110,7 @@ impl Appender {
     /// # Errors
     /// When they are not known to be durable.
     pub(super) fn append(&mut self, first: Seq, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.end >= SEGMENT_OCTETS {
+        if self.end >= self.full_at {
             self.file = create(&self.log, first)?;
             self.path = path(&self.log, first);
             self.first = first;

@@ -315,3 +315,103 @@ impl Iterator for Scan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{BootNo, StreamId};
+    use crate::intent::ActorName;
+    use crate::log::verify;
+    use crate::process::EngineEvent;
+    use crate::time::WallMs;
+
+    fn next(head: Head) -> Frame {
+        Frame::encode(&Envelope {
+            seq: head.seq.next(),
+            stream: StreamId::ENGINE,
+            version: 1,
+            batch_index: 0,
+            batch_len: 1,
+            at: WallMs(1),
+            boot: BootNo(1),
+            actor: ActorName::Engine,
+            incarnation: 1,
+            renewal: None,
+            cause: None,
+            trace: None,
+            previous: head.hash,
+            event: EngineEvent::EngineStopped.into(),
+        })
+        .unwrap()
+    }
+
+    fn fill(log: &mut SledLog, events: u64) {
+        log.mirror.full_at = 1000;
+        for _ in 0..events {
+            log.commit(&[next(log.head())]).unwrap();
+        }
+    }
+
+    fn places(frames: Frames<'_>) -> Vec<u64> {
+        frames.map(|frame| frame.unwrap().seq.0).collect()
+    }
+
+    #[test]
+    fn a_log_of_several_segments_opens_and_reads_from_anywhere() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(&mut SledLog::create(dir.path()).unwrap(), 30);
+        let (mut log, opened) = SledLog::open(dir.path()).unwrap();
+        assert_eq!((opened.torn, log.head().seq), (None, Seq(30)));
+        fill(&mut log, 10);
+        log.close().unwrap();
+        drop(log);
+        std::fs::remove_dir_all(index::directory(dir.path())).unwrap();
+        let (log, opened) = SledLog::open(dir.path()).unwrap();
+        assert!(opened.clean);
+        let report = verify(dir.path()).unwrap();
+        assert!(report.is_whole() && report.segments > 3, "{report:?}");
+        for from in 1..=41 {
+            let expected: Vec<u64> = (from..=40).collect();
+            assert_eq!(places(log.replay(Seq(from)).unwrap()), expected);
+            assert_eq!(places(log.scan(Seq(from)).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_segment_that_a_crash_left_empty_is_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(&mut SledLog::create(dir.path()).unwrap(), 5);
+        segment::create(dir.path(), Seq(6)).unwrap();
+        std::fs::write(segment::path(dir.path(), Seq(6)), b"RNW1 torn").unwrap();
+        let (mut log, opened) = SledLog::open(dir.path()).unwrap();
+        assert_eq!(opened.torn.unwrap().octets, 9);
+        fill(&mut log, 3);
+        drop(log);
+        let (log, opened) = SledLog::open(dir.path()).unwrap();
+        assert_eq!((opened.torn, log.head().seq), (None, Seq(8)));
+        assert_eq!(places(log.replay(Seq(1)).unwrap()).len(), 8);
+    }
+
+    #[test]
+    fn a_missing_segment_is_never_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(&mut SledLog::create(dir.path()).unwrap(), 30);
+        let segments = segment::list(dir.path()).unwrap();
+        let inner = segments.get(1).unwrap();
+        std::fs::remove_file(&inner.path).unwrap();
+        let reader = MirrorReader::open(dir.path()).unwrap();
+        assert!(reader.scan(Seq(1)).unwrap().any(|frame| frame.is_err()));
+        let bad = verify(dir.path()).unwrap().first_bad.unwrap();
+        assert_eq!(Some(bad.seq), inner.first);
+        let last = segments.last().unwrap();
+        std::fs::remove_file(&last.path).unwrap();
+        let error = SledLog::open(dir.path()).unwrap_err();
+        assert!(matches!(
+            error,
+            StoreError::Damaged {
+                code: files::SHORT,
+                ..
+            }
+        ));
+    }
+}

@@ -5,6 +5,7 @@
 )]
 
 mod common;
+mod damage;
 
 #[expect(
     clippy::disallowed_methods,
