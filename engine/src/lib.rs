@@ -1,1 +1,6 @@
 //! placeholder
+
+pub mod bind;
+pub mod challenge;
+pub mod host;
+pub mod vault;
