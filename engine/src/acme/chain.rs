@@ -117,14 +117,13 @@ fn check_signature(
 
 /// RFC 9773 §4.1: key identifier of the issuer and serial number, each base64url of its octets.
 fn ari_id(leaf: &X509Certificate<'_>) -> Option<String> {
-    let key = leaf
-        .iter_extensions()
-        .find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::AuthorityKeyIdentifier(aki) => {
-                aki.key_identifier.as_ref().map(|id| id.0)
-            }
-            _ => None,
-        })?;
+    let key = leaf.iter_extensions().find_map(|extension| {
+        if let ParsedExtension::AuthorityKeyIdentifier(aki) = extension.parsed_extension() {
+            aki.key_identifier.as_ref().map(|id| id.0)
+        } else {
+            None
+        }
+    })?;
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     Some(format!("{}.{}", encode(key), encode(leaf.raw_serial())))
 }
@@ -135,9 +134,12 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
         .map(|extension| extension.value.general_names.as_slice())
         .unwrap_or_default()
         .iter()
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
+        .filter_map(|name| {
+            if let GeneralName::DNSName(name) = name {
+                Some(name.to_ascii_lowercase())
+            } else {
+                None
+            }
         })
         .collect();
     names.sort();
@@ -186,7 +188,6 @@ mod tests {
 
     #[test]
     fn the_facts_of_a_chain_are_those_of_its_first_certificate() {
-        use sha2_of_spki as spki;
         let made = made();
         let pem = format!("{}some text\r\n{}", made.leaf, made.issuer);
         let leaf = read(&pem).unwrap();
@@ -201,7 +202,7 @@ mod tests {
         assert!(leaf.not_before < leaf.not_after);
     }
 
-    fn sha2_of_spki(key: &KeyPair) -> Hash {
+    fn spki(key: &KeyPair) -> Hash {
         use rcgen::PublicKeyData;
         Hash::of(&key.subject_public_key_info())
     }

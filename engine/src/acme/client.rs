@@ -17,7 +17,7 @@ use renewd_events::order::NewOrder;
 use renewd_events::problem::{Problem, ProblemClass};
 use tokio::sync::OwnedMutexGuard;
 
-use super::order::Live;
+use super::order::{Live, Source};
 use super::orders::Orders;
 use super::seat::{Seat, patiently};
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, ChainSink};
@@ -271,7 +271,8 @@ impl CertificateAuthority for AcmeClient {
     ) -> Act<'a, Result<Vec<AuthorizationLook>, Problem>> {
         Box::pin(call::recorded(&self.bounds, async move {
             let (mut held, _) = self.live(account, order_url).await?;
-            present(&mut held)?.authorizations(fresh).await
+            let source = if fresh { Source::Ca } else { Source::Memory };
+            present(&mut held)?.authorizations(source).await
         }))
     }
 

@@ -25,6 +25,15 @@ pub(super) struct Live {
     authorizations_expire: BTreeMap<String, WallMs>,
 }
 
+/// Where authorizations are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// What is known is good enough.
+    Memory,
+    /// The CA is asked for all of them.
+    Ca,
+}
+
 /// What became of a wish to be validated.
 enum Readiness {
     /// The CA took it now, or had taken it.
@@ -79,10 +88,10 @@ impl Live {
         Ok(())
     }
 
-    /// All authorizations: from the CA where they are not known, or when `fresh`.
+    /// All authorizations: from the CA where they are not known, or all of them.
     pub(super) async fn authorizations(
         &mut self,
-        fresh: bool,
+        source: Source,
     ) -> Result<Vec<AuthorizationLook>, Problem> {
         let mut loaded = BTreeSet::new();
         patiently!(self.load(&mut loaded)).map_err(|e| problem::of(&e))?;
@@ -91,7 +100,7 @@ impl Live {
         while let Some(next) = all.next().await {
             let mut authorization = next.map_err(|e| problem::of(&e))?;
             let url = authorization.url().to_owned();
-            if fresh && !loaded.contains(&url) {
+            if source == Source::Ca && !loaded.contains(&url) {
                 patiently!(authorization.refresh().await_unit()).map_err(|e| problem::of(&e))?;
                 note(&mut self.authorizations_expire, &url, &call::seen());
             }

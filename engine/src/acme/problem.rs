@@ -186,11 +186,10 @@ fn bounded(parts: impl Iterator<Item = Subproblem>) -> Vec<Subproblem> {
 
 /// Whether the CA refused the nonce, and so has not acted (RFC 8555 §6.5).
 pub(super) fn is_bad_nonce(error: &Error) -> bool {
-    match error {
-        Error::Api(problem) => {
-            problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
-        }
-        _ => false,
+    if let Error::Api(problem) = error {
+        problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
+    } else {
+        false
     }
 }
 

@@ -158,10 +158,10 @@ impl Transport {
         let method = request.method().clone();
         call::begin(&url);
         let exchange = self.exchange(request);
-        let answer = tokio::time::timeout(self.bounds.request, exchange)
-            .await
-            .map_err(|_| Fault::Timeout(self.bounds.request))
-            .flatten();
+        let answer = match tokio::time::timeout(self.bounds.request, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Fault::Timeout(self.bounds.request)),
+        };
         let mut answer = answer.inspect_err(|fault| tracing::debug!(%method, url, %fault))?;
         let status = answer.status().as_u16();
         tracing::debug!(%method, url, status);
