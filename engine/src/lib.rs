@@ -1,6 +1,6 @@
 //! renewd.
 
-
+pub mod acme;
 pub mod bind;
 pub mod challenge;
 pub mod cli;
