@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use renewd_actors::ports::{Act, BindingTarget};
@@ -122,6 +122,44 @@ impl Bindings {
             })
     }
 
+    /// A resolver that shows what the files of a directory hold now.
+    fn on_disk(directory: &str, server_name: &str) -> Result<Arc<dyn ResolvesServerCert>, Problem> {
+        let (chain, key) = files::read(Path::new(directory))?;
+        let resolver = CertResolver::default();
+        let names = [server_name.to_owned()];
+        resolver.put(
+            BindingId::default(),
+            Generation(0),
+            &names,
+            certified(&chain, &key)?,
+        )?;
+        Ok(Arc::new(resolver))
+    }
+
+    /// Shows again, in a new life of the process, what a binding of our own process served.
+    ///
+    /// # Errors
+    /// When the vault or the chain store does not have it any more.
+    pub fn show_again(
+        &self,
+        binding: BindingId,
+        target: &Target,
+        issue: &Issue,
+    ) -> Result<(), Problem> {
+        let resolver = match target {
+            Target::Builtin { address } => self.server.resolver(socket::parse(address)?),
+            Target::Files { .. } => return Ok(()),
+            Target::Library => Arc::clone(&self.library),
+        };
+        let Material { chain, key } = Self::material(&self.vault, &self.chains, issue)?;
+        resolver.put(
+            binding,
+            issue.generation,
+            &issue.leaf.names,
+            certified(&chain, &key)?,
+        )
+    }
+
     fn command(&self, binding: BindingId) -> Option<ReloadCommand> {
         let reloads = self.reloads.read().unwrap_or_else(PoisonError::into_inner);
         reloads.get(&binding).cloned()
@@ -181,10 +219,11 @@ impl BindingTarget for Bindings {
                     directory, verify, ..
                 } => match verify {
                     Some(address) => handshake::look(address, server_name).await,
+                    // Nobody to ask: the files themselves must carry a handshake.
                     None => {
-                        let text = "no address to look at is configured (verify)";
-                        Err(Problem::new(ProblemClass::Local, "noVerifyAddress", text)
-                            .about(directory))
+                        let on_disk = Self::on_disk(directory, server_name)?;
+                        let seen = handshake::look_inside(on_disk, server_name).await?;
+                        Ok((directory.clone(), seen))
                     }
                 },
                 Target::Library => {

@@ -18,6 +18,8 @@ use base64::engine::general_purpose::STANDARD;
 use renewd_events::id::Generation;
 use renewd_events::problem::{Problem, ProblemClass};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use crate::vault::durable::{self, PUBLIC_MODE, SECRET_MODE, WriteError, at, random_name};
@@ -69,6 +71,20 @@ pub fn current(directory: &Path) -> Option<Generation> {
         .parse()
         .ok()?;
     Some(Generation(number))
+}
+
+/// The chain and the key (PKCS#8 DER) that are in place, as another program reads them.
+///
+/// # Errors
+/// They are not there, or not PEM.
+pub fn read(directory: &Path) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Problem> {
+    let place = directory.join(CURRENT);
+    let failed = |cause: &dyn std::fmt::Display| problem("diskRead", &cause.to_string(), directory);
+    let chain = fs::read(place.join("fullchain.pem")).map_err(|cause| failed(&cause))?;
+    let pem = fs::read(place.join("privkey.pem")).map_err(|cause| failed(&cause))?;
+    let pem = Zeroizing::new(pem);
+    let key = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|cause| failed(&cause))?;
+    Ok((chain, Zeroizing::new(key.secret_pkcs8_der().to_vec())))
 }
 
 /// The files of a generation.

@@ -88,3 +88,10 @@ impl Reply {
         }
     }
 }
+
+/// The envelope around every JSON answer: within a schema's number, fields are only added.
+pub fn json(schema: &str, data: serde_json::Value) -> String {
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+    let generated_at = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    serde_json::json!({ "schema": schema, "generated_at": generated_at, "data": data }).to_string()
+}
