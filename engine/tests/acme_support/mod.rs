@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 /// The one account of a test.
-pub const ACCOUNT: AccountId = AccountId([7; 16]);
+pub(crate) const ACCOUNT: AccountId = AccountId([7; 16]);
 
 struct OneKey(Vec<u8>);
 
@@ -34,7 +34,7 @@ impl AccountKeys for OneKey {
 
 /// Chains that were stored.
 #[derive(Default)]
-pub struct Chains(pub Mutex<Vec<String>>);
+pub(crate) struct Chains(pub(crate) Mutex<Vec<String>>);
 
 impl ChainSink for Chains {
     fn put(&self, pem: &str) -> Result<Hash, Problem> {
@@ -44,11 +44,11 @@ impl ChainSink for Chains {
 }
 
 /// A client with one account.
-pub struct Client {
+pub(crate) struct Client {
     /// The port under test.
-    pub ca: AcmeClient,
+    pub(crate) ca: AcmeClient,
     /// What it stored.
-    pub chains: Arc<Chains>,
+    pub(crate) chains: Arc<Chains>,
     registered: Arc<Mutex<Option<KnownAccount>>>,
     roots: TempDir,
     directory_url: String,
@@ -58,7 +58,12 @@ pub struct Client {
 
 impl Client {
     /// For this directory, trusting this root and nothing else.
-    pub fn new(directory_url: &str, root_pem: &str, contacts: &[&str], bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        directory_url: &str,
+        root_pem: &str,
+        contacts: &[&str],
+        bounds: Bounds,
+    ) -> Self {
         let roots = tempfile::tempdir().unwrap();
         let mut file = std::fs::File::create(roots.path().join("root.pem")).unwrap();
         file.write_all(root_pem.as_bytes()).unwrap();
@@ -69,7 +74,7 @@ impl Client {
     }
 
     /// The same account after a crash: nothing in memory.
-    pub fn restarted(self) -> Self {
+    pub(crate) fn restarted(self) -> Self {
         let world = (self.key, self.contacts, self.registered);
         Self::made(self.roots, &self.directory_url, world, Bounds::default())
     }
@@ -104,7 +109,7 @@ impl Client {
     }
 
     /// Registers, and lets the facts know.
-    pub async fn register(&self) -> Result<RegisteredAccount, Problem> {
+    pub(crate) async fn register(&self) -> Result<RegisteredAccount, Problem> {
         let key = KeyRef("account".to_owned());
         let request = durable(AccountRequest {
             key_ref: key.clone(),
@@ -118,7 +123,7 @@ impl Client {
     }
 
     /// newOrder.
-    pub async fn order(&self, names: &[&str]) -> Result<OrderLook, Problem> {
+    pub(crate) async fn order(&self, names: &[&str]) -> Result<OrderLook, Problem> {
         self.ca.new_order(&durable(new_order(names))).await
     }
 }
@@ -128,7 +133,7 @@ fn root_file(roots: &TempDir) -> PathBuf {
 }
 
 /// An order of these names; the profile is named because Pebble picks one at random otherwise.
-pub fn new_order(names: &[&str]) -> NewOrder {
+pub(crate) fn new_order(names: &[&str]) -> NewOrder {
     NewOrder {
         certificate: CertificateId::derive(&[b"test"]),
         account: ACCOUNT,
@@ -139,7 +144,7 @@ pub fn new_order(names: &[&str]) -> NewOrder {
 }
 
 /// An intent as the fold of a recorded event gives it.
-pub fn durable<T>(intent: T) -> Durable<T> {
+pub(crate) fn durable<T>(intent: T) -> Durable<T> {
     let meta = Meta {
         seq: Seq(1),
         stream: StreamId::ENGINE,
@@ -159,7 +164,7 @@ pub fn durable<T>(intent: T) -> Durable<T> {
 }
 
 /// A key and a CSR for these names.
-pub fn csr(names: &[&str]) -> (KeyPair, Vec<u8>) {
+pub(crate) fn csr(names: &[&str]) -> (KeyPair, Vec<u8>) {
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
@@ -170,7 +175,7 @@ pub fn csr(names: &[&str]) -> (KeyPair, Vec<u8>) {
 
 /// Answers every http-01 fetch for this account on a free port, and gives the port. Ends with the
 /// runtime.
-pub async fn responder(thumbprint: Arc<Mutex<String>>) -> std::net::SocketAddr {
+pub(crate) async fn responder(thumbprint: Arc<Mutex<String>>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
