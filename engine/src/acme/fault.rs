@@ -43,8 +43,10 @@ pub(super) enum Fault {
         /// The first characters of the body.
         beginning: String,
     },
-    /// A redirect, which a signed request must not follow.
-    #[error("HTTP {status} redirects to `{to}`; the signed URL would no longer be the true one")]
+    /// A redirect: never followed, since the JWS names its URL (RFC 8555 §6.2).
+    #[error(
+        "HTTP {status} redirects to `{to}`, which is not followed: a signed request names its own URL"
+    )]
     Redirect {
         /// The status.
         status: u16,

@@ -1,19 +1,10 @@
 //! The CA port against a real Pebble: one certificate from nothing, its number of requests, and what
 //! is repeated after a crash.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails loudly"
-)]
-
-mod acme_support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acme_support::{ACCOUNT, Client, csr, durable, new_order, responder};
+use crate::support::{ACCOUNT, Client, csr, durable, new_order, responder};
 use renewd::acme::Bounds;
 use renewd_actors::ports::{
     AuthorizationStatus, CertificateAuthority, ChallengeStatus, FoundOrder, OrderLook,
@@ -92,23 +83,29 @@ impl World {
         let order = self.client.order(&[NAME]).await.unwrap();
         assert_eq!(order.status, OrderStatus::Pending);
         assert!(order.expires.is_some());
-        let challenge = self.challenge(&order).await;
-        let ready = durable(challenge);
+        let ready = durable(self.challenge(&order).await);
         ca.make_ready(ACCOUNT, &order.url, &ready).await.unwrap();
         self.logged("set VALID by completed challenge", 1).await;
-        let look = ca.look_at_order(ACCOUNT, &order.url).await.unwrap();
-        assert_eq!(look.status, OrderStatus::Ready);
-        let (key, csr) = csr(&[NAME]);
-        let intent = durable(Hash::of(&csr));
-        let accepted = ca.finalize(ACCOUNT, &order.url, &intent, &csr).await;
-        assert!(accepted.unwrap().certificate.is_none());
-        self.logged("Issued certificate serial", 1).await;
-        let look = ca.look_at_order(ACCOUNT, &order.url).await.unwrap();
-        assert_eq!(look.status, OrderStatus::Valid);
-        assert!(look.certificate.is_some());
+        let key = self.issued(&order.url).await;
         let leaf = ca.download(ACCOUNT, &order.url).await.unwrap();
         ca.forget_order(&order.url);
         (leaf, key)
+    }
+
+    /// From a valid authorization to a valid order.
+    async fn issued(&self, url: &str) -> rcgen::KeyPair {
+        let ca = &self.client.ca;
+        let look = ca.look_at_order(ACCOUNT, url).await.unwrap();
+        assert_eq!(look.status, OrderStatus::Ready);
+        let (key, csr) = csr(&[NAME]);
+        let intent = durable(Hash::of(&csr));
+        let accepted = ca.finalize(ACCOUNT, url, &intent, &csr).await.unwrap();
+        assert_eq!(accepted.certificate, None);
+        self.logged("Issued certificate serial", 1).await;
+        let look = ca.look_at_order(ACCOUNT, url).await.unwrap();
+        assert_eq!(look.status, OrderStatus::Valid);
+        assert!(look.certificate.is_some());
+        key
     }
 }
 
