@@ -246,6 +246,7 @@ async fn no_answer_says_where_it_was_lost() {
     ] {
         row.check().await;
     }
+    whole_call_is_bounded().await;
     let [port] = renewd_tests::ports::free().unwrap();
     let world = world().await;
     let foreign = world.ca.issuer_root_pem();
@@ -266,4 +267,32 @@ async fn no_answer_says_where_it_was_lost() {
         );
         assert_eq!(problem.subject, url);
     }
+}
+
+/// Many requests, each in time, are too late together.
+async fn whole_call_is_bounded() {
+    let world = bounded(Bounds {
+        call: REQUEST_TIME,
+        ..Bounds::default()
+    })
+    .await;
+    world.client.register().await.unwrap();
+    let names: Vec<String> = (0..20).map(|n| format!("n{n}.renewd.test")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let url = world.client.order(&names).await.unwrap().url;
+    let slow = FaultKind::Delay(REQUEST_TIME / 5);
+    let slow = Fault::once(Endpoint::Authorization, slow).times(u32::MAX);
+    world.ca.inject(slow);
+    let seen = world.client.ca.look_at_authorizations(ACCOUNT, &url, true);
+    let problem = seen.await.unwrap_err();
+    assert_eq!(
+        (problem.class, problem.kind.as_str()),
+        (Transport, "timeout")
+    );
+    // What was fetched is not lost: asked again and again, the call gets through.
+    world.ca.clear_faults();
+    let seen = world.client.ca.look_at_authorizations(ACCOUNT, &url, false);
+    assert_eq!(seen.await.unwrap().len(), 20);
+    let looks = world.ca.counts().authorization_look;
+    assert!(looks <= 21, "{looks}");
 }

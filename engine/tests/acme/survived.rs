@@ -7,8 +7,8 @@ use renewd_events::order::OrderStatus;
 use renewd_events::problem::ProblemClass::{Protocol, Transport};
 use renewd_testca::{Endpoint, Fault, FaultKind, Options, TestCa};
 
-use crate::steps::{NAME, Step, raw, world};
-use crate::support::{Client, new_order};
+use crate::steps::{NAME, Step, raw, with, world};
+use crate::support::{ACCOUNT, Client, new_order};
 
 /// Makes a broken chain of a good one.
 type Spoil<'a> = &'a dyn Fn(&str) -> String;
@@ -124,4 +124,31 @@ async fn renewal_information_without_retry_after_is_still_a_window() {
     });
     asked.await.unwrap();
     assert_eq!(world.ca.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_library_hides_of_an_order_is_handed_on() {
+    let world = world().await;
+    world.client.register().await.unwrap();
+    let url = world.client.order(&[NAME]).await.unwrap().url;
+    let shown = r#"{"status":"processing","authorizations":[],"finalize":"https://127.0.0.1/f",
+        "identifiers":[],"expires":"2026-12-01T00:00:00Z","error":{"type":"urn:ietf:params:acme:error:caa",
+        "detail":"told by the CA","subproblems":[{"identifier":{"type":"dns","value":"a.test"}}]}}"#;
+    let date = "Tue, 24 Nov 2026 07:00:00 GMT";
+    for (retry_after, expected) in [
+        ("5", Some(5000)),
+        ("Tue, 24 Nov 2026 07:00:09 GMT", Some(9000)),
+        ("when it suits you", None),
+    ] {
+        let headers = [("date", date), ("retry-after", retry_after)];
+        let answer = with(200, "application/json", shown, &headers);
+        world.ca.inject(Fault::once(Endpoint::Order, answer));
+        let look = world.client.ca.look_at_order(ACCOUNT, &url).await.unwrap();
+        assert_eq!(look.status, OrderStatus::Processing);
+        assert_eq!(look.retry_after_ms, expected);
+        assert_eq!(look.expires.unwrap().rfc3339(), "2026-12-01T00:00:00.000Z");
+        let problem = look.problem.unwrap();
+        assert!(problem.is_acme("caa"), "{problem:?}");
+        assert_eq!(problem.subproblems[0].identifier, "a.test");
+    }
 }
