@@ -59,6 +59,8 @@ pub struct Facts {
     pub listeners: BTreeMap<ListenerId, Listener>,
     /// Restarts.
     pub restarts: BTreeMap<RestartId, Restart>,
+    /// Certificates with a renewal in progress.
+    pub runs: BTreeSet<CertificateId>,
     versions: BTreeMap<StreamId, u32>,
     authorizations_of: BTreeMap<CertificateId, BTreeSet<AuthorizationId>>,
     bindings_of: BTreeMap<CertificateId, BTreeSet<BindingId>>,
@@ -110,6 +112,26 @@ impl Facts {
     pub fn order_of(&self, certificate: CertificateId) -> Option<(OrderId, &Order)> {
         let id = self.certificates.get(&certificate)?.run.as_ref()?.order?;
         Some((id, self.orders.get(&id)?))
+    }
+
+    /// Other subjects that a change of this one concerns: certificates of an account, and those that
+    /// are bound to a listener. Accounts and listeners change rarely.
+    pub fn related(&self, subject: Subject) -> Vec<Subject> {
+        match subject {
+            Subject::Account(account) => self
+                .certificates
+                .iter()
+                .filter(|(_, c)| c.declared.as_ref().is_some_and(|d| d.account == account))
+                .map(|(id, _)| Subject::Certificate(*id))
+                .collect(),
+            Subject::Listener(listener) => self
+                .bindings
+                .values()
+                .filter(|binding| binding.listener() == Some(listener))
+                .map(|binding| Subject::Certificate(binding.certificate))
+                .collect(),
+            Subject::Engine | Subject::Certificate(_) | Subject::Restart(_) => Vec::new(),
+        }
     }
 
     /// Folds one event and says what it is about.
@@ -183,11 +205,13 @@ impl Facts {
         match event {
             CertificateEvent::RenewalStarted { .. } => {
                 self.schedules.entry(id).or_default().taken_up();
+                self.runs.insert(id);
             }
             CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
                 if let Some(order) = ending {
                     self.orders.remove(&order);
                 }
+                self.runs.remove(&id);
                 self.forget_unanswered(id);
             }
             CertificateEvent::CertificateDeclared(_)

@@ -19,6 +19,8 @@ pub mod facts;
 pub mod id;
 pub mod intent;
 pub mod listener;
+#[expect(clippy::disallowed_methods, reason = "this crate's only I/O")]
+pub mod log;
 pub mod memory;
 pub mod order;
 pub mod problem;

@@ -86,7 +86,7 @@ pub(super) async fn find(
         }
     }
     Ok(match newest {
-        Some(look) => FoundOrder::Found(look),
+        Some(look) => FoundOrder::Found(Box::new(look)),
         None if unknown.len() > LOOKS_MAX => FoundOrder::NoList(format!(
             "the account's list has {} orders that we did not make; {LOOKS_MAX} of them were looked at",
             unknown.len()
