@@ -86,7 +86,7 @@ pub fn verify(path: &Path) -> Result<Verified, StoreError> {
     let anchor = reader.anchor()?;
     let segments = reader.segments()?;
     let files = segments.len();
-    let mut walk = Walk::new(segments);
+    let mut walk = Walk::from(segments, Seq(1));
     let mut events = 0_u64;
     let mut head = Head::default();
     let mut at_anchor = None;

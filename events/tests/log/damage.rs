@@ -225,8 +225,25 @@ fn a_log_that_was_emptied_is_refused() {
             damage(&log);
             assert_eq!(outcome(&log), Outcome::Refused(code), "{left:?}: {case}");
             assert!(SledLog::create(&log).is_err(), "{left:?}: {case}");
+            assert!(!verify(&log).unwrap().is_whole(), "{left:?}: {case}");
+            let reader = MirrorReader::open(&log).unwrap();
+            let read = reader.scan(Seq(1)).unwrap().find_map(Result::err);
+            assert!(read.is_some(), "{left:?}: {case}: read as if it were whole");
         }
     }
+}
+
+#[test]
+fn a_frame_of_a_newer_version_is_refused_and_left_alone() {
+    let mut cases = Cases::new();
+    let log = cases.log(Left::Crashed);
+    let head = MirrorReader::open(&log).unwrap().head().unwrap();
+    let mut content = fs::read(log.join(SEGMENT)).unwrap();
+    content.extend_from_slice(b"RNW2");
+    content.extend(batch(head, 1).iter().flat_map(|frame| &frame.bytes[4..]));
+    fs::write(log.join(SEGMENT), &content).unwrap();
+    assert_eq!(outcome(&log), Outcome::Refused("R0607"));
+    assert_eq!(fs::read(log.join(SEGMENT)).unwrap(), content);
 }
 
 #[test]
