@@ -9,8 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use renewd_events::event::NewEvent;
-use renewd_events::id::StreamId;
+use renewd_events::certificate::CertificateEvent;
+use renewd_events::event::{Event, NewEvent};
+use renewd_events::id::{StreamId, StreamKind};
 use renewd_events::{EffectId, Facts, Subject};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -40,6 +41,8 @@ pub(crate) struct Life {
     strikes: BTreeMap<Subject, u32>,
     /// Renewals that wait until fewer are under way.
     turns: BTreeSet<Subject>,
+    /// Renewals that this round begins: the facts do not show them yet.
+    starting: usize,
     /// Subjects whose effects wait for a place.
     starved: BTreeSet<Subject>,
     tasks: JoinSet<()>,
@@ -67,6 +70,7 @@ impl<R: Role> Actor for Shell<R> {
             sessions: BTreeMap::new(),
             strikes: BTreeMap::new(),
             turns: BTreeSet::new(),
+            starting: 0,
             starved: BTreeSet::new(),
             tasks: JoinSet::new(),
         })
@@ -140,6 +144,7 @@ impl Life {
                 }
             }
             for (subject, answer) in answers {
+                self.starting = 0;
                 match answer.await {
                     Ok(Ok(_)) => drop(subjects.insert(subject)),
                     Ok(Err(AppendError::Conflict {
@@ -173,7 +178,8 @@ impl Life {
         }
         let hive = Arc::clone(&self.hive);
         let facts = hive.read();
-        let cx = self.context(&facts);
+        let mut cx = self.context(&facts);
+        cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
         let session = self.sessions.entry(subject).or_default();
         session.visited = hive.visit_of(subject);
         // A panic in a decision strikes its subject alone.
@@ -183,6 +189,17 @@ impl Life {
         match decided {
             Ok(decision) if decision.records.is_empty() => Some((decision, None)),
             Ok(mut decision) => {
+                let begins = |event: &NewEvent| {
+                    matches!(
+                        event.event,
+                        Event::Certificate(CertificateEvent::RenewalStarted { .. })
+                    )
+                };
+                self.starting += decision
+                    .records
+                    .iter()
+                    .filter(|event| begins(event))
+                    .count();
                 let batch = self.batch::<R>(std::mem::take(&mut decision.records), &facts);
                 Some((decision, Some(batch)))
             }
