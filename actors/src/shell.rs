@@ -230,19 +230,26 @@ impl Life {
         for effect in decision.effects {
             self.start(subject, effect);
         }
-        let idle = self
-            .sessions
-            .get(&subject)
-            .is_some_and(|session| session.running.is_empty());
-        if idle
-            && !self.hive.read().runs.contains(&match subject {
-                Subject::Certificate(id) => id,
-                Subject::Engine
-                | Subject::Account(_)
-                | Subject::Listener(_)
-                | Subject::Restart(_) => return,
-            })
-        {
+        self.tidy(subject);
+    }
+
+    /// Between renewals, what was remembered of orders is of no use to the next one.
+    fn tidy(&mut self, subject: Subject) {
+        let Subject::Certificate(id) = subject else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&subject) else {
+            return;
+        };
+        let facts = self.hive.read();
+        let over = facts
+            .certificates
+            .get(&id)
+            .is_none_or(|certificate| certificate.run.is_none());
+        if over && session.running.is_empty() {
+            let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
+            session.looks.retain(|key, _| lasting(key.stream.kind));
+            session.unsure.clear();
             self.hive.forget_visits(subject);
         }
     }
