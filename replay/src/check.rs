@@ -194,7 +194,9 @@ impl Checker {
                     "an issue that is not newer than the one before",
                 );
             }
-            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. }
+            | CertificateEvent::RenewalFailed { .. } => {
                 let running = self.running.remove(&id);
                 let same = running.is_some() && running == envelope.renewal;
                 self.expect(same, envelope, "the end of a renewal that is not under way");

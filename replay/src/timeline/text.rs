@@ -159,6 +159,7 @@ fn tail(timeline: &Timeline) -> String {
     let how = match timeline.ending {
         Ending::Running => format!("under way for {took}"),
         Ending::Succeeded => format!("succeeded after {took}"),
+        Ending::Unserved => format!("issued after {took}, not everywhere served"),
         Ending::Failed => format!("failed after {took}"),
     };
     let crashes = match timeline.crashes {
