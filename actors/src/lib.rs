@@ -1,3 +1,38 @@
 //! Who decides.
+//!
+//! One renewal on its road: the [`clock`] plans it and wakes the [`issuer`] when it is due; the issuer
+//! records that it began, that a key and an order are wanted, and the effects are carried out; the
+//! `validator` chooses challenges, probes them and tells the CA; the issuer looks, finalizes,
+//! downloads, checks and adopts; the `binder` puts the issue in place and looks whether it is served;
+//! the issuer ends the renewal and the clock plans the next. The `registrar` looks after the account,
+//! the `restart_coordinator` after a listener that only a restart can open.
+//!
+//! Read in this order: [`ports`] (the world), [`decision`] (what a part decides), [`effect`] (acts as
+//! data), the `decide` files of the six, `shell` (the loop around them), [`journal`] (the only
+//! writer), `hive` (nudges), `supervisor`, [`engine`].
+//!
+//! Not here: sockets, files, keys, HTTP, configuration (`renewd`); meaning of facts for people
+//! (`renewd-replay`).
 
+mod binder;
+pub mod bounds;
+pub mod clock;
+pub mod decision;
+pub mod effect;
+#[expect(clippy::disallowed_methods, reason = "starts the timers' task")]
+pub mod engine;
+mod hive;
+pub mod issuer;
+pub mod journal;
 pub mod ports;
+pub mod registrar;
+mod restart_coordinator;
+mod shell;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "starts actors and appends without waiting"
+)]
+mod supervisor;
+mod validator;
+
+pub use engine::{Engine, EngineError, Handle, Start};

@@ -105,7 +105,7 @@ pub struct RegisteredAccount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FoundOrder {
     /// It did: here it is.
-    Found(OrderLook),
+    Found(Box<OrderLook>),
     /// The list has no such order: it did not.
     NotThere,
     /// The CA has no list; the text says what it answered.
@@ -152,6 +152,10 @@ pub trait CertificateAuthority: Send + Sync {
         url: &'a str,
     ) -> Act<'a, Result<OrderLook, Problem>>;
 
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "one flag, named in its contract"
+    )]
     /// POST-as-GET of all authorizations of an order, from the CA and not from memory when `fresh`.
     /// A read.
     fn look_at_authorizations<'a>(

@@ -1,1 +1,25 @@
-//! placeholder
+//! renewd as a library: certificates that renew themselves, inside a long-running program.
+//!
+//! Read in this order: [`settings`] (what an engine is told), [`start`] (from settings to a running
+//! engine), [`declare`] (settings into facts), `wire` (ports meet adapters); then the adapters:
+//! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where
+//! certificates are served), [`host`] (this process); then what people touch: [`config`] and [`cli`].
+//!
+//! Not here: decisions (`renewd-actors`), facts and the log (`renewd-events`), their meaning
+//! (`renewd-replay`).
+
+pub mod acme;
+pub mod bind;
+pub mod challenge;
+pub mod cli;
+pub mod config;
+pub mod declare;
+pub mod host;
+pub mod settings;
+pub mod start;
+mod telemetry;
+pub mod vault;
+mod wire;
+
+pub use settings::Settings;
+pub use start::{Running, StartError, start};

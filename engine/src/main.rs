@@ -1,1 +1,7 @@
-fn main() {}
+//! The `renewd` program: see `renewd --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    renewd::cli::main()
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BootNo, CertificateId, Fingerprint, Generation};
+use crate::id::{BootNo, CertificateId, Fingerprint, Generation, ListenerId};
 use crate::intent::{Durable, Meta};
 use crate::problem::Problem;
 use crate::time::WallMs;
@@ -157,6 +157,14 @@ pub struct Binding {
 }
 
 impl Binding {
+    /// The listener it needs, if it is one of ours.
+    pub fn listener(&self) -> Option<ListenerId> {
+        match self.target.as_ref()? {
+            Target::Builtin { address } => Some(ListenerId::derive(&[address.as_bytes()])),
+            Target::Files { .. } | Target::Library => None,
+        }
+    }
+
     fn set_back(&mut self, meta: &Meta, problem: &Problem) {
         let count = self
             .setback

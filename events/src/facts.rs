@@ -59,6 +59,9 @@ pub struct Facts {
     pub listeners: BTreeMap<ListenerId, Listener>,
     /// Restarts.
     pub restarts: BTreeMap<RestartId, Restart>,
+    /// Certificates whose renewal is under way at the CA. One that is issued and not yet served does
+    /// not count: it must not hold up the others.
+    pub runs: BTreeSet<CertificateId>,
     versions: BTreeMap<StreamId, u32>,
     authorizations_of: BTreeMap<CertificateId, BTreeSet<AuthorizationId>>,
     bindings_of: BTreeMap<CertificateId, BTreeSet<BindingId>>,
@@ -110,6 +113,26 @@ impl Facts {
     pub fn order_of(&self, certificate: CertificateId) -> Option<(OrderId, &Order)> {
         let id = self.certificates.get(&certificate)?.run.as_ref()?.order?;
         Some((id, self.orders.get(&id)?))
+    }
+
+    /// Other subjects that a change of this one concerns: certificates of an account, and those that
+    /// are bound to a listener. Accounts and listeners change rarely.
+    pub fn related(&self, subject: Subject) -> Vec<Subject> {
+        match subject {
+            Subject::Account(account) => self
+                .certificates
+                .iter()
+                .filter(|(_, c)| c.declared.as_ref().is_some_and(|d| d.account == account))
+                .map(|(id, _)| Subject::Certificate(*id))
+                .collect(),
+            Subject::Listener(listener) => self
+                .bindings
+                .values()
+                .filter(|binding| binding.listener() == Some(listener))
+                .map(|binding| Subject::Certificate(binding.certificate))
+                .collect(),
+            Subject::Engine | Subject::Certificate(_) | Subject::Restart(_) => Vec::new(),
+        }
     }
 
     /// Folds one event and says what it is about.
@@ -183,19 +206,27 @@ impl Facts {
         match event {
             CertificateEvent::RenewalStarted { .. } => {
                 self.schedules.entry(id).or_default().taken_up();
+                self.runs.insert(id);
             }
             CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
                 if let Some(order) = ending {
                     self.orders.remove(&order);
                 }
+                self.runs.remove(&id);
+                // A wish that came in the meantime is met by this very renewal.
+                if let CertificateEvent::RenewalSucceeded { .. } = event {
+                    self.schedules.entry(id).or_default().met();
+                }
                 self.forget_unanswered(id);
+            }
+            CertificateEvent::GenerationAdopted(_) => {
+                self.runs.remove(&id);
             }
             CertificateEvent::CertificateDeclared(_)
             | CertificateEvent::CertificateOrphaned
             | CertificateEvent::CertificateKeyRequested(_)
             | CertificateEvent::CertificateKeyCreated { .. }
-            | CertificateEvent::CertificateKeyFailed { .. }
-            | CertificateEvent::GenerationAdopted(_) => {}
+            | CertificateEvent::CertificateKeyFailed { .. } => {}
         }
     }
 

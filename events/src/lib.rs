@@ -19,11 +19,15 @@ pub mod facts;
 pub mod id;
 pub mod intent;
 pub mod listener;
+#[expect(clippy::disallowed_methods, reason = "this crate's only I/O")]
+pub mod log;
 pub mod memory;
 pub mod order;
 pub mod problem;
 pub mod process;
 pub mod restart;
+#[doc(hidden)]
+pub mod samples;
 pub mod schedule;
 pub mod store;
 pub mod time;

@@ -41,6 +41,8 @@ pub enum ListenerEvent {
 pub struct Listener {
     /// `address:port`.
     pub address: String,
+    /// The life of the process in which it was needed last.
+    pub needed: Option<BootNo>,
     /// The life of the process in which it was opened last.
     pub opened: Option<BootNo>,
     /// Why it is not open.
@@ -55,7 +57,10 @@ impl Listener {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &ListenerEvent) {
         match event {
-            ListenerEvent::ListenerNeeded { address } => self.address.clone_from(address),
+            ListenerEvent::ListenerNeeded { address } => {
+                self.address.clone_from(address);
+                self.needed = Some(meta.boot);
+            }
             ListenerEvent::ListenerOpened { address } => {
                 self.address.clone_from(address);
                 self.opened = Some(meta.boot);

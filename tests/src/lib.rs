@@ -1,1 +1,20 @@
-//! placeholder
+//! The harness: what a test needs to run the real `renewd` against a real ACME server.
+//!
+//! Read in this order: [`pebble`] (the ACME server and its DNS), [`host`] (a directory, a
+//! configuration and the binary), [`tls`] (what is served, as a visitor sees it). Below them:
+//! [`process`] (a child that dies with its owner), [`wait`] (the only sleep), [`https`] (a bounded
+//! client without `renewd`'s own code), [`ports`] and [`error`].
+//!
+//! Everything here blocks and has a named bound. Not here: the fault-injecting CA
+//! (`renewd-testca`) and the tests themselves (`tests/it`).
+//!
+//! Pebble is never optional: where it cannot be had, [`pebble::Pebble::start`] fails and says why.
+
+pub mod error;
+pub mod host;
+pub mod https;
+pub mod pebble;
+pub mod ports;
+pub mod process;
+pub mod tls;
+pub mod wait;

@@ -1,1 +1,64 @@
-fn main() {}
+//! `cargo xtask NAME`: everything that is done to this workspace, without shell and without tools
+//! that must be known by heart. One file per command; this one only knows their names.
+
+mod ci;
+mod deny;
+mod layers;
+mod lint;
+mod say;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use crate::step::Outcome;
+
+/// A command; the strings are what follows its name.
+type Run = fn(&[String]) -> Outcome;
+
+/// Name, what it does, and the function.
+const COMMANDS: [(&str, &str, Run); 6] = [
+    (
+        "test",
+        "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
+        test::run,
+    ),
+    (
+        "lint",
+        "format, clippy, layers, tidy, documentation",
+        lint::run,
+    ),
+    ("layers", "who may depend on whom", layers::run),
+    (
+        "tidy",
+        "file sizes, forbidden words, equal clippy files, a page for every error code",
+        tidy::run,
+    ),
+    (
+        "deny",
+        "advisories, licences, bans, sources (cargo-deny)",
+        deny::run,
+    ),
+    ("ci", "lint, deny, test", ci::run),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let Some((_, _, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
+        say::problem(&format!("there is no `cargo xtask {name}`; there is:"));
+        for (name, about, _) in COMMANDS {
+            say::problem(&format!("  cargo xtask {name:<8} {about}"));
+        }
+        return ExitCode::from(2);
+    };
+    match command(&rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say::problem(&format!("cargo xtask {name}: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}

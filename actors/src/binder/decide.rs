@@ -1,0 +1,285 @@
+//! What to do about the bindings of a certificate and about a listener.
+
+use renewd_events::binding::{Binding, BindingEvent, Deployment, Target};
+use renewd_events::certificate::Issue;
+use renewd_events::event::NewEvent;
+use renewd_events::id::{BindingId, CertificateId, Generation, ListenerId, RenewalId};
+use renewd_events::listener::ListenerEvent;
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::{Facts, WallMs};
+
+use crate::bounds;
+use crate::decision::{Context, Decision, Session, backoff, fact};
+use crate::effect::{Effect, Outcome};
+
+/// What to do about a certificate's bindings.
+pub(super) fn certificate(
+    facts: &Facts,
+    id: CertificateId,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    let mut decision = Decision::none();
+    let Some(certificate) = facts.certificates.get(&id) else {
+        return decision;
+    };
+    let Some(issue) = &certificate.current else {
+        return decision;
+    };
+    let renewal = certificate.run.as_ref().map(|run| run.renewal);
+    for (binding_id, binding) in facts.bindings_of(id) {
+        let place = Place {
+            facts,
+            id: binding_id,
+            binding,
+            issue,
+            renewal,
+        };
+        decision.and(place.decide(session, cx));
+    }
+    decision
+}
+
+/// One binding and the issue that belongs there.
+struct Place<'a> {
+    facts: &'a Facts,
+    id: BindingId,
+    binding: &'a Binding,
+    issue: &'a Issue,
+    renewal: Option<RenewalId>,
+}
+
+impl Place<'_> {
+    fn decide(&self, session: &Session, cx: &Context) -> Decision {
+        let mut decision = Decision::none();
+        let Some(target) = &self.binding.target else {
+            return decision;
+        };
+        let open = self.listener(cx, &mut decision);
+        if let Some(setback) = &self.binding.setback {
+            let wait = backoff(
+                bounds::READ_RETRY_FIRST,
+                bounds::READ_RETRY_MAX,
+                setback.count,
+            );
+            let at = setback.at.after(wait);
+            if at > cx.now {
+                decision.wake_at(at, "the binding is tried again");
+                return decision;
+            }
+        }
+        let wanted = self.issue.generation;
+        if self.binding.deployed.map(|(generation, _)| generation) != Some(wanted) {
+            self.deploy(target, session, cx, &mut decision);
+        } else if self.needs_reload(target) {
+            self.reload(session, cx, &mut decision);
+        } else if open {
+            self.verify(target, session, cx, &mut decision);
+        }
+        decision
+    }
+
+    /// Whether what serves here can be asked; asks for our listener when it is not open.
+    fn listener(&self, cx: &Context, decision: &mut Decision) -> bool {
+        let (Some(id), Some(Target::Builtin { address })) =
+            (self.binding.listener(), &self.binding.target)
+        else {
+            return true;
+        };
+        let listener = self.facts.listeners.get(&id);
+        if listener.is_none_or(|listener| listener.needed != Some(cx.boot)) {
+            let event = ListenerEvent::ListenerNeeded {
+                address: address.clone(),
+            };
+            decision.records.push(fact(id, event, self.renewal, None));
+        }
+        listener.is_some_and(|listener| listener.opened == Some(cx.boot))
+    }
+
+    fn deploy(&self, target: &Target, session: &Session, cx: &Context, decision: &mut Decision) {
+        match &self.binding.deploying {
+            Some(intent) if intent.intent().generation == self.issue.generation => {
+                let (target, issue) = (target.clone(), self.issue.clone());
+                let effect = Effect::Deploy(self.id, target, issue, intent.clone());
+                decision.when_due(effect, session, cx, "the binding is tried again");
+            }
+            // None under way, or one of an older issue that this one supersedes.
+            Some(_) | None => {
+                let deployment = Deployment {
+                    generation: self.issue.generation,
+                    fingerprint: self.issue.leaf.fingerprint,
+                };
+                let event = BindingEvent::DeploymentRequested(deployment);
+                decision
+                    .records
+                    .push(fact(self.id, event, self.renewal, None));
+            }
+        }
+    }
+
+    fn needs_reload(&self, target: &Target) -> bool {
+        match target {
+            Target::Files { reload, .. } => {
+                *reload && self.binding.reloaded != Some(self.issue.generation)
+            }
+            Target::Builtin { .. } | Target::Library => false,
+        }
+    }
+
+    fn reload(&self, session: &Session, cx: &Context, decision: &mut Decision) {
+        match &self.binding.reloading {
+            Some(intent) if *intent.intent() == self.issue.generation => {
+                let effect = Effect::Reload(self.id, intent.clone());
+                decision.when_due(effect, session, cx, "the reload is tried again");
+            }
+            Some(_) | None => {
+                let event = BindingEvent::ReloadRequested {
+                    generation: self.issue.generation,
+                };
+                decision
+                    .records
+                    .push(fact(self.id, event, self.renewal, None));
+            }
+        }
+    }
+
+    fn verify(&self, target: &Target, session: &Session, cx: &Context, decision: &mut Decision) {
+        let seen = self
+            .binding
+            .served
+            .as_ref()
+            .filter(|s| s.generation == self.issue.generation);
+        let at = seen.map_or(WallMs(0), |served| served.at.after(bounds::VERIFY_EVERY));
+        let name = self.issue.leaf.names.first().cloned().unwrap_or_default();
+        let effect = Effect::Handshake(self.id, target.clone(), name, self.issue.generation);
+        if at <= cx.now {
+            decision.when_due(effect, session, cx, "what serves is looked at again");
+        } else {
+            decision.wake_at(at, "what serves is looked at once a day");
+        }
+    }
+}
+
+/// What to do about a listener: open it, in every life in which a binding needs it.
+pub(super) fn listener(facts: &Facts, id: ListenerId, session: &Session, cx: &Context) -> Decision {
+    let mut decision = Decision::none();
+    let Some(listener) = facts.listeners.get(&id) else {
+        return decision;
+    };
+    let waits_for_restart = listener.needs_restart == Some(cx.boot);
+    if listener.needed != Some(cx.boot) || listener.opened == Some(cx.boot) || waits_for_restart {
+        return decision;
+    }
+    let effect = Effect::OpenListener(id, listener.address.clone());
+    decision.when_due(effect, session, cx, "the listener is tried again");
+    decision
+}
+
+/// What an outcome says.
+pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
+    match (effect, outcome) {
+        (Effect::Deploy(id, _, _, intent), Outcome::Done(result)) => {
+            let generation = intent.intent().generation;
+            let open = facts.bindings.get(id).and_then(|b| b.deploying.as_ref()) == Some(intent);
+            let event = match result {
+                Ok(()) => BindingEvent::Deployed { generation },
+                Err(problem) => BindingEvent::DeploymentFailed {
+                    generation,
+                    problem: problem.clone(),
+                },
+            };
+            let (renewal, cause) = (intent.meta().renewal, Some(intent.meta().seq));
+            if open {
+                vec![fact(*id, event, renewal, cause)]
+            } else {
+                Vec::new()
+            }
+        }
+        (Effect::Reload(id, intent), Outcome::Done(result)) => {
+            let open = facts.bindings.get(id).and_then(|b| b.reloading.as_ref()) == Some(intent);
+            let event = BindingEvent::ReloadFinished {
+                generation: *intent.intent(),
+                problem: result.as_ref().err().cloned(),
+            };
+            let (renewal, cause) = (intent.meta().renewal, Some(intent.meta().seq));
+            if open {
+                vec![fact(*id, event, renewal, cause)]
+            } else {
+                Vec::new()
+            }
+        }
+        (Effect::Handshake(id, target, _, generation), Outcome::Handshake(result)) => {
+            handshake(facts, *id, target, *generation, result)
+        }
+        (Effect::OpenListener(id, address), Outcome::Listener(result)) => {
+            let listener = facts.listeners.get(id);
+            let event = match result {
+                Ok(()) => ListenerEvent::ListenerOpened {
+                    address: address.clone(),
+                },
+                Err(refused) => {
+                    let known = listener.and_then(|listener| listener.setback.as_ref());
+                    let same = known.is_some_and(|setback| setback.problem == refused.problem);
+                    if same && !refused.needs_restart {
+                        return Vec::new();
+                    }
+                    ListenerEvent::ListenerFailed {
+                        address: address.clone(),
+                        problem: refused.problem.clone(),
+                        holder: refused.holder.clone(),
+                        needs_restart: refused.needs_restart,
+                    }
+                }
+            };
+            vec![fact(*id, event, None, None)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn handshake(
+    facts: &Facts,
+    id: BindingId,
+    target: &Target,
+    generation: Generation,
+    result: &Result<(String, renewd_events::id::Fingerprint), Problem>,
+) -> Vec<NewEvent> {
+    let Some(binding) = facts.bindings.get(&id) else {
+        return Vec::new();
+    };
+    let Some(certificate) = facts.certificates.get(&binding.certificate) else {
+        return Vec::new();
+    };
+    let Some(issue) = certificate
+        .current
+        .as_ref()
+        .filter(|i| i.generation == generation)
+    else {
+        return Vec::new();
+    };
+    let expected = issue.leaf.fingerprint;
+    let event = match result {
+        Ok((address, fingerprint)) if *fingerprint == expected => BindingEvent::ServedVerified {
+            generation,
+            address: address.clone(),
+            fingerprint: *fingerprint,
+        },
+        Ok((address, fingerprint)) => {
+            let text = format!("the certificate {fingerprint} is served instead of {expected}");
+            let problem =
+                Problem::new(ProblemClass::Local, "served-mismatch", &text).about(address);
+            BindingEvent::ServedMismatch {
+                generation,
+                address: address.clone(),
+                problem,
+            }
+        }
+        Err(problem) => BindingEvent::ServedMismatch {
+            generation,
+            address: target.label(),
+            problem: problem.clone(),
+        },
+    };
+    let renewal = certificate.run.as_ref().map(|run| run.renewal);
+    vec![fact(id, event, renewal, None)]
+}

@@ -1,0 +1,76 @@
+//! Every bound of this crate with its reason.
+
+use std::time::Duration;
+
+/// Appends waiting for the journal. Six actors with [`EFFECTS_MAX`] outcomes each fit; more means that
+/// the disk stalls, and then waiting is right.
+pub const APPENDS_WAITING_MAX: usize = 1024;
+/// Events in one commit: one fdatasync for many appends, and a frame group below sled's segment.
+pub const EVENTS_PER_COMMIT_MAX: usize = 256;
+/// Events in one batch of an actor: an order of 100 names has 100 authorizations with two events each.
+pub const EVENTS_PER_BATCH_MAX: usize = 256;
+/// Effects of one actor under way at once: connections and file handles stay few.
+pub const EFFECTS_MAX: usize = 64;
+/// Commands waiting for an actor: people and scripts, not load.
+pub const COMMANDS_WAITING_MAX: usize = 32;
+/// Decisions in a row for one subject before others get their turn; a renewal needs at most four.
+pub const ROUNDS_MAX: usize = 8;
+/// Panics on one subject before it is set aside for this life of the process.
+pub const STRIKES_MAX: u32 = 2;
+/// Orders one renewal may ask for: the first, one after a lost answer, one without `replaces` or
+/// profile. More would be a loop that spends the CA's limits.
+pub const ORDERS_PER_RENEWAL_MAX: u32 = 3;
+/// Failures of one actor within [`INTENSITY_WINDOW`] before the process ends.
+pub const INTENSITY_MAX: usize = 5;
+/// See [`INTENSITY_MAX`]. Five in a minute cannot be bad luck.
+pub const INTENSITY_WINDOW: Duration = Duration::from_secs(60);
+/// Waits before an actor is started again: at once, then slower.
+pub const RESPAWN_WAITS: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+/// The longest sleep of the Clock: a suspended host or a set wall clock is noticed within it.
+pub const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// A difference between wall and monotonic time above this is a jump; NTP slews stay far below.
+pub const JUMP_MIN: Duration = Duration::from_secs(5);
+/// Longest life of one effect: the ports' own bounds are shorter; this one catches a port that hangs.
+pub const EFFECT_TIME_MAX: Duration = Duration::from_secs(180);
+/// Our own actors get this long to hand over when the process ends.
+pub const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// A restart that has not happened by then did not happen.
+pub const RESTART_DEADLINE: Duration = Duration::from_secs(120);
+/// Restarts asked for within [`RESTART_WINDOW`]: a crash loop must not become a restart loop.
+pub const RESTARTS_MAX: usize = 2;
+/// See [`RESTARTS_MAX`].
+pub const RESTART_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// First look at an order whose challenges the CA has taken, when the responder saw no visit.
+pub const LOOK_FIRST: Duration = Duration::from_secs(1);
+/// After the last visit of a validator the verdict is near: its several perspectives come together.
+pub const LOOK_AFTER_VISIT: Duration = Duration::from_millis(40);
+/// First look after finalize: issuing takes a signature and some bookkeeping.
+pub const LOOK_AFTER_FINALIZE: Duration = Duration::from_millis(50);
+/// Looks grow slower by this (percent) up to [`LOOK_MAX`].
+pub const LOOK_GROWTH_PERCENT: u32 = 160;
+/// The slowest look.
+pub const LOOK_MAX: Duration = Duration::from_secs(15);
+/// An order without progress for this long is given up: CAs validate and issue within minutes.
+pub const ORDER_STALLED: Duration = Duration::from_secs(3600);
+/// First retry of a read, a registration or a binding, doubled up to [`READ_RETRY_MAX`].
+pub const READ_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// See [`READ_RETRY_FIRST`].
+pub const READ_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+/// The directory and the terms are read again after this.
+pub const DIRECTORY_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Renewal information without a Retry-After is read again after this (RFC 9773 §4.3.2).
+pub const ARI_LOOK_DEFAULT: Duration = Duration::from_secs(6 * 3600);
+/// Renewal information is never read more often than this.
+pub const ARI_LOOK_MIN: Duration = Duration::from_secs(60);
+/// Renewal information is read at least this often.
+pub const ARI_LOOK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// What serves is looked at this often: somebody may overwrite it.
+pub const VERIFY_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// The period of the daily check.
+pub const DAILY: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,194 @@
+//! What to do about a schedule.
+
+use std::time::Duration;
+
+use renewd_events::certificate::{Certificate, Declaration};
+use renewd_events::event::NewEvent;
+use renewd_events::id::{CertificateId, StreamId};
+use renewd_events::process::ClockEvent;
+use renewd_events::schedule::{Cause, Planned, Schedule, ScheduleEvent};
+use renewd_events::{Facts, WallMs};
+
+use super::plan::{Plan, plan};
+use crate::bounds;
+use crate::decision::{Context, Decision, Looks, Session, fact, spread};
+use crate::effect::{Effect, Outcome};
+
+/// What to do about a certificate's schedule.
+pub(super) fn certificate(
+    facts: &Facts,
+    id: CertificateId,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    let Some(certificate) = facts.certificates.get(&id) else {
+        return Decision::none();
+    };
+    if certificate.run.is_some() {
+        return Decision::none();
+    }
+    let fresh = Schedule::default();
+    let schedule = facts.schedules.get(&id).unwrap_or(&fresh);
+    let mut decision = Decision::none();
+    if let Some(plan) = plan(id, certificate, schedule, cx)
+        && !same(schedule.planned.as_ref(), plan)
+    {
+        let Plan { at, cause, attempt } = plan;
+        let event = ScheduleEvent::RenewalScheduled { at, cause, attempt };
+        return Decision::record(vec![fact(StreamId::schedule(id), event, None, None)]);
+    }
+    if let Some(declared) = &certificate.declared {
+        ari(
+            facts,
+            id,
+            certificate,
+            declared,
+            schedule,
+            session,
+            cx,
+            &mut decision,
+        );
+    }
+    decision
+}
+
+/// What is planned already says so. A plan for "now" stays where it is.
+fn same(planned: Option<&Planned>, plan: Plan) -> bool {
+    let Some(planned) = planned else { return false };
+    let now = matches!(plan.cause, Cause::FirstIssue | Cause::NamesChanged);
+    planned.cause == plan.cause && planned.attempt == plan.attempt && (now || planned.at == plan.at)
+}
+
+fn ari(
+    facts: &Facts,
+    id: CertificateId,
+    certificate: &Certificate,
+    declared: &Declaration,
+    schedule: &Schedule,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
+    let Some(issue) = certificate.current.as_ref().filter(|_| declared.ari) else {
+        return;
+    };
+    let Some(ari_id) = &issue.leaf.ari_id else {
+        return;
+    };
+    let offered = facts
+        .accounts
+        .get(&declared.account)
+        .filter(|account| account.url().is_some())
+        .and_then(|account| account.directory.as_ref())
+        .is_some_and(|directory| directory.renewal_info);
+    if !offered || issue.leaf.not_after <= cx.now {
+        return;
+    }
+    let effect = Effect::ReadWindow(id, declared.account, ari_id.clone());
+    let looks = session.looks(&effect.key());
+    let known = schedule
+        .window
+        .as_ref()
+        .is_some_and(|window| window.ari_id == *ari_id);
+    let life = issue.leaf.not_after.since(issue.leaf.not_before);
+    let renewed = certificate.renewed_at.unwrap_or_default();
+    let first = if facts.engine.booted_at > renewed {
+        // Found at a start: an unknown window at once, a known one somewhere in the next hour.
+        let span = if known {
+            Duration::from_secs(3600)
+        } else {
+            Duration::from_millis(1)
+        };
+        facts.engine.booted_at.after(spread(&[&id.0, b"ari"], span))
+    } else {
+        // Just issued: soon, but not all of a fleet together.
+        renewed.after(spread(
+            &[&id.0, b"ari"],
+            (life / 100).min(Duration::from_secs(600)),
+        ))
+    };
+    let at = next_look(looks, first);
+    if at <= cx.now {
+        decision.effects.push(effect);
+    } else {
+        decision.wake_at(at, "the CA's renewal information is read again");
+    }
+}
+
+/// RFC 9773 §4.3.2: at Retry-After, within bounds.
+fn next_look(looks: Looks, first: WallMs) -> WallMs {
+    if looks.count == 0 {
+        return first;
+    }
+    let asked = looks.not_before.since(looks.last);
+    let wait = if asked.is_zero() {
+        bounds::ARI_LOOK_DEFAULT
+    } else {
+        asked
+    };
+    looks
+        .last
+        .after(wait.clamp(bounds::ARI_LOOK_MIN, bounds::ARI_LOOK_MAX))
+}
+
+/// Once a day, every certificate is looked at: a fact, so that an engine that stopped shows as one.
+pub(super) fn daily(facts: &Facts, cx: &Context) -> Decision {
+    let at = facts
+        .clock
+        .checked_at
+        .map_or(cx.now, |at| at.after(bounds::DAILY));
+    if at > cx.now {
+        let mut decision = Decision::none();
+        decision.wake_at(at, "the daily check");
+        return decision;
+    }
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let failing = facts
+        .certificates
+        .values()
+        .filter(|c| c.failure.is_some())
+        .count();
+    let event = ClockEvent::DailyCheckRan {
+        certificates: count(facts.certificates.len()),
+        renewing: count(facts.runs.len()),
+        failing: count(failing),
+    };
+    Decision::record(vec![fact(StreamId::CLOCK, event, None, None)])
+}
+
+/// What an outcome says. Only news is a fact.
+pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
+    let (Effect::ReadWindow(id, _, ari_id), Outcome::Window(result)) = (effect, outcome) else {
+        return Vec::new();
+    };
+    let schedule = facts.schedules.get(id);
+    let event = match result {
+        Ok(window) => {
+            let known = schedule
+                .and_then(|schedule| schedule.window.as_ref())
+                .is_some_and(|old| {
+                    old.ari_id == *ari_id && old.start == window.start && old.end == window.end
+                });
+            let failing = schedule.is_some_and(|schedule| schedule.ari_failing.is_some());
+            if known && !failing {
+                return Vec::new();
+            }
+            ScheduleEvent::AriWindowLearned {
+                ari_id: ari_id.clone(),
+                start: window.start,
+                end: window.end,
+                explanation_url: window.explanation_url.clone(),
+            }
+        }
+        Err(problem) => {
+            if schedule.is_some_and(|schedule| schedule.ari_failing.is_some()) {
+                return Vec::new();
+            }
+            ScheduleEvent::AriLookFailed {
+                ari_id: ari_id.clone(),
+                problem: problem.clone(),
+            }
+        }
+    };
+    vec![fact(StreamId::schedule(*id), event, None, None)]
+}

@@ -1,0 +1,49 @@
+//! The Clock: when each certificate is renewed and why, and every wait of the engine.
+
+mod decide;
+mod plan;
+mod timers;
+
+use renewd_events::event::NewEvent;
+use renewd_events::{ActorName, Facts, Subject};
+
+use crate::decision::{Context, Decision, Role, Session};
+use crate::effect::{Effect, Outcome};
+
+pub use plan::{Plan, plan};
+pub(crate) use timers::{Timers, run as run_timers};
+
+/// The Clock's part.
+#[derive(Debug)]
+pub struct Clock;
+
+impl Role for Clock {
+    const NAME: ActorName = ActorName::Clock;
+
+    fn concerns(subject: Subject) -> bool {
+        matches!(subject, Subject::Certificate(_) | Subject::Engine)
+    }
+
+    fn subjects(facts: &Facts) -> Vec<Subject> {
+        let certificates = facts.certificates.keys().copied().map(Subject::Certificate);
+        certificates.chain([Subject::Engine]).collect()
+    }
+
+    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
+        match subject {
+            Subject::Certificate(id) => decide::certificate(facts, id, session, cx),
+            Subject::Engine => decide::daily(facts, cx),
+            Subject::Account(_) | Subject::Listener(_) | Subject::Restart(_) => Decision::none(),
+        }
+    }
+
+    fn observe(
+        facts: &Facts,
+        effect: &Effect,
+        outcome: &Outcome,
+        _session: &Session,
+        _cx: &Context,
+    ) -> Vec<NewEvent> {
+        decide::observe(facts, effect, outcome)
+    }
+}

@@ -1,0 +1,174 @@
+//! When a certificate is renewed next and why: one pure function. The first rule that applies wins.
+
+use std::time::Duration;
+
+use renewd_events::WallMs;
+use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, LifeLeft};
+use renewd_events::id::CertificateId;
+use renewd_events::problem::ProblemClass;
+use renewd_events::schedule::{Cause, Schedule, Window};
+
+use crate::decision::{Context, backoff, spread};
+
+/// The one next renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// When.
+    pub at: WallMs,
+    /// Why.
+    pub cause: Cause,
+    /// Which try since the last success, from 1.
+    pub attempt: u32,
+}
+
+/// Waits between tries after a failed validation: the CA allows five failures per name and hour
+/// (Let's Encrypt), people need minutes to mend DNS, and after a day nobody is looking.
+const VALIDATION_WAITS_MIN: [u64; 4] = [10, 30, 60, 6 * 60];
+/// Below this lifetime half of it is the rule, since a third leaves too few tries.
+const SHORT_LIFE: Duration = Duration::from_secs(10 * 86_400);
+/// Seconds of a minute, in milliseconds.
+const MINUTE_MS: u64 = 60_000;
+
+/// Plans the next renewal. `None` while nothing can be said.
+pub fn plan(
+    id: CertificateId,
+    certificate: &Certificate,
+    schedule: &Schedule,
+    cx: &Context,
+) -> Option<Plan> {
+    let declared = certificate.declared.as_ref()?;
+    if certificate.orphaned {
+        return None;
+    }
+    let attempt = certificate.failures.saturating_add(1);
+    if let Some(failure) = &certificate.failure {
+        let at = retry_at(id, certificate, failure, cx);
+        return Some(Plan {
+            at,
+            cause: Cause::Retry,
+            attempt,
+        });
+    }
+    let Some(issue) = &certificate.current else {
+        return Some(Plan {
+            at: cx.now,
+            cause: Cause::FirstIssue,
+            attempt,
+        });
+    };
+    if certificate.names_changed() {
+        return Some(Plan {
+            at: cx.now,
+            cause: Cause::NamesChanged,
+            attempt,
+        });
+    }
+    let window = schedule
+        .window
+        .as_ref()
+        .filter(|window| declared.ari && Some(&window.ari_id) == issue.leaf.ari_id.as_ref());
+    Some(match window {
+        Some(window) => Plan {
+            at: in_window(id, window),
+            cause: Cause::AriWindow,
+            attempt,
+        },
+        None => by_life(id, declared, issue, attempt),
+    })
+}
+
+/// A uniformly random instant of the window (RFC 9773 §4.2), drawn from what names the window: the
+/// same after every restart, so that a crash loop cannot roll the dice again.
+fn in_window(id: CertificateId, window: &Window) -> WallMs {
+    let parts: [&[u8]; 3] = [
+        &id.0,
+        window.ari_id.as_bytes(),
+        &window.start.0.to_le_bytes(),
+    ];
+    window
+        .start
+        .after(spread(&parts, window.end.since(window.start)))
+}
+
+fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u32) -> Plan {
+    let leaf = &issue.leaf;
+    let life = leaf.not_after.since(leaf.not_before);
+    match declared.life_left {
+        LifeLeft::Share(part, whole) => {
+            let left = if life < SHORT_LIFE {
+                life / 2
+            } else {
+                life * u32::from(part) / u32::from(whole).max(1)
+            };
+            // Up to 2 % of the life earlier: certificates of one day stay spread.
+            let early = spread(&[&id.0, leaf.serial.as_bytes()], life / 50);
+            let at = leaf.not_after.before(left + early);
+            Plan {
+                at,
+                cause: Cause::LifeLeft,
+                attempt,
+            }
+        }
+        LifeLeft::Time {
+            left_ms,
+            check_every_ms,
+        } => {
+            // The first check, at the certificate's own moment of the period, with too little left.
+            let due = leaf.not_after.before(Duration::from_millis(left_ms)).0;
+            let period = check_every_ms.max(MINUTE_MS);
+            let own = u64::try_from(spread(&[&id.0], Duration::from_millis(period)).as_millis())
+                .unwrap_or(0);
+            let checks = due.saturating_sub(own).div_ceil(period);
+            let at = WallMs(own.saturating_add(checks.saturating_mul(period)));
+            Plan {
+                at,
+                cause: Cause::DaysLeft,
+                attempt,
+            }
+        }
+    }
+}
+
+fn retry_at(
+    id: CertificateId,
+    certificate: &Certificate,
+    failure: &Failure,
+    cx: &Context,
+) -> WallMs {
+    let failures = certificate.failures.max(1);
+    let problem = &failure.problem;
+    let validation = [
+        "unauthorized",
+        "connection",
+        "dns",
+        "tls",
+        "caa",
+        "incorrectResponse",
+    ]
+    .iter()
+    .any(|kind| problem.is_acme(kind));
+    let own = if validation && cx.rules.retry_first >= Duration::from_secs(60) {
+        let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+        let minutes = VALIDATION_WAITS_MIN.get(index).copied().unwrap_or(24 * 60);
+        Duration::from_secs(minutes * 60)
+    } else {
+        backoff(cx.rules.retry_first, cx.rules.retry_max, failures)
+    };
+    // Never more than a quarter of the life that is left.
+    let left = certificate
+        .current
+        .as_ref()
+        .map(|issue| issue.leaf.not_after.since(failure.at) / 4)
+        .filter(|quarter| !quarter.is_zero());
+    let mut wait = left
+        .map_or(own, |quarter| own.min(quarter))
+        .max(cx.rules.retry_first);
+    if let Some(asked) = problem.retry_after_ms.map(Duration::from_millis) {
+        // The CA named a time (RFC 8555 §6.6): a floor, with up to 3 % on top.
+        let jitter = spread(&[&id.0, &failures.to_le_bytes()], asked * 3 / 100);
+        wait = wait.max(asked + jitter);
+    } else if problem.class != ProblemClass::Local {
+        wait += spread(&[&id.0, &failures.to_le_bytes()], wait / 10);
+    }
+    failure.at.after(wait)
+}

@@ -1,0 +1,222 @@
+//! What an actor decides: facts to record, acts that must be under way, and when to look again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use renewd_events::event::NewEvent;
+use renewd_events::id::{BootNo, RenewalId, Seq, StreamId};
+use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
+
+use crate::bounds;
+use crate::effect::{Effect, EffectKey, Outcome};
+
+/// What decisions rest on besides facts.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The time; an argument, never read inside.
+    pub now: WallMs,
+    /// The present life of the process.
+    pub boot: BootNo,
+    /// The present life of the actor.
+    pub incarnation: u16,
+    /// The rules in force.
+    pub rules: Rules,
+}
+
+/// Rules that the operator may set.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Renewals under way at once.
+    pub parallel_max: usize,
+    /// First retry of a failed renewal.
+    pub retry_first: Duration,
+    /// Slowest retry of a failed renewal.
+    pub retry_max: Duration,
+    /// How this host restarts, if it may.
+    pub restart: Option<renewd_events::restart::Method>,
+    /// Who this process is.
+    pub identity: renewd_events::restart::ProcessIdentity,
+}
+
+/// What an actor remembers of a subject in this life only. Losing it costs a look, never an act.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// Effects under way.
+    pub running: BTreeSet<EffectKey>,
+    /// Intents whose act ended without a verdict: they are settled by asking.
+    pub unsure: BTreeSet<EffectId>,
+    /// How often something was looked at, and when it may be again.
+    pub looks: BTreeMap<EffectKey, Looks>,
+    /// When a validator last fetched a token of this certificate.
+    pub visited: Option<WallMs>,
+}
+
+/// The memory of repeated looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// Looks that ended.
+    pub count: u32,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the last one ended.
+    pub last: WallMs,
+    /// Not before, because the server or our own back-off said so.
+    pub not_before: WallMs,
+}
+
+impl Session {
+    /// How often it was looked at.
+    pub fn looks(&self, key: &EffectKey) -> Looks {
+        self.looks.get(key).copied().unwrap_or_default()
+    }
+
+    /// Remembers that an effect ended.
+    pub fn ended(&mut self, key: EffectKey, outcome: &Outcome, now: WallMs) {
+        let looks = self.looks.entry(key).or_default();
+        looks.count = looks.count.saturating_add(1);
+        looks.last = now;
+        let asked = outcome
+            .retry_after_ms()
+            .map_or(Duration::ZERO, Duration::from_millis);
+        let own = if outcome.problem().is_some() {
+            looks.failures = looks.failures.saturating_add(1);
+            backoff(
+                bounds::READ_RETRY_FIRST,
+                bounds::READ_RETRY_MAX,
+                looks.failures,
+            )
+        } else {
+            looks.failures = 0;
+            Duration::ZERO
+        };
+        looks.not_before = now.after(asked.max(own));
+    }
+}
+
+/// `first` doubled for each failure after the first, never above `max`, never zero: saturating, since
+/// an overflow here once made a server hammer its CA (CVE-2025-55753).
+pub fn backoff(first: Duration, max: Duration, failures: u32) -> Duration {
+    let doubled = 2u32
+        .checked_pow(failures.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    first
+        .saturating_mul(doubled)
+        .min(max)
+        .max(Duration::from_millis(1))
+}
+
+/// A number in `0..span` that is the same for the same parts: jitter that a restart does not re-roll.
+pub fn spread(parts: &[&[u8]], span: Duration) -> Duration {
+    let hash = renewd_events::id::sha256(parts);
+    let draw = hash
+        .iter()
+        .take(8)
+        .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    let span_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(draw % span_ms)
+}
+
+/// What an actor decides about one subject.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Facts to append, all or none. While there are some, the rest is not looked at.
+    pub records: Vec<NewEvent>,
+    /// Acts that must be under way now.
+    pub effects: Vec<Effect>,
+    /// When to decide again, and why, if nothing happens before.
+    pub wake: Option<(WallMs, &'static str)>,
+    /// It could go on, but as many renewals as allowed are under way.
+    pub waits_for_turn: bool,
+}
+
+impl Decision {
+    /// Nothing to do.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Appends these facts.
+    pub fn record(records: Vec<NewEvent>) -> Self {
+        Self {
+            records,
+            ..Self::default()
+        }
+    }
+
+    /// Looks again at `at`; the earliest wish wins.
+    pub fn wake_at(&mut self, at: WallMs, why: &'static str) {
+        if self.wake.is_none_or(|(earlier, _)| at < earlier) {
+            self.wake = Some((at, why));
+        }
+    }
+
+    /// Starts a read or a repeatable act, now or when its back-off is over.
+    pub fn when_due(&mut self, effect: Effect, session: &Session, cx: &Context, why: &'static str) {
+        let at = session.looks(&effect.key()).not_before;
+        if at <= cx.now {
+            self.effects.push(effect);
+        } else {
+            self.wake_at(at, why);
+        }
+    }
+
+    /// Adds another decision.
+    pub fn and(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.effects.extend(other.effects);
+        if let Some((at, why)) = other.wake {
+            self.wake_at(at, why);
+        }
+        self.waits_for_turn |= other.waits_for_turn;
+    }
+}
+
+/// Whether the act of this intent may simply be done: it was recorded in this life of the actor and
+/// did not end without a verdict. Everything else is settled by asking the world. This is the whole
+/// resume logic: nothing else knows about crashes.
+pub fn may_do<I>(intent: &Durable<I>, session: &Session, cx: &Context) -> bool {
+    let meta = intent.meta();
+    meta.boot == cx.boot
+        && meta.incarnation == cx.incarnation
+        && !session.unsure.contains(&intent.effect_id())
+}
+
+/// A fact on its way.
+pub fn fact(
+    stream: impl Into<StreamId>,
+    event: impl Into<Event>,
+    renewal: Option<RenewalId>,
+    cause: Option<Seq>,
+) -> NewEvent {
+    NewEvent {
+        stream: stream.into(),
+        event: event.into(),
+        renewal,
+        cause,
+    }
+}
+
+/// An actor's part: plain functions, no I/O.
+pub trait Role: Send + Sync + 'static {
+    /// Whose part.
+    const NAME: renewd_events::ActorName;
+
+    /// Whether a change of this subject concerns it.
+    fn concerns(subject: Subject) -> bool;
+
+    /// Everything that concerns it, for a start.
+    fn subjects(facts: &Facts) -> Vec<Subject>;
+
+    /// What to do about a subject.
+    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision;
+
+    /// What to record of an outcome. Nothing, when the effect is no longer wanted; then, and when the
+    /// outcome gives no verdict, the intent is settled by the next decision.
+    fn observe(
+        facts: &Facts,
+        effect: &Effect,
+        outcome: &Outcome,
+        session: &Session,
+        cx: &Context,
+    ) -> Vec<NewEvent>;
+}

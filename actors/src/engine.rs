@@ -1,0 +1,362 @@
+//! The six actors and their journal as one thing that starts and stops.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ractor::{Actor, ActorRef};
+use renewd_events::account::{Account, AccountEvent};
+use renewd_events::event::NewEvent;
+use renewd_events::id::{AccountId, BootNo, CertificateId, StreamId};
+use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
+use renewd_events::schedule::ScheduleEvent;
+use renewd_events::store::EventStore;
+use renewd_events::{ActorName, Envelope, Facts, Subject, WallMs};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::bounds::DRAIN_MAX;
+use crate::clock::run_timers;
+use crate::decision::{Rules, fact};
+use crate::hive::{ACTORS, Hive, Inboxes, Message};
+use crate::journal::{AppendError, Batch, Journal, Observer};
+use crate::ports::Ports;
+use crate::supervisor::{Order, Supervisor};
+
+/// How long an actor has to answer a heartbeat: a handler waits for one commit at most.
+const BEAT_MAX: Duration = Duration::from_secs(2);
+
+/// Why the engine did not start, or could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The log could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// No thread, no task.
+    #[error("the engine could not start: {0}")]
+    Start(String),
+    /// There is no certificate of that name.
+    #[error("there is no certificate `{0}`")]
+    NoCertificate(String),
+    /// An actor is not there to take the command.
+    #[error("{0} does not take commands now; try again in a second")]
+    Busy(ActorName),
+}
+
+/// The running engine.
+#[derive(Debug)]
+pub struct Engine {
+    hive: Arc<Hive>,
+    supervisor: ActorRef<Order>,
+    timers: JoinHandle<()>,
+    fatal: watch::Receiver<Option<String>>,
+}
+
+/// What an engine starts with.
+pub struct Start {
+    /// The log, open.
+    pub store: Box<dyn EventStore>,
+    /// Its fold.
+    pub facts: Arc<RwLock<Facts>>,
+    /// The world.
+    pub ports: Ports,
+    /// The rules.
+    pub rules: Rules,
+    /// Who else is told of events.
+    pub observers: Vec<Observer>,
+    /// Version of the program.
+    pub version: String,
+    /// What the configuration says now: facts that differ from what is known.
+    pub declarations: Vec<NewEvent>,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Start")
+    }
+}
+
+impl Engine {
+    /// Records that a life begins and what the configuration says, then starts the six.
+    ///
+    /// # Errors
+    /// When the log cannot be written, or an actor cannot start.
+    pub async fn start(start: Start) -> Result<Self, EngineError> {
+        let Start {
+            store,
+            facts,
+            ports,
+            mut rules,
+            mut observers,
+            version,
+            declarations,
+        } = start;
+        let (boot, previous, tail) = {
+            let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
+            (
+                facts.engine.boot.next(),
+                previous(&facts, &rules),
+                facts.seq,
+            )
+        };
+        rules.identity.boot = boot;
+        let inboxes = Arc::new(Inboxes::new());
+        observers.push(announcer(Arc::clone(&facts), Arc::clone(&inboxes)));
+        let time = Arc::clone(&ports.time);
+        let journal = Journal::start(store, Arc::clone(&facts), boot, time, observers)
+            .map_err(|cause| EngineError::Start(cause.to_string()))?;
+        let booted = EngineEvent::EngineBooted {
+            identity: rules.identity.clone(),
+            version,
+            previous,
+            tail,
+        };
+        journal
+            .append(ours(vec![fact(StreamId::ENGINE, booted, None, None)]))
+            .await?;
+        for declarations in declarations.chunks(crate::bounds::EVENTS_PER_BATCH_MAX) {
+            journal.append(ours(declarations.to_vec())).await?;
+        }
+        let hive = Arc::new(Hive::new(facts, journal, ports, rules, inboxes));
+        let (fatal_out, fatal) = watch::channel(None);
+        let (supervisor, _) = Actor::spawn(None, Supervisor, (Arc::clone(&hive), fatal_out))
+            .await
+            .map_err(|cause| EngineError::Start(cause.to_string()))?;
+        let timers = tokio::spawn(timers(Arc::clone(&hive)));
+        Ok(Self {
+            hive,
+            supervisor,
+            timers,
+            fatal,
+        })
+    }
+
+    /// The facts, folded.
+    pub fn facts(&self) -> Arc<RwLock<Facts>> {
+        Arc::clone(&self.hive.facts)
+    }
+
+    /// The present life.
+    pub fn boot(&self) -> BootNo {
+        self.hive.rules.identity.boot
+    }
+
+    /// The journal's handle, for heads and brokenness.
+    pub fn journal(&self) -> &Journal {
+        &self.hive.journal
+    }
+
+    /// Set when the engine cannot go on.
+    pub fn fatal(&self) -> watch::Receiver<Option<String>> {
+        self.fatal.clone()
+    }
+
+    /// A handle that outlives borrows, for listeners and pages.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            hive: Arc::clone(&self.hive),
+        }
+    }
+
+    /// Stops: no new work, what is under way is left to the next life, the log is closed cleanly.
+    ///
+    /// # Errors
+    /// When the end could not be recorded; the next start then finds a crash, which is safe.
+    pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
+        let stopping = EngineEvent::EngineStopping { reason };
+        let journal = self.hive.journal.clone();
+        let asked = journal
+            .append(ours(vec![fact(StreamId::ENGINE, stopping, None, None)]))
+            .await;
+        self.timers.abort();
+        for actor in ACTORS {
+            if let Some(address) = self.hive.inboxes().address(actor) {
+                self.hive.inboxes().set_address(actor, None);
+                drop(address.stop_and_wait(None, Some(DRAIN_MAX)).await);
+            }
+        }
+        drop(self.supervisor.stop_and_wait(None, Some(DRAIN_MAX)).await);
+        asked?;
+        let stopped = fact(StreamId::ENGINE, EngineEvent::EngineStopped, None, None);
+        journal.append(ours(vec![stopped])).await?;
+        journal
+            .close()
+            .await
+            .map_err(|cause| AppendError::ReadOnly(cause).into())
+    }
+}
+
+/// A way to ask and command a running engine.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    hive: Arc<Hive>,
+}
+
+impl Handle {
+    /// The facts, folded.
+    pub fn facts(&self) -> Arc<RwLock<Facts>> {
+        Arc::clone(&self.hive.facts)
+    }
+
+    /// A validator fetched a token.
+    pub fn visited(&self, token: &str) {
+        self.hive.visited(token, self.hive.ports.time.now());
+    }
+
+    /// When this certificate is looked at next, by whom, and why.
+    pub fn next_wake(
+        &self,
+        certificate: CertificateId,
+    ) -> Option<(WallMs, ActorName, &'static str)> {
+        self.hive.timers.next_of(Subject::Certificate(certificate))
+    }
+
+    /// Asks for a renewal now. It is durable when this returns.
+    ///
+    /// # Errors
+    /// When there is no such certificate, or nobody takes the command.
+    pub async fn renew(&self, name: &str, by: &str) -> Result<Vec<Arc<Envelope>>, EngineError> {
+        let certificate = {
+            let facts = self.hive.read();
+            let found = facts
+                .certificates
+                .iter()
+                .find(|(_, c)| c.name() == name && !c.orphaned);
+            found.map(|(id, _)| *id)
+        };
+        let Some(id) = certificate else {
+            return Err(EngineError::NoCertificate(name.to_owned()));
+        };
+        let event = ScheduleEvent::RenewalRequested { by: by.to_owned() };
+        let events = vec![fact(StreamId::schedule(id), event, None, None)];
+        self.command(ActorName::Clock, events).await
+    }
+
+    /// Accepts the terms that the CA shows now. It is durable when this returns.
+    ///
+    /// # Errors
+    /// When the log cannot be written, or nobody takes the command.
+    pub async fn accept_terms(&self, by: &str) -> Result<Vec<Arc<Envelope>>, EngineError> {
+        let events: Vec<NewEvent> = {
+            let facts = self.hive.read();
+            let open = facts
+                .accounts
+                .iter()
+                .filter(|(_, account)| !account.terms_are_accepted());
+            let accept = |(id, account): (&AccountId, &Account)| {
+                let directory = account.directory.as_ref();
+                let terms_url = directory.and_then(|directory| directory.terms_url.clone());
+                let event = AccountEvent::TermsAccepted {
+                    terms_url,
+                    by: by.to_owned(),
+                };
+                fact(*id, event, None, None)
+            };
+            open.map(accept).collect()
+        };
+        if events.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.command(ActorName::Registrar, events).await
+        }
+    }
+
+    async fn command(
+        &self,
+        actor: ActorName,
+        events: Vec<NewEvent>,
+    ) -> Result<Vec<Arc<Envelope>>, EngineError> {
+        let busy = || EngineError::Busy(actor);
+        let _place = self.hive.commands.try_acquire().map_err(|_| busy())?;
+        let address = self.hive.inboxes().address(actor).ok_or_else(busy)?;
+        let (reply, answer) = oneshot::channel();
+        address
+            .cast(Message::Command(events, reply))
+            .map_err(|_| busy())?;
+        Ok(answer.await.map_err(|_| busy())??)
+    }
+
+    /// Which actors answer a heartbeat now, in two seconds at most.
+    pub async fn beats(&self) -> Vec<(ActorName, bool)> {
+        let mut waiting = Vec::new();
+        for actor in ACTORS {
+            let (reply, answer) = oneshot::channel();
+            let sent = self
+                .hive
+                .inboxes()
+                .address(actor)
+                .is_some_and(|address| address.cast(Message::Beat(reply)).is_ok());
+            waiting.push((actor, sent.then_some(answer)));
+        }
+        let mut beats = Vec::new();
+        for (actor, answer) in waiting {
+            let alive = match answer {
+                Some(answer) => matches!(tokio::time::timeout(BEAT_MAX, answer).await, Ok(Ok(()))),
+                None => false,
+            };
+            beats.push((actor, alive));
+        }
+        beats
+    }
+
+    /// Why the log cannot be written, when that is so.
+    pub fn log_broken(&self) -> Option<String> {
+        self.hive.journal.broken().borrow().clone()
+    }
+}
+
+fn previous(facts: &Facts, rules: &Rules) -> Previous {
+    let engine = &facts.engine;
+    if engine.boot == BootNo(0) {
+        Previous::None
+    } else if engine.stopped {
+        Previous::Clean
+    } else if engine.identity.os_boot == rules.identity.os_boot {
+        Previous::Crashed
+    } else {
+        Previous::PowerLost
+    }
+}
+
+fn ours(events: Vec<NewEvent>) -> Batch {
+    Batch {
+        actor: ActorName::Engine,
+        incarnation: 1,
+        expected: Vec::new(),
+        events,
+        trace: None,
+    }
+}
+
+fn announcer(facts: Arc<RwLock<Facts>>, inboxes: Arc<Inboxes>) -> Observer {
+    Box::new(move |envelopes| {
+        inboxes.announce(
+            &facts.read().unwrap_or_else(PoisonError::into_inner),
+            envelopes,
+        );
+    })
+}
+
+async fn timers(hive: Arc<Hive>) {
+    let (waker, teller) = (Arc::clone(&hive), Arc::clone(&hive));
+    let wake = move |actor, subject| waker.inboxes().nudge(actor, subject);
+    let jumped = move |delta_ms| {
+        tracing::warn!(delta_ms, "the wall clock jumped");
+        let journal = teller.journal.clone();
+        tokio::spawn(async move {
+            let event = ClockEvent::WallClockJumped { delta_ms };
+            drop(
+                journal
+                    .append(ours(vec![fact(StreamId::CLOCK, event, None, None)]))
+                    .await,
+            );
+        });
+    };
+    run_timers(
+        Arc::clone(&hive.timers),
+        Arc::clone(&hive.ports.time),
+        wake,
+        jumped,
+    )
+    .await;
+}

@@ -1,0 +1,278 @@
+//! What the six actors share: facts, journal, ports, timers, and each other's inboxes.
+//!
+//! Messages between actors are nudges: "look at this subject again". What carries information is a
+//! fact. An inbox holds each subject once, so its bound is the number of certificates, and a lost
+//! nudge costs a wait, never an act.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use ractor::ActorRef;
+use renewd_events::event::NewEvent;
+use renewd_events::id::CertificateId;
+use renewd_events::{ActorName, Envelope, Event, Facts, Subject, WallMs};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::bounds::COMMANDS_WAITING_MAX;
+use crate::clock::Timers;
+use crate::decision::Rules;
+use crate::effect::{Effect, Outcome};
+use crate::journal::{AppendError, Journal};
+use crate::ports::Ports;
+
+/// The six, in the order in which they are stopped: no new work first, then what is under way.
+pub(crate) const ACTORS: [ActorName; 6] = [
+    ActorName::Clock,
+    ActorName::Registrar,
+    ActorName::Validator,
+    ActorName::Issuer,
+    ActorName::Binder,
+    ActorName::RestartCoordinator,
+];
+
+/// A message to an actor.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The inbox is not empty.
+    Nudge,
+    /// An effect ended; without outcome it panicked or took too long.
+    Ended(Subject, Box<Effect>, Option<Box<Outcome>>),
+    /// Record this for a person, then act on it.
+    Command(
+        Vec<NewEvent>,
+        oneshot::Sender<Result<Vec<Arc<Envelope>>, AppendError>>,
+    ),
+    /// Answer, to show that the actor handles messages.
+    Beat(oneshot::Sender<()>),
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    subjects: Mutex<BTreeSet<Subject>>,
+    nudged: AtomicBool,
+    address: RwLock<Option<ActorRef<Message>>>,
+}
+
+/// What the actors share.
+pub(crate) struct Hive {
+    pub(crate) facts: Arc<RwLock<Facts>>,
+    pub(crate) journal: Journal,
+    pub(crate) ports: Ports,
+    pub(crate) rules: Rules,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) commands: Arc<Semaphore>,
+    inboxes: Arc<Inboxes>,
+    visits: Mutex<BTreeMap<CertificateId, WallMs>>,
+}
+
+impl std::fmt::Debug for Hive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hive")
+    }
+}
+
+/// The inboxes by actor.
+#[derive(Debug, Default)]
+pub(crate) struct Inboxes(BTreeMap<ActorName, Inbox>);
+
+impl Inboxes {
+    pub(crate) fn new() -> Self {
+        Self(
+            ACTORS
+                .into_iter()
+                .map(|actor| (actor, Inbox::default()))
+                .collect(),
+        )
+    }
+
+    /// Asks an actor to look at a subject.
+    pub(crate) fn nudge(&self, actor: ActorName, subject: Subject) {
+        let Some(inbox) = self.0.get(&actor) else {
+            return;
+        };
+        inbox
+            .subjects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(subject);
+        if inbox.nudged.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let address = inbox.address.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = address.as_ref() {
+            // A dead actor is about to be started again, and then looks at everything.
+            drop(address.cast(Message::Nudge));
+        }
+    }
+
+    /// Tells all whom a committed event concerns.
+    pub(crate) fn announce(&self, facts: &Facts, envelopes: &[Arc<Envelope>]) {
+        let mut subjects = BTreeSet::new();
+        for envelope in envelopes {
+            let subject = subject_of(facts, envelope);
+            subjects.extend(facts.related(subject));
+            subjects.insert(subject);
+        }
+        for subject in subjects {
+            for actor in ACTORS {
+                if concerns(actor, subject) {
+                    self.nudge(actor, subject);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn set_address(&self, actor: ActorName, address: Option<ActorRef<Message>>) {
+        let Some(inbox) = self.0.get(&actor) else {
+            return;
+        };
+        *inbox
+            .address
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = address;
+        inbox.nudged.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn address(&self, actor: ActorName) -> Option<ActorRef<Message>> {
+        self.0
+            .get(&actor)?
+            .address
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Everything in the inbox. Nudges that come later send a message again.
+    pub(crate) fn take(&self, actor: ActorName) -> BTreeSet<Subject> {
+        let Some(inbox) = self.0.get(&actor) else {
+            return BTreeSet::new();
+        };
+        inbox.nudged.store(false, Ordering::Release);
+        std::mem::take(
+            &mut *inbox
+                .subjects
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}
+
+fn concerns(actor: ActorName, subject: Subject) -> bool {
+    use crate::decision::Role;
+    match actor {
+        ActorName::Engine => false,
+        ActorName::Registrar => crate::registrar::Registrar::concerns(subject),
+        ActorName::Validator => crate::validator::Validator::concerns(subject),
+        ActorName::Issuer => crate::issuer::Issuer::concerns(subject),
+        ActorName::Binder => crate::binder::Binder::concerns(subject),
+        ActorName::RestartCoordinator => {
+            crate::restart_coordinator::RestartCoordinator::concerns(subject)
+        }
+        ActorName::Clock => crate::clock::Clock::concerns(subject),
+    }
+}
+
+/// What a committed event is about, from the facts that already hold it.
+fn subject_of(facts: &Facts, envelope: &Envelope) -> Subject {
+    use renewd_events::id::{
+        AccountId, AuthorizationId, BindingId, ListenerId, OrderId, RestartId,
+    };
+    let id = envelope.stream.id;
+    let certificate =
+        |known: Option<CertificateId>| known.map_or(Subject::Engine, Subject::Certificate);
+    match &envelope.event {
+        Event::Engine(_) | Event::Clock(_) => Subject::Engine,
+        Event::Account(_) => Subject::Account(AccountId(id)),
+        Event::Certificate(_) | Event::Schedule(_) => Subject::Certificate(CertificateId(id)),
+        Event::Order(_) => certificate(
+            facts
+                .orders
+                .get(&OrderId(id))
+                .and_then(|o| Some(o.request.as_ref()?.certificate)),
+        ),
+        Event::Authorization(_) => certificate(
+            facts
+                .authorizations
+                .get(&AuthorizationId(id))
+                .map(|a| a.certificate),
+        ),
+        Event::Binding(_) => certificate(facts.bindings.get(&BindingId(id)).map(|b| b.certificate)),
+        Event::Listener(_) => Subject::Listener(ListenerId(id)),
+        Event::Restart(_) => Subject::Restart(RestartId(id)),
+    }
+}
+
+impl Hive {
+    pub(crate) fn new(
+        facts: Arc<RwLock<Facts>>,
+        journal: Journal,
+        ports: Ports,
+        rules: Rules,
+        inboxes: Arc<Inboxes>,
+    ) -> Self {
+        Self {
+            facts,
+            journal,
+            ports,
+            rules,
+            timers: Arc::default(),
+            commands: Arc::new(Semaphore::new(COMMANDS_WAITING_MAX)),
+            inboxes,
+            visits: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn inboxes(&self) -> &Inboxes {
+        &self.inboxes
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Facts> {
+        self.facts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A validator fetched the token: its verdict is near.
+    pub(crate) fn visited(&self, token: &str, now: WallMs) {
+        let certificate = {
+            let facts = self.read();
+            let Some((id, _)) = facts.answer(token) else {
+                return;
+            };
+            facts
+                .authorizations
+                .get(&id)
+                .map(|authorization| authorization.certificate)
+        };
+        let Some(certificate) = certificate else {
+            return;
+        };
+        self.visits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(certificate, now);
+        self.inboxes
+            .nudge(ActorName::Issuer, Subject::Certificate(certificate));
+    }
+
+    /// When a validator last fetched a token of this certificate.
+    pub(crate) fn visit_of(&self, subject: Subject) -> Option<WallMs> {
+        let Subject::Certificate(certificate) = subject else {
+            return None;
+        };
+        self.visits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&certificate)
+            .copied()
+    }
+
+    /// The renewal is over: its visits mean nothing to the next one.
+    pub(crate) fn forget_visits(&self, subject: Subject) {
+        if let Subject::Certificate(certificate) = subject {
+            self.visits
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&certificate);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What to do about a certificate: begin a renewal, carry it on, or end it.
+
+use renewd_events::Facts;
+use renewd_events::certificate::{
+    Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
+};
+use renewd_events::id::{CertificateId, Generation, KeyRef, OrderId};
+use renewd_events::order::{NewOrder, OrderEvent, Phase};
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::schedule::{Cause, Schedule};
+use renewd_replay::codes::{Step, classify};
+
+use super::order;
+use crate::bounds;
+use crate::decision::{Context, Decision, Session, fact};
+use crate::effect::Effect;
+
+/// What to do about a certificate.
+pub(super) fn decide(
+    facts: &Facts,
+    id: CertificateId,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    let Some(certificate) = facts.certificates.get(&id) else {
+        return Decision::none();
+    };
+    let Some(declared) = &certificate.declared else {
+        return Decision::none();
+    };
+    if certificate.anomaly.is_some() {
+        return Decision::none();
+    }
+    match &certificate.run {
+        Some(run) => carry_on(facts, id, certificate, run, session, cx),
+        None if certificate.orphaned => Decision::none(),
+        None => begin(facts, id, certificate, declared, cx),
+    }
+}
+
+/// Begins a renewal when one is due.
+fn begin(
+    facts: &Facts,
+    id: CertificateId,
+    certificate: &Certificate,
+    declared: &Declaration,
+    cx: &Context,
+) -> Decision {
+    let mut decision = Decision::none();
+    let Some(schedule) = facts.schedules.get(&id) else {
+        return decision;
+    };
+    let Some((cause, attempt)) = due(schedule, certificate, cx) else {
+        if let Some(planned) = &schedule.planned {
+            decision.wake_at(planned.at, "the renewal is due");
+        }
+        return decision;
+    };
+    let usable = facts
+        .accounts
+        .get(&declared.account)
+        .is_some_and(|account| account.url().is_some() && account.terms_are_accepted());
+    if !usable {
+        // The Registrar's next fact about the account brings us here again.
+        return decision;
+    }
+    if facts.runs.len() >= cx.rules.parallel_max {
+        decision.waits_for_turn = true;
+        return decision;
+    }
+    start(id, certificate, declared, facts, cause, attempt)
+}
+
+/// Why a renewal begins now, if it does.
+fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(Cause, u32)> {
+    let attempt = certificate.failures.saturating_add(1);
+    if schedule.requested.is_some() {
+        return Some((Cause::Operator, attempt));
+    }
+    let planned = schedule.planned?;
+    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
+}
+
+fn start(
+    id: CertificateId,
+    certificate: &Certificate,
+    declared: &Declaration,
+    facts: &Facts,
+    cause: Cause,
+    attempt: u32,
+) -> Decision {
+    let number = certificate.renewals.saturating_add(1);
+    let renewal = Certificate::renewal_id(id, number);
+    let offers_ari = facts
+        .accounts
+        .get(&declared.account)
+        .and_then(|account| account.directory.as_ref())
+        .is_some_and(|directory| directory.renewal_info);
+    // RFC 9773 §5: only a certificate that this CA may know, and only when a name stays the same.
+    let replaces = certificate
+        .current
+        .as_ref()
+        .filter(|issue| {
+            offers_ari
+                && declared
+                    .identifiers
+                    .iter()
+                    .any(|name| issue.leaf.names.iter().any(|old| old == name.as_str()))
+        })
+        .and_then(|issue| issue.leaf.ari_id.clone());
+    let key = KeyRequest {
+        key_ref: KeyRef(format!("cert-{id}-{number}")),
+        identifiers: declared.identifiers.clone(),
+    };
+    let order = NewOrder {
+        certificate: id,
+        account: declared.account,
+        identifiers: declared.identifiers.clone(),
+        profile: declared.profile.clone(),
+        replaces: replaces.clone(),
+    };
+    let started = CertificateEvent::RenewalStarted {
+        number,
+        cause,
+        attempt,
+        replaces,
+    };
+    let order_id = Certificate::order_id(renewal, 1);
+    Decision::record(vec![
+        fact(id, started, Some(renewal), None),
+        fact(
+            id,
+            CertificateEvent::CertificateKeyRequested(key),
+            Some(renewal),
+            None,
+        ),
+        fact(
+            order_id,
+            OrderEvent::OrderRequested(order),
+            Some(renewal),
+            None,
+        ),
+    ])
+}
+
+fn carry_on(
+    facts: &Facts,
+    id: CertificateId,
+    certificate: &Certificate,
+    run: &Run,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    if let Some(generation) = run.adopted {
+        return served(facts, id, run, generation);
+    }
+    let mut decision = Decision::none();
+    if let KeyStep::Requested(intent) = &run.key {
+        let effect = Effect::EnsureKey(intent.clone());
+        decision.when_due(effect, session, cx, "the vault could not make the key");
+    }
+    if let KeyStep::Failed(problem) = &run.key {
+        return fail(id, run, Step::Key, problem);
+    }
+    let Some((order_id, order)) = facts.order_of(id) else {
+        return decision;
+    };
+    if order.anomaly.is_some() {
+        return decision;
+    }
+    if let Phase::Downloaded(leaf) = &order.phase {
+        return adopt(id, certificate, run, order_id, leaf);
+    }
+    decision.and(order::decide(facts, id, run, order_id, order, session, cx));
+    decision
+}
+
+/// The new issue is adopted; the renewal ends when every binding serves it.
+fn served(facts: &Facts, id: CertificateId, run: &Run, generation: Generation) -> Decision {
+    let all = facts.bindings_of(id).all(|(_, binding)| {
+        binding
+            .served
+            .as_ref()
+            .is_some_and(|served| served.generation >= generation)
+    });
+    if !all {
+        // The Binder's facts bring us here again.
+        return Decision::none();
+    }
+    let event = CertificateEvent::RenewalSucceeded { generation };
+    Decision::record(vec![fact(id, event, Some(run.renewal), None)])
+}
+
+/// Ends the renewal with a cause.
+pub(super) fn fail(id: CertificateId, run: &Run, step: Step, problem: &Problem) -> Decision {
+    let event = CertificateEvent::RenewalFailed {
+        code: classify(step, problem).to_owned(),
+        problem: problem.clone(),
+    };
+    Decision::record(vec![fact(id, event, Some(run.renewal), None)])
+}
+
+/// Checks what was downloaded against what was asked for, and adopts or rejects it.
+fn adopt(
+    id: CertificateId,
+    certificate: &Certificate,
+    run: &Run,
+    order: OrderId,
+    leaf: &Leaf,
+) -> Decision {
+    let KeyStep::Created { key_ref, spki, .. } = &run.key else {
+        return Decision::none();
+    };
+    let asked = certificate
+        .declared
+        .as_ref()
+        .map(|declared| &declared.identifiers);
+    let names = asked.is_some_and(|asked| {
+        asked
+            .iter()
+            .all(|name| leaf.names.iter().any(|held| held == name.as_str()))
+    });
+    let wrong = if leaf.spki != *spki {
+        Some((
+            "key-mismatch",
+            "the certificate holds another public key than the one sent",
+        ))
+    } else if !names {
+        Some((
+            "names-missing",
+            "the certificate lacks names that were asked for",
+        ))
+    } else if leaf.not_after <= leaf.not_before {
+        Some(("no-lifetime", "the certificate ends before it begins"))
+    } else {
+        None
+    };
+    let renewal = Some(run.renewal);
+    if let Some((kind, detail)) = wrong {
+        let problem = Problem::new(ProblemClass::Protocol, kind, detail);
+        let rejected = OrderEvent::ChainRejected { problem };
+        return Decision::record(vec![fact(order, rejected, renewal, None)]);
+    }
+    let generation = certificate
+        .current
+        .as_ref()
+        .map_or(Generation(1), |issue| issue.generation.next());
+    let issue = Issue {
+        generation,
+        order,
+        key_ref: key_ref.clone(),
+        spki: *spki,
+        leaf: leaf.clone(),
+    };
+    Decision::record(vec![fact(
+        id,
+        CertificateEvent::GenerationAdopted(issue),
+        renewal,
+        None,
+    )])
+}
+
+/// How many orders a renewal may still ask for.
+pub(super) fn may_order_again(run: &Run) -> bool {
+    run.orders < bounds::ORDERS_PER_RENEWAL_MAX
+}

@@ -1,0 +1,51 @@
+//! The Issuer: renewals and their orders (RFC 8555 §7.4), from the start of a renewal to its end.
+
+mod decide;
+mod observe;
+mod order;
+
+use renewd_events::event::NewEvent;
+use renewd_events::{ActorName, Facts, Subject};
+
+use crate::decision::{Context, Decision, Role, Session};
+use crate::effect::{Effect, Outcome};
+
+/// The Issuer's part.
+#[derive(Debug)]
+pub struct Issuer;
+
+impl Role for Issuer {
+    const NAME: ActorName = ActorName::Issuer;
+
+    fn concerns(subject: Subject) -> bool {
+        matches!(subject, Subject::Certificate(_))
+    }
+
+    fn subjects(facts: &Facts) -> Vec<Subject> {
+        facts
+            .certificates
+            .keys()
+            .copied()
+            .map(Subject::Certificate)
+            .collect()
+    }
+
+    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
+        match subject {
+            Subject::Certificate(id) => decide::decide(facts, id, session, cx),
+            Subject::Engine | Subject::Account(_) | Subject::Listener(_) | Subject::Restart(_) => {
+                Decision::none()
+            }
+        }
+    }
+
+    fn observe(
+        facts: &Facts,
+        effect: &Effect,
+        outcome: &Outcome,
+        session: &Session,
+        _cx: &Context,
+    ) -> Vec<NewEvent> {
+        observe::observe(facts, effect, outcome, session)
+    }
+}

@@ -1,0 +1,332 @@
+//! The only writer. One thread owns the log, commits what has gathered (group commit), folds it into
+//! the shared facts, tells the observers, and then answers: state never runs ahead of the disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use renewd_events::codec::{CodecError, Frame};
+use renewd_events::event::{NewEvent, TraceContext};
+use renewd_events::id::{BootNo, StreamId};
+use renewd_events::store::{EventStore, Head};
+use renewd_events::{ActorName, Envelope, Facts};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX};
+use crate::ports::TimeSource;
+
+/// Events to append, all or none.
+#[derive(Debug)]
+pub struct Batch {
+    /// Whose.
+    pub actor: ActorName,
+    /// Which life of the actor.
+    pub incarnation: u16,
+    /// The streams and the versions they had when this was decided.
+    pub expected: Vec<(StreamId, u32)>,
+    /// The events.
+    pub events: Vec<NewEvent>,
+    /// An outside trace context.
+    pub trace: Option<TraceContext>,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The writer decided on an old state: a late duplicate, or a second owner.
+    #[error("{stream} has {actual} events, not {expected}: the decision is stale")]
+    Conflict {
+        /// Which stream.
+        stream: StreamId,
+        /// What was expected.
+        expected: u32,
+        /// What is.
+        actual: u32,
+    },
+    /// A write failed earlier, or the journal is closed: this process writes no more.
+    #[error("the log cannot be written: {0}")]
+    ReadOnly(String),
+    /// An event is too large.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// What is told of committed events. It must not block: the journal waits for it.
+pub type Observer = Box<dyn Fn(&[Arc<Envelope>]) + Send>;
+
+type Appended = Result<Vec<Arc<Envelope>>, AppendError>;
+
+enum Request {
+    Append(Batch, oneshot::Sender<Appended>),
+    Close(oneshot::Sender<Result<(), String>>),
+}
+
+/// The way to the journal.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    requests: mpsc::Sender<Request>,
+    head: watch::Receiver<Head>,
+    broken: watch::Receiver<Option<String>>,
+}
+
+impl Journal {
+    /// Starts the writer's thread. It ends with [`Journal::close`], or when nobody can append any more.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(
+        store: Box<dyn EventStore>,
+        facts: Arc<RwLock<Facts>>,
+        boot: BootNo,
+        time: Arc<dyn TimeSource>,
+        observers: Vec<Observer>,
+    ) -> std::io::Result<Self> {
+        let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
+        let (head_out, head) = watch::channel(store.head());
+        let (broken_out, broken) = watch::channel(None);
+        let writer = Writer {
+            store,
+            facts,
+            boot,
+            time,
+            observers,
+            head: head_out,
+            broken: broken_out,
+        };
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(inbox))?;
+        Ok(Self {
+            requests,
+            head,
+            broken,
+        })
+    }
+
+    /// Hands a batch over; the answer comes when it is durable. The caller never times out: a timed-out
+    /// append would be neither written nor unwritten.
+    pub async fn submit(&self, batch: Batch) -> oneshot::Receiver<Appended> {
+        let (reply, answer) = oneshot::channel();
+        if let Err(refused) = self.requests.send(Request::Append(batch, reply)).await
+            && let Request::Append(_, reply) = refused.0
+        {
+            drop(reply.send(Err(AppendError::ReadOnly(
+                "the journal is closed".to_owned(),
+            ))));
+        }
+        answer
+    }
+
+    /// Appends a batch.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; nothing was appended then.
+    pub async fn append(&self, batch: Batch) -> Appended {
+        let answer = self.submit(batch).await;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(AppendError::ReadOnly("the journal ended".to_owned())))
+    }
+
+    /// The last durable event.
+    pub fn head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// Why the log cannot be written, once that is so.
+    pub fn broken(&self) -> watch::Receiver<Option<String>> {
+        self.broken.clone()
+    }
+
+    /// Commits what waits, marks the clean end and gives the log back.
+    ///
+    /// # Errors
+    /// The text of what failed.
+    pub async fn close(&self) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let closed = || "the journal has ended before".to_owned();
+        self.requests
+            .send(Request::Close(reply))
+            .await
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+struct Writer {
+    store: Box<dyn EventStore>,
+    facts: Arc<RwLock<Facts>>,
+    boot: BootNo,
+    time: Arc<dyn TimeSource>,
+    observers: Vec<Observer>,
+    head: watch::Sender<Head>,
+    broken: watch::Sender<Option<String>>,
+}
+
+/// A batch that passed its checks and waits for the commit.
+struct Accepted {
+    envelopes: Vec<Arc<Envelope>>,
+    reply: oneshot::Sender<Appended>,
+}
+
+impl Writer {
+    fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut close = None;
+            let mut group = Group::new(self.store.head());
+            let mut next = Some(first);
+            // Take what has gathered, without waiting for more: latency stays that of one commit.
+            while let Some(request) = next.take() {
+                match request {
+                    Request::Append(batch, reply) => self.accept(&mut group, batch, reply),
+                    Request::Close(reply) => {
+                        close = Some(reply);
+                        break;
+                    }
+                }
+                if group.frames.len() < EVENTS_PER_COMMIT_MAX {
+                    next = inbox.try_recv().ok();
+                }
+            }
+            self.commit(group);
+            if let Some(reply) = close {
+                drop(reply.send(self.store.close().map_err(|cause| cause.to_string())));
+                return;
+            }
+        }
+    }
+
+    fn accept(&self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
+        match self.check(group, batch) {
+            Ok(envelopes) => group.accepted.push(Accepted { envelopes, reply }),
+            Err(refusal) => drop(reply.send(Err(refusal))),
+        }
+    }
+
+    fn check(&self, group: &mut Group, batch: Batch) -> Result<Vec<Arc<Envelope>>, AppendError> {
+        if let Some(cause) = self.broken.borrow().as_ref() {
+            return Err(AppendError::ReadOnly(cause.clone()));
+        }
+        let mut versions = BTreeMap::new();
+        {
+            let facts = self.facts.read().unwrap_or_else(PoisonError::into_inner);
+            for (stream, expected) in &batch.expected {
+                let durable = facts.version(*stream);
+                let actual = group.versions.get(stream).copied().unwrap_or(durable);
+                if actual != *expected {
+                    let (stream, expected) = (*stream, *expected);
+                    return Err(AppendError::Conflict {
+                        stream,
+                        expected,
+                        actual,
+                    });
+                }
+                versions.insert(*stream, actual);
+            }
+            for event in &batch.events {
+                let durable = facts.version(event.stream);
+                versions.entry(event.stream).or_insert_with(|| {
+                    group
+                        .versions
+                        .get(&event.stream)
+                        .copied()
+                        .unwrap_or(durable)
+                });
+            }
+        }
+        let mut head = group.head;
+        let mut frames = Vec::with_capacity(batch.events.len());
+        let mut envelopes = Vec::with_capacity(batch.events.len());
+        let batch_len = u16::try_from(batch.events.len()).unwrap_or(u16::MAX);
+        let at = self.time.now();
+        for (index, new) in batch.events.into_iter().enumerate() {
+            let version = versions.entry(new.stream).or_insert(0);
+            *version = version.saturating_add(1);
+            let envelope = Envelope {
+                seq: head.seq.next(),
+                stream: new.stream,
+                version: *version,
+                batch_index: u16::try_from(index).unwrap_or(u16::MAX),
+                batch_len,
+                at,
+                boot: self.boot,
+                actor: batch.actor,
+                incarnation: batch.incarnation,
+                renewal: new.renewal,
+                cause: new.cause,
+                trace: batch.trace,
+                previous: head.hash,
+                event: new.event,
+            };
+            let frame = Frame::encode(&envelope)?;
+            head = Head {
+                seq: frame.seq,
+                hash: frame.hash,
+            };
+            frames.push(frame);
+            envelopes.push(Arc::new(envelope));
+        }
+        group.head = head;
+        group.versions.extend(versions);
+        group.frames.extend(frames);
+        Ok(envelopes)
+    }
+
+    fn commit(&mut self, group: Group) {
+        if group.frames.is_empty() {
+            for accepted in group.accepted {
+                drop(accepted.reply.send(Ok(accepted.envelopes)));
+            }
+            return;
+        }
+        if let Err(cause) = self.store.commit(&group.frames) {
+            // A failed fsync is final: the next one may succeed without the data.
+            let cause = cause.to_string();
+            tracing::error!(%cause, "the log cannot be written any more; no new act is begun");
+            self.broken.send_replace(Some(cause.clone()));
+            for accepted in group.accepted {
+                drop(
+                    accepted
+                        .reply
+                        .send(Err(AppendError::ReadOnly(cause.clone()))),
+                );
+            }
+            return;
+        }
+        {
+            let mut facts = self.facts.write().unwrap_or_else(PoisonError::into_inner);
+            for envelope in group
+                .accepted
+                .iter()
+                .flat_map(|accepted| &accepted.envelopes)
+            {
+                facts.apply(envelope);
+            }
+        }
+        self.head.send_replace(group.head);
+        for accepted in group.accepted {
+            for observer in &self.observers {
+                observer(&accepted.envelopes);
+            }
+            drop(accepted.reply.send(Ok(accepted.envelopes)));
+        }
+    }
+}
+
+/// What one commit takes.
+struct Group {
+    head: Head,
+    versions: BTreeMap<StreamId, u32>,
+    frames: Vec<Frame>,
+    accepted: Vec<Accepted>,
+}
+
+impl Group {
+    fn new(head: Head) -> Self {
+        Self {
+            head,
+            versions: BTreeMap::new(),
+            frames: Vec::new(),
+            accepted: Vec::new(),
+        }
+    }
+}

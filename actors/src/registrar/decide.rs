@@ -1,0 +1,201 @@
+//! What to do about an account, and what an outcome says about it.
+
+use renewd_events::account::{Account, AccountEvent, AccountRequest, Registration};
+use renewd_events::event::NewEvent;
+use renewd_events::id::{AccountId, KeyRef};
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::{Durable, Facts};
+
+use crate::bounds;
+use crate::decision::{Context, Decision, Session, backoff, fact};
+use crate::effect::{Effect, Outcome};
+
+/// The vault's name of an account's key.
+pub fn account_key_ref(account: AccountId) -> KeyRef {
+    KeyRef(format!("account-{account}"))
+}
+
+/// What to do about an account.
+pub fn decide(id: AccountId, account: &Account, session: &Session, cx: &Context) -> Decision {
+    let mut decision = Decision::none();
+    directory(id, session, cx, &mut decision);
+    if account.anomaly.is_some() {
+        return decision;
+    }
+    let Some(key) = &account.key else {
+        let effect = Effect::EnsureAccountKey(id, account_key_ref(id));
+        decision.when_due(
+            effect,
+            session,
+            cx,
+            "the vault could not make the account key",
+        );
+        return decision;
+    };
+    let request = AccountRequest {
+        key_ref: key.key_ref.clone(),
+        thumbprint: key.thumbprint.clone(),
+        contacts_hash: account.contacts_wanted,
+    };
+    let ask = || {
+        Decision::record(vec![fact(
+            id,
+            AccountEvent::AccountRequested(request.clone()),
+            None,
+            None,
+        )])
+    };
+    match &account.registration {
+        Registration::Absent if may_register(account) => return ask(),
+        Registration::Absent => {}
+        Registration::Requested(intent) => {
+            let effect = Effect::Register(id, intent.clone());
+            decision.when_due(effect, session, cx, "the CA did not answer");
+        }
+        Registration::Refused { problem, at } => {
+            let own = backoff(cx.rules.retry_first, cx.rules.retry_max, account.failures);
+            let asked = problem
+                .retry_after_ms
+                .map_or(own, std::time::Duration::from_millis);
+            let next = at.after(own.max(asked));
+            if next <= cx.now && may_register(account) {
+                return ask();
+            }
+            decision.wake_at(next.max(cx.now), "the CA refused the account");
+        }
+        Registration::Registered { .. } => contacts(id, account, session, cx, &mut decision),
+    }
+    decision
+}
+
+fn may_register(account: &Account) -> bool {
+    account.terms_are_accepted()
+        && account
+            .directory
+            .as_ref()
+            .is_some_and(|known| !known.external_account_required)
+}
+
+fn directory(id: AccountId, session: &Session, cx: &Context, decision: &mut Decision) {
+    let effect = Effect::ReadDirectory(id);
+    let looks = session.looks(&effect.key());
+    let at = if looks.count == 0 || looks.failures > 0 {
+        looks.not_before
+    } else {
+        looks.last.after(bounds::DIRECTORY_AGE_MAX)
+    };
+    if at <= cx.now {
+        decision.effects.push(effect);
+    } else {
+        decision.wake_at(at, "the directory is read once a day");
+    }
+}
+
+fn contacts(
+    id: AccountId,
+    account: &Account,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
+    match &account.contacts_change {
+        Some(change) => {
+            let effect = Effect::UpdateContacts(id, change.clone());
+            decision.when_due(effect, session, cx, "the CA did not take the contacts");
+        }
+        None if account.contacts_known != Some(account.contacts_wanted) => {
+            let event = AccountEvent::ContactsChangeRequested {
+                contacts_hash: account.contacts_wanted,
+            };
+            decision.records.push(fact(id, event, None, None));
+        }
+        None => {}
+    }
+}
+
+/// The CA has seen the request and said no; anything else gives no verdict.
+fn is_verdict(problem: &Problem) -> bool {
+    problem.class == ProblemClass::Acme && problem.status < 500
+}
+
+/// What an outcome says.
+pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
+    match (effect, outcome) {
+        (Effect::ReadDirectory(id), Outcome::Directory(result)) => {
+            let account = facts.accounts.get(id);
+            match result {
+                Ok(seen) => {
+                    let known = account.and_then(|account| account.directory.as_ref());
+                    let down = account.is_some_and(|account| account.unreachable.is_some());
+                    let news = known != Some(seen) || down;
+                    let event = AccountEvent::DirectoryObserved(seen.clone());
+                    if news {
+                        vec![fact(*id, event, None, None)]
+                    } else {
+                        Vec::new()
+                    }
+                }
+                Err(problem) => {
+                    let first = account.is_some_and(|account| account.unreachable.is_none());
+                    let event = AccountEvent::DirectoryUnreachable {
+                        problem: problem.clone(),
+                    };
+                    if first {
+                        vec![fact(*id, event, None, None)]
+                    } else {
+                        Vec::new()
+                    }
+                }
+            }
+        }
+        (Effect::EnsureAccountKey(id, key_ref), Outcome::AccountKey(Ok(thumbprint))) => {
+            let event = AccountEvent::AccountKeyCreated {
+                key_ref: key_ref.clone(),
+                thumbprint: thumbprint.clone(),
+            };
+            vec![fact(*id, event, None, None)]
+        }
+        (Effect::Register(id, intent), Outcome::Registered(result)) => {
+            let open = facts.accounts.get(id).is_some_and(
+                |account| matches!(&account.registration, Registration::Requested(now) if now == intent),
+            );
+            if open {
+                registered(*id, intent, result)
+            } else {
+                Vec::new()
+            }
+        }
+        (Effect::UpdateContacts(id, intent), Outcome::Done(result)) => {
+            let contacts_hash = *intent.intent();
+            let event = match result {
+                Ok(()) => AccountEvent::ContactsChanged { contacts_hash },
+                Err(problem) if is_verdict(problem) => AccountEvent::ContactsChangeFailed {
+                    contacts_hash,
+                    problem: problem.clone(),
+                },
+                Err(_) => return Vec::new(),
+            };
+            vec![fact(*id, event, None, Some(intent.meta().seq))]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn registered(
+    id: AccountId,
+    intent: &Durable<AccountRequest>,
+    result: &Result<crate::ports::RegisteredAccount, Problem>,
+) -> Vec<NewEvent> {
+    let event = match result {
+        Ok(account) => AccountEvent::AccountRegistered {
+            url: account.url.clone(),
+            already_existed: account.already_existed,
+        },
+        Err(problem) if is_verdict(problem) => AccountEvent::AccountRefused {
+            problem: problem.clone(),
+        },
+        // No verdict: the same request again gives the same account (RFC 8555 §7.3.1).
+        Err(_) => return Vec::new(),
+    };
+    vec![fact(id, event, None, Some(intent.meta().seq))]
+}

@@ -1,0 +1,55 @@
+//! The Registrar: one account per CA, its key made once and reused (RFC 8555 §7.3).
+
+mod decide;
+
+use renewd_events::event::NewEvent;
+use renewd_events::{ActorName, Facts, Subject};
+
+use crate::decision::{Context, Decision, Role, Session};
+use crate::effect::{Effect, Outcome};
+
+pub use decide::{account_key_ref, decide};
+
+/// The Registrar's part.
+#[derive(Debug)]
+pub struct Registrar;
+
+impl Role for Registrar {
+    const NAME: ActorName = ActorName::Registrar;
+
+    fn concerns(subject: Subject) -> bool {
+        matches!(subject, Subject::Account(_))
+    }
+
+    fn subjects(facts: &Facts) -> Vec<Subject> {
+        facts
+            .accounts
+            .keys()
+            .copied()
+            .map(Subject::Account)
+            .collect()
+    }
+
+    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
+        match subject {
+            Subject::Account(id) => facts
+                .accounts
+                .get(&id)
+                .map_or_else(Decision::none, |account| decide(id, account, session, cx)),
+            Subject::Engine
+            | Subject::Certificate(_)
+            | Subject::Listener(_)
+            | Subject::Restart(_) => Decision::none(),
+        }
+    }
+
+    fn observe(
+        facts: &Facts,
+        effect: &Effect,
+        outcome: &Outcome,
+        _session: &Session,
+        _cx: &Context,
+    ) -> Vec<NewEvent> {
+        decide::observe(facts, effect, outcome)
+    }
+}

@@ -1,0 +1,343 @@
+//! One shell around each of the six parts: decide, append, fold, act. It does no more.
+//!
+//! A handler waits for the journal only. Every effect is a task of its own whose result comes back as
+//! a message. When the shell dies its tasks are aborted; the next life settles their intents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use renewd_events::certificate::CertificateEvent;
+use renewd_events::event::{Event, NewEvent};
+use renewd_events::id::{StreamId, StreamKind};
+use renewd_events::{EffectId, Facts, Subject};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::bounds;
+use crate::decision::{Context, Decision, Role, Session};
+use crate::effect::{Effect, Outcome};
+use crate::hive::{Hive, Message};
+use crate::journal::{AppendError, Batch};
+
+/// The actor that plays a part.
+pub(crate) struct Shell<R>(PhantomData<R>);
+
+impl<R> Shell<R> {
+    pub(crate) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// What one life of an actor remembers.
+pub(crate) struct Life {
+    hive: Arc<Hive>,
+    myself: ActorRef<Message>,
+    incarnation: u16,
+    sessions: BTreeMap<Subject, Session>,
+    /// Panics by subject: one broken certificate does not stop the others.
+    strikes: BTreeMap<Subject, u32>,
+    /// Renewals that wait until fewer are under way.
+    turns: BTreeSet<Subject>,
+    /// Renewals that this round begins: the facts do not show them yet.
+    starting: usize,
+    /// Subjects whose effects wait for a place.
+    starved: BTreeSet<Subject>,
+    tasks: JoinSet<()>,
+}
+
+impl<R: Role> Actor for Shell<R> {
+    type Msg = Message;
+    type State = Life;
+    type Arguments = (Arc<Hive>, u16);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        (hive, incarnation): Self::Arguments,
+    ) -> Result<Life, ActorProcessingErr> {
+        let subjects = R::subjects(&hive.read());
+        hive.inboxes().set_address(R::NAME, Some(myself.clone()));
+        for subject in subjects {
+            hive.inboxes().nudge(R::NAME, subject);
+        }
+        Ok(Life {
+            hive,
+            myself,
+            incarnation,
+            sessions: BTreeMap::new(),
+            strikes: BTreeMap::new(),
+            turns: BTreeSet::new(),
+            starting: 0,
+            starved: BTreeSet::new(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Message>,
+        message: Message,
+        life: &mut Life,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Nudge => {
+                let subjects = life.hive.inboxes().take(R::NAME);
+                life.reconcile::<R>(subjects).await;
+            }
+            Message::Ended(subject, effect, outcome) => {
+                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome))
+                    .await;
+            }
+            Message::Command(events, reply) => {
+                let batch = life.batch::<R>(events, &life.hive.read());
+                drop(reply.send(life.hive.journal.append(batch).await));
+            }
+            Message::Beat(reply) => drop(reply.send(())),
+        }
+        Ok(())
+    }
+}
+
+impl Life {
+    fn context(&self, facts: &Facts) -> Context {
+        Context {
+            now: self.hive.ports.time.now(),
+            boot: facts.engine.boot,
+            incarnation: self.incarnation,
+            rules: self.hive.rules.clone(),
+        }
+    }
+
+    fn batch<R: Role>(&self, events: Vec<NewEvent>, facts: &Facts) -> Batch {
+        let streams: BTreeSet<StreamId> = events.iter().map(|event| event.stream).collect();
+        let expected = streams
+            .into_iter()
+            .map(|stream| (stream, facts.version(stream)))
+            .collect();
+        Batch {
+            actor: R::NAME,
+            incarnation: self.incarnation,
+            expected,
+            events,
+            trace: None,
+        }
+    }
+
+    /// Decides about these subjects until nothing is left to record. Their appends go out together, so
+    /// that one commit carries many.
+    async fn reconcile<R: Role>(&mut self, mut subjects: BTreeSet<Subject>) {
+        for _ in 0..bounds::ROUNDS_MAX {
+            if subjects.is_empty() {
+                return;
+            }
+            let mut answers = Vec::new();
+            for subject in std::mem::take(&mut subjects) {
+                let Some((decision, batch)) = self.decide::<R>(subject) else {
+                    continue;
+                };
+                match batch {
+                    Some(batch) => answers.push((subject, self.hive.journal.submit(batch).await)),
+                    None => self.carry_out::<R>(subject, decision),
+                }
+            }
+            for (subject, answer) in answers {
+                self.starting = 0;
+                match answer.await {
+                    Ok(Ok(_)) => drop(subjects.insert(subject)),
+                    Ok(Err(AppendError::Conflict {
+                        stream,
+                        expected,
+                        actual,
+                    })) => {
+                        tracing::warn!(%stream, expected, actual, "decided on an old state; deciding again");
+                        subjects.insert(subject);
+                    }
+                    Ok(Err(AppendError::ReadOnly(_))) | Err(_) => {}
+                    Ok(Err(AppendError::Codec(cause))) => {
+                        self.strike::<R>(subject, &cause.to_string())
+                    }
+                }
+            }
+        }
+        for subject in subjects {
+            self.hive.inboxes().nudge(R::NAME, subject);
+        }
+    }
+
+    /// One decision, and the batch it wants appended.
+    fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
+        let aside = self
+            .strikes
+            .get(&subject)
+            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
+        if aside || self.hive.journal.broken().borrow().is_some() {
+            return None;
+        }
+        let hive = Arc::clone(&self.hive);
+        let facts = hive.read();
+        let mut cx = self.context(&facts);
+        cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
+        let session = self.sessions.entry(subject).or_default();
+        session.visited = hive.visit_of(subject);
+        // A panic in a decision strikes its subject alone.
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            R::decide(&facts, subject, session, &cx)
+        }));
+        match decided {
+            Ok(decision) if decision.records.is_empty() => Some((decision, None)),
+            Ok(mut decision) => {
+                let begins = |event: &NewEvent| {
+                    matches!(
+                        event.event,
+                        Event::Certificate(CertificateEvent::RenewalStarted { .. })
+                    )
+                };
+                self.starting += decision
+                    .records
+                    .iter()
+                    .filter(|event| begins(event))
+                    .count();
+                let batch = self.batch::<R>(std::mem::take(&mut decision.records), &facts);
+                Some((decision, Some(batch)))
+            }
+            Err(_) => {
+                drop(facts);
+                self.strike::<R>(subject, "a decision panicked");
+                None
+            }
+        }
+    }
+
+    fn strike<R: Role>(&mut self, subject: Subject, text: &str) {
+        let strikes = self.strikes.entry(subject).or_default();
+        *strikes = strikes.saturating_add(1);
+        tracing::error!(actor = %R::NAME, ?subject, strikes = *strikes, text, "set aside after two");
+        if *strikes < bounds::STRIKES_MAX {
+            self.hive.inboxes().nudge(R::NAME, subject);
+        }
+    }
+
+    fn carry_out<R: Role>(&mut self, subject: Subject, decision: Decision) {
+        self.hive.timers.set((R::NAME, subject), decision.wake);
+        if decision.waits_for_turn {
+            self.turns.insert(subject);
+        } else if self.turns.remove(&subject) || !self.turns.is_empty() {
+            self.give_turns::<R>();
+        }
+        for effect in decision.effects {
+            self.start(subject, effect);
+        }
+        self.tidy(subject);
+    }
+
+    /// Between renewals, what was remembered of orders is of no use to the next one.
+    fn tidy(&mut self, subject: Subject) {
+        let Subject::Certificate(id) = subject else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&subject) else {
+            return;
+        };
+        let facts = self.hive.read();
+        let over = facts
+            .certificates
+            .get(&id)
+            .is_none_or(|certificate| certificate.run.is_none());
+        if over && session.running.is_empty() {
+            let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
+            session.looks.retain(|key, _| lasting(key.stream.kind));
+            session.unsure.clear();
+            self.hive.forget_visits(subject);
+        }
+    }
+
+    /// Lets as many waiting renewals decide again as there are places.
+    fn give_turns<R: Role>(&mut self) {
+        let places = self
+            .hive
+            .rules
+            .parallel_max
+            .saturating_sub(self.hive.read().runs.len());
+        for _ in 0..places {
+            let Some(subject) = self.turns.pop_first() else {
+                return;
+            };
+            self.hive.inboxes().nudge(R::NAME, subject);
+        }
+    }
+
+    fn start(&mut self, subject: Subject, effect: Effect) {
+        let key = effect.key();
+        let session = self.sessions.entry(subject).or_default();
+        if session.running.contains(&key) {
+            return;
+        }
+        if self.tasks.len() >= bounds::EFFECTS_MAX {
+            self.starved.insert(subject);
+            return;
+        }
+        if let Some(settle) = effect.settled_by() {
+            session.looks.remove(&settle);
+        }
+        session.running.insert(key);
+        let (ports, myself) = (self.hive.ports.clone(), self.myself.clone());
+        let act = effect.clone();
+        self.tasks.spawn(async move {
+            // Its own task, so that a panic of a port ends as an effect without outcome.
+            let mut task = JoinSet::new();
+            task.spawn(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports)));
+            let outcome = match task.join_next().await {
+                Some(Ok(Ok(outcome))) => Some(Box::new(outcome)),
+                Some(Ok(Err(_)) | Err(_)) | None => None,
+            };
+            // A dead actor's next life settles the intent.
+            drop(myself.cast(Message::Ended(subject, Box::new(effect), outcome)));
+        });
+    }
+
+    async fn ended<R: Role>(&mut self, subject: Subject, effect: Effect, outcome: Option<Outcome>) {
+        while self.tasks.try_join_next().is_some() {}
+        let key = effect.key();
+        let now = self.hive.ports.time.now();
+        let mut verdict = false;
+        if let Some(outcome) = &outcome {
+            if let Some(problem) = outcome.problem() {
+                tracing::debug!(actor = %R::NAME, effect = key.kind, kind = %problem.kind, status = problem.status, "an effect failed");
+            }
+            let session = self.sessions.entry(subject).or_default();
+            session.ended(key, outcome, now);
+            let batch = {
+                let hive = Arc::clone(&self.hive);
+                let facts = hive.read();
+                let cx = self.context(&facts);
+                let session = self.sessions.entry(subject).or_default();
+                let events = R::observe(&facts, &effect, outcome, session, &cx);
+                (!events.is_empty()).then(|| self.batch::<R>(events, &facts))
+            };
+            if let Some(batch) = batch {
+                // An outcome that is not on disk did not happen: the intent is settled by asking.
+                match self.hive.journal.append(batch).await {
+                    Ok(_) => verdict = true,
+                    Err(cause) => {
+                        tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                    }
+                }
+            }
+        }
+        let session = self.sessions.entry(subject).or_default();
+        session.running.remove(&key);
+        if !verdict && key.version > 0 {
+            session.unsure.insert(EffectId {
+                stream: key.stream,
+                version: key.version,
+            });
+        }
+        let mut subjects = std::mem::take(&mut self.starved);
+        subjects.insert(subject);
+        self.reconcile::<R>(subjects).await;
+    }
+}

@@ -1,0 +1,183 @@
+//! One supervisor over the six: starts them, starts a failed one again from its streams, and gives up
+//! when one fails too often.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use renewd_events::ActorName;
+use renewd_events::id::StreamId;
+use renewd_events::process::EngineEvent;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::bounds::{INTENSITY_MAX, INTENSITY_WINDOW, RESPAWN_WAITS};
+use crate::decision::fact;
+use crate::hive::{ACTORS, Hive, Message};
+use crate::journal::Batch;
+use crate::shell::Shell;
+
+/// A message to the supervisor.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Start this actor again.
+    Respawn(ActorName),
+}
+
+/// The supervisor.
+pub(crate) struct Supervisor;
+
+/// What it remembers.
+pub(crate) struct Watch {
+    hive: Arc<Hive>,
+    fatal: watch::Sender<Option<String>>,
+    names: BTreeMap<ActorId, ActorName>,
+    incarnations: BTreeMap<ActorName, u16>,
+    failures: BTreeMap<ActorName, VecDeque<Instant>>,
+}
+
+impl Actor for Supervisor {
+    type Msg = Order;
+    type State = Watch;
+    type Arguments = (Arc<Hive>, watch::Sender<Option<String>>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Order>,
+        (hive, fatal): Self::Arguments,
+    ) -> Result<Watch, ActorProcessingErr> {
+        let mut watch = Watch {
+            hive,
+            fatal,
+            names: BTreeMap::new(),
+            incarnations: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        };
+        for actor in ACTORS {
+            watch.spawn(&myself, actor).await?;
+        }
+        Ok(watch)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Order>,
+        Order::Respawn(actor): Order,
+        watch: &mut Watch,
+    ) -> Result<(), ActorProcessingErr> {
+        // A start that fails is not a supervision event: it is treated as a failure here.
+        if let Err(cause) = watch.spawn(&myself, actor).await {
+            watch.failed(&myself, actor, &cause.to_string());
+        } else {
+            let incarnation = watch.incarnations.get(&actor).copied().unwrap_or(1);
+            watch.record(EngineEvent::ActorRestarted { actor, incarnation });
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Order>,
+        event: SupervisionEvent,
+        watch: &mut Watch,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(cell, cause) = event
+            && let Some(actor) = watch.names.remove(&cell.get_id())
+        {
+            watch.failed(&myself, actor, &cause.to_string());
+        }
+        Ok(())
+    }
+}
+
+impl Watch {
+    async fn spawn(&mut self, myself: &ActorRef<Order>, actor: ActorName) -> Result<(), SpawnErr> {
+        let incarnation = self
+            .incarnations
+            .get(&actor)
+            .copied()
+            .unwrap_or(0)
+            .saturating_add(1);
+        self.incarnations.insert(actor, incarnation);
+        let spawned = spawn(actor, (Arc::clone(&self.hive), incarnation), myself).await?;
+        self.names.insert(spawned.get_id(), actor);
+        Ok(())
+    }
+
+    fn failed(&mut self, myself: &ActorRef<Order>, actor: ActorName, text: &str) {
+        self.hive.inboxes().set_address(actor, None);
+        let incarnation = self.incarnations.get(&actor).copied().unwrap_or(1);
+        tracing::error!(%actor, incarnation, text, "an actor failed; it is started again");
+        let text = renewd_events::problem::cut(text, 512);
+        self.record(EngineEvent::ActorFailed {
+            actor,
+            incarnation,
+            text,
+        });
+        let now = Instant::now();
+        let failures = self.failures.entry(actor).or_default();
+        failures.push_back(now);
+        while failures
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > INTENSITY_WINDOW)
+        {
+            failures.pop_front();
+        }
+        let count = failures.len();
+        if count > INTENSITY_MAX {
+            let failures = u32::try_from(count).unwrap_or(u32::MAX);
+            self.record(EngineEvent::RestartIntensityExceeded { actor, failures });
+            let cause = format!("{actor} failed {count} times within a minute");
+            self.fatal.send_replace(Some(cause));
+            return;
+        }
+        let slowest = Duration::from_secs(10);
+        let wait = RESPAWN_WAITS
+            .get(count.saturating_sub(1))
+            .copied()
+            .unwrap_or(slowest);
+        drop(myself.send_after(wait, move || Order::Respawn(actor)));
+    }
+
+    /// Appends without waiting: a supervisor that waits does not see failures.
+    fn record(&self, event: EngineEvent) {
+        let journal = self.hive.journal.clone();
+        tokio::spawn(async move {
+            let batch = Batch {
+                actor: ActorName::Engine,
+                incarnation: 1,
+                expected: Vec::new(),
+                events: vec![fact(StreamId::ENGINE, event, None, None)],
+                trace: None,
+            };
+            drop(journal.append(batch).await);
+        });
+    }
+}
+
+async fn spawn(
+    actor: ActorName,
+    arguments: (Arc<Hive>, u16),
+    supervisor: &ActorRef<Order>,
+) -> Result<ActorRef<Message>, SpawnErr> {
+    async fn part<R: crate::decision::Role>(
+        arguments: (Arc<Hive>, u16),
+        supervisor: &ActorRef<Order>,
+    ) -> Result<ActorRef<Message>, SpawnErr> {
+        let linked = Actor::spawn_linked(None, Shell::<R>::new(), arguments, supervisor.get_cell());
+        Ok(linked.await?.0)
+    }
+    match actor {
+        ActorName::Registrar => part::<crate::registrar::Registrar>(arguments, supervisor).await,
+        ActorName::Validator => part::<crate::validator::Validator>(arguments, supervisor).await,
+        ActorName::Issuer => part::<crate::issuer::Issuer>(arguments, supervisor).await,
+        ActorName::Binder => part::<crate::binder::Binder>(arguments, supervisor).await,
+        ActorName::RestartCoordinator => {
+            part::<crate::restart_coordinator::RestartCoordinator>(arguments, supervisor).await
+        }
+        ActorName::Clock | ActorName::Engine => {
+            part::<crate::clock::Clock>(arguments, supervisor).await
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `renewd explain R0123`: the page of an error code, built into the binary.
+//!
+//! The pages are `ops/errors/R*.md`. A new code needs a page and a row in [`PAGES`].
+
+use super::exit::{Exit, Reply};
+
+macro_rules! page {
+    ($code:literal) => {
+        (
+            $code,
+            include_str!(concat!("../../../ops/errors/", $code, ".md")),
+        )
+    };
+}
+
+/// Every code and its page, in order.
+const PAGES: &[(&str, &str)] = &[
+    page!("R0101"),
+    page!("R0102"),
+    page!("R0103"),
+    page!("R0104"),
+    page!("R0105"),
+    page!("R0106"),
+    page!("R0107"),
+    page!("R0108"),
+    page!("R0109"),
+    page!("R0110"),
+    page!("R0111"),
+    page!("R0112"),
+    page!("R0113"),
+    page!("R0120"),
+    page!("R0121"),
+    page!("R0122"),
+    page!("R0123"),
+    page!("R0124"),
+    page!("R0125"),
+    page!("R0126"),
+    page!("R0127"),
+    page!("R0128"),
+    page!("R0129"),
+    page!("R0130"),
+    page!("R0131"),
+    page!("R0132"),
+    page!("R0133"),
+    page!("R0134"),
+    page!("R0135"),
+    page!("R0140"),
+    page!("R0141"),
+    page!("R0142"),
+    page!("R0143"),
+    page!("R0144"),
+    page!("R0150"),
+    page!("R0151"),
+    page!("R0152"),
+    page!("R0153"),
+    page!("R0154"),
+    page!("R0155"),
+    page!("R0156"),
+    page!("R0157"),
+    page!("R0158"),
+    page!("R0159"),
+    page!("R0160"),
+    page!("R0161"),
+    page!("R0162"),
+    page!("R0163"),
+    page!("R0164"),
+    page!("R0165"),
+    page!("R0166"),
+    page!("R0167"),
+    page!("R0170"),
+    page!("R0171"),
+    page!("R0172"),
+    page!("R0173"),
+];
+
+/// The page of a code, `R0103` or `r0103`.
+pub fn page(code: &str) -> Option<&'static str> {
+    let found = PAGES.iter().find(|(of, _)| of.eq_ignore_ascii_case(code));
+    found.map(|(_, page)| *page)
+}
+
+/// All codes that have a page, in order.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    PAGES.iter().map(|(code, _)| *code)
+}
+
+/// The command: the page on stdout, or exit code 5 and the nearest codes.
+pub fn run(code: &str) -> Reply {
+    if let Some(page) = page(code) {
+        return Reply::done(page);
+    }
+    let class = code.get(..3).unwrap_or_default();
+    let near: Vec<&str> = codes()
+        .filter(|known| {
+            known
+                .get(..3)
+                .is_some_and(|c| c.eq_ignore_ascii_case(class))
+        })
+        .collect();
+    let near = if near.is_empty() {
+        codes().collect()
+    } else {
+        near
+    };
+    let code = crate::config::shown(code);
+    let text = format!(
+        "there is no error `{code}`; codes with a page: {}\n",
+        near.join(", ")
+    );
+    Reply::failed(Exit::NotFound, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_begins_with_its_own_code_and_says_what_to_do() {
+        for (code, page) in PAGES {
+            assert!(page.starts_with(&format!("# {code}: ")), "{code}");
+            assert!(page.contains("**What to do.**"), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_page_in_the_folder_is_in_the_table() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/errors");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let code = name.trim_end_matches(".md");
+            assert!(page(code).is_some(), "{name} is in no table");
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_answered_with_its_class() {
+        let reply = run("R0199");
+        assert_eq!(reply.exit, Exit::NotFound);
+        assert!(reply.err.contains("R0103"));
+        assert!(run("r0103").out.contains("# R0103"));
+    }
+}

@@ -1,0 +1,163 @@
+//! `renewd log`: check, export and print the event log. Read-only, beside a running engine too.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use renewd_events::Envelope;
+use renewd_events::log::{self, MirrorReader};
+
+use super::exit::{Exit, Reply};
+use super::source;
+use crate::config::Style;
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub(super) enum LogCommand {
+    /// Check every event: order, hash chain, anchor
+    Verify(Where),
+    /// Write the whole log into one file that a stranger may read: it holds no secret
+    Export {
+        /// The file to write
+        file: PathBuf,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Print the events
+    Cat(Where),
+}
+
+/// Which log.
+#[derive(Debug, clap::Args)]
+pub(super) struct Where {
+    /// A state directory, a log directory, or an exported file, instead of the configured one
+    #[arg(long, value_name = "PATH")]
+    log: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries the command out.
+pub(super) fn run(command: &LogCommand, config: Option<&Path>, style: Style) -> Reply {
+    let place = match command {
+        LogCommand::Verify(place) | LogCommand::Export { place, .. } | LogCommand::Cat(place) => {
+            place
+        }
+    };
+    let path = match source::locate(place.log.as_deref(), config, style) {
+        Ok(path) => path,
+        Err(reply) => return reply,
+    };
+    match command {
+        LogCommand::Verify(place) => verify(&path, place.json),
+        LogCommand::Export { file, .. } => export(&path, file),
+        LogCommand::Cat(place) => cat(path, place.json),
+    }
+}
+
+fn verify(path: &Path, json: bool) -> Reply {
+    let found = match log::verify(path) {
+        Ok(found) => found,
+        Err(error) => return source::refused(&error),
+    };
+    let exit = if found.is_whole() {
+        Exit::Done
+    } else {
+        Exit::Damaged
+    };
+    let bad = found.first_bad.as_ref();
+    if json {
+        let data = serde_json::json!({
+            "whole": found.is_whole(),
+            "events": found.events,
+            "segments": found.segments,
+            "head": found.head.hash.to_string(),
+            "anchor": format!("{:?}", found.anchor),
+            "first_bad": bad.map(ToString::to_string),
+        });
+        let out = format!("{}\n", crate::cli::exit::json("renewd.log-verify/1", data));
+        return Reply {
+            out,
+            err: String::new(),
+            exit,
+        };
+    }
+    let mut out = format!(
+        "{}\n{} events in {} segments, head {}\nanchor: {}\n",
+        path.display(),
+        found.events,
+        found.segments,
+        found.head.hash,
+        found.anchor
+    );
+    match bad {
+        None if found.is_whole() => out.push_str("order and hash chain: whole\n"),
+        None => {}
+        Some(bad) => {
+            // Writing into a String cannot fail.
+            drop(writeln!(out, "DAMAGED: {bad}"));
+        }
+    }
+    Reply {
+        out,
+        err: String::new(),
+        exit,
+    }
+}
+
+fn export(path: &Path, file: &Path) -> Reply {
+    let exported = MirrorReader::open(path).and_then(|reader| log::export(&reader, file));
+    match exported {
+        Ok(head) => Reply {
+            out: format!("{} events written to {}\n", head.seq, file.display()),
+            err: String::new(),
+            exit: Exit::Done,
+        },
+        Err(error) => source::refused(&error),
+    }
+}
+
+fn cat(path: PathBuf, json: bool) -> Reply {
+    let source = match source::read(path) {
+        Ok(source) => source,
+        Err(reply) => return reply,
+    };
+    let mut out = String::new();
+    for envelope in &source.envelopes {
+        out.push_str(&line(envelope, json));
+        out.push('\n');
+    }
+    Reply {
+        out,
+        err: String::new(),
+        exit: Exit::Done,
+    }
+}
+
+fn line(envelope: &Envelope, json: bool) -> String {
+    if json {
+        return serde_json::json!({
+            "seq": envelope.seq.0,
+            "at": envelope.at.rfc3339(),
+            "stream": envelope.stream.to_string(),
+            "version": envelope.version,
+            "boot": envelope.boot.0,
+            "actor": envelope.actor.to_string(),
+            "renewal": envelope.renewal.map(|id| id.to_string()),
+            "cause": envelope.cause.map(|seq| seq.0),
+            "event": envelope.event,
+        })
+        .to_string();
+    }
+    format!(
+        "{:>6}  {}  {:<22} v{:<3} boot {:<3} {:<19} {}",
+        envelope.seq,
+        envelope.at,
+        envelope.stream.to_string(),
+        envelope.version,
+        envelope.boot,
+        envelope.actor.to_string(),
+        envelope.event.name(),
+    )
+}

@@ -1,0 +1,105 @@
+//! The command line: one file per command. stdout is data, stderr is talk.
+
+pub mod config_check;
+pub mod exit;
+pub mod explain;
+pub mod init;
+mod log;
+mod run;
+mod source;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::{Exit, Reply};
+use crate::config::Style;
+
+/// Keeps TLS certificates valid, and tells why when it cannot.
+#[derive(Debug, Parser)]
+#[command(name = "renewd", version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration; otherwise ./renewd.toml, then the user's, then /etc/renewd/renewd.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a first configuration, asking what it needs to know
+    Init(init::Flags),
+    /// Run the engine in the foreground
+    Run,
+    /// Check the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Check, export or print the event log
+    Log {
+        #[command(subcommand)]
+        command: log::LogCommand,
+    },
+    /// The long text of an error code, e.g. R0103
+    Explain {
+        /// The code
+        code: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read the configuration and say what is wrong with it
+    Check,
+}
+
+/// Parses the arguments, does what they say, and gives the exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            drop(usage.print());
+            let asked = !usage.use_stderr();
+            return if asked {
+                Exit::Done.into()
+            } else {
+                Exit::Usage.into()
+            };
+        }
+    };
+    let reply = dispatch(arguments);
+    print(&reply);
+    reply.exit.into()
+}
+
+fn dispatch(arguments: Arguments) -> Reply {
+    let config = arguments.config.as_deref();
+    match arguments.command {
+        Command::Init(flags) => init::run(&flags, &mut init::Terminal, style()),
+        Command::Run => run::run(config, style()),
+        Command::Config {
+            command: ConfigCommand::Check,
+        } => config_check::run(config, style()),
+        Command::Log { command } => log::run(&command, config, style()),
+        Command::Explain { code } => explain::run(&code),
+    }
+}
+
+/// How errors are drawn here.
+fn style() -> Style {
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    Style {
+        color,
+        ..Style::PLAIN
+    }
+}
+
+/// A closed pipe (`| head`) is no error of ours.
+fn print(reply: &Reply) {
+    drop(std::io::stdout().lock().write_all(reply.out.as_bytes()));
+    drop(std::io::stderr().lock().write_all(reply.err.as_bytes()));
+}

@@ -1,0 +1,149 @@
+//! `renewd run`: the engine in the foreground, until a signal or a planned restart.
+
+use std::path::Path;
+
+use renewd_events::process::StopReason;
+use renewd_events::restart::Method;
+use renewd_events::store::StoreError;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{Exit, Reply};
+use super::source;
+use crate::config::{Config, Style};
+use crate::host;
+use crate::settings::Settings;
+use crate::start::{Extras, Running, StartError, start};
+use crate::vault::VaultError;
+
+/// Why it ended.
+enum End {
+    Signal(Exit),
+    Restart(renewd_events::id::RestartId),
+    Fatal(String),
+}
+
+/// Runs until something ends it.
+pub(super) fn run(config: Option<&Path>, style: Style) -> Reply {
+    let config = match Config::load(&Config::locate(config)) {
+        Ok(config) => config,
+        Err(errors) => {
+            return Reply {
+                out: String::new(),
+                err: errors.render(style),
+                exit: Exit::Config,
+            };
+        }
+    };
+    crate::telemetry::log(&config.telemetry.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(cause) => return failed(&format!("no threads: {cause}"), Exit::Failed),
+    };
+    let reply = runtime.block_on(serve(&config));
+    // What is still under way belongs to the next life.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match reply {
+        Ok((reply, Some(Method::Exec))) => {
+            let cause = host::exec_again();
+            failed(&format!("the restart failed: {cause}"), reply.exit)
+        }
+        Ok((reply, _)) | Err(reply) => reply,
+    }
+}
+
+async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
+    let settings = Settings::from(config);
+    let extras = Extras {
+        observers: vec![crate::telemetry::event_lines()],
+        page: None,
+    };
+    let running = start(&settings, extras)
+        .await
+        .map_err(|error| refused(&error))?;
+    for address in running.responder().addresses() {
+        tracing::info!(%address, "answering http-01 challenges");
+    }
+    tracing::info!(
+        certificates = settings.certificates.len(),
+        boot = running.engine().boot().0,
+        "renewd is ready"
+    );
+    let end = wait(&running)
+        .await
+        .map_err(|cause| failed(&cause, Exit::Failed))?;
+    let (reason, exit, method) = match &end {
+        End::Signal(exit) => (StopReason::Asked, *exit, None),
+        End::Restart(id) => (StopReason::Restart(*id), Exit::Done, settings.restart),
+        End::Fatal(_) => (StopReason::Fatal, Exit::Failed, None),
+    };
+    let stopped = running.stop(reason).await;
+    if let End::Fatal(cause) = end {
+        return Err(failed(&cause, Exit::Failed));
+    }
+    match stopped {
+        Ok(()) => Ok((
+            Reply {
+                out: String::new(),
+                err: String::new(),
+                exit,
+            },
+            method,
+        )),
+        Err(cause) => Err(failed(&cause.to_string(), Exit::Failed)),
+    }
+}
+
+async fn wait(running: &Running) -> Result<End, String> {
+    let listen = |kind| signal(kind).map_err(|cause| format!("no signals: {cause}"));
+    let (mut term, mut int) = (
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+    );
+    let mut restart = running.host().restart_asked();
+    let mut fatal = running.engine().fatal();
+    Ok(tokio::select! {
+        _ = term.recv() => End::Signal(Exit::Done),
+        _ = int.recv() => End::Signal(Exit::Interrupted),
+        Ok(asked) = restart.wait_for(Option::is_some) => match *asked {
+            Some(id) => End::Restart(id),
+            None => End::Fatal("a restart without a plan".to_owned()),
+        },
+        Ok(cause) = fatal.wait_for(Option::is_some) => {
+            End::Fatal(cause.clone().unwrap_or_default())
+        }
+    })
+}
+
+fn failed(text: &str, exit: Exit) -> Reply {
+    Reply {
+        out: String::new(),
+        err: format!("error: {text}\n"),
+        exit,
+    }
+}
+
+fn refused(error: &StartError) -> Reply {
+    match error {
+        StartError::Log(error @ StoreError::Locked { .. }) => {
+            let text = format!("{error}: is another renewd running on this state directory?");
+            failed(&text, Exit::Locked)
+        }
+        StartError::Log(error) => source::refused(error),
+        StartError::LogMissing { .. } => failed(&error.to_string(), Exit::Damaged),
+        StartError::Vault(cause) => failed(&error.to_string(), vault_exit(cause)),
+        StartError::Listener(_) | StartError::Problem(_) | StartError::Engine(_) => {
+            failed(&error.to_string(), Exit::Failed)
+        }
+    }
+}
+
+fn vault_exit(error: &VaultError) -> Exit {
+    if error.kind().starts_with("vaultKey") {
+        Exit::Permission
+    } else {
+        Exit::Damaged
+    }
+}

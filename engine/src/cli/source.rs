@@ -1,0 +1,95 @@
+//! Where a reading command finds the log: the running engine's mirror, a stopped one's, or an export.
+//! Reading never disturbs the engine and never needs it.
+
+use std::path::{Path, PathBuf};
+
+use renewd_events::id::Seq;
+use renewd_events::log::MirrorReader;
+use renewd_events::store::StoreError;
+use renewd_events::{Envelope, Facts};
+
+use super::exit::{Exit, Reply};
+use crate::config::{Config, Style};
+use crate::start::LOG;
+
+/// A log to read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// What it is read from, for the first line.
+    pub(super) place: PathBuf,
+    /// Its events.
+    pub(super) envelopes: Vec<Envelope>,
+    /// Their fold.
+    pub(super) facts: Facts,
+}
+
+/// The log of `--log`, or of the configuration.
+pub(super) fn locate(
+    log: Option<&Path>,
+    config: Option<&Path>,
+    style: Style,
+) -> Result<PathBuf, Reply> {
+    if let Some(log) = log {
+        let inside = log.join(LOG);
+        return Ok(if inside.is_dir() {
+            inside
+        } else {
+            log.to_owned()
+        });
+    }
+    match Config::load(&Config::locate(config)) {
+        Ok(config) => Ok(config.state_dir.join(LOG)),
+        Err(errors) => Err(Reply {
+            out: String::new(),
+            err: errors.render(style),
+            exit: Exit::Config,
+        }),
+    }
+}
+
+/// Reads and folds a whole log.
+pub(super) fn read(place: PathBuf) -> Result<Source, Reply> {
+    let mut facts = Facts::default();
+    let envelopes = MirrorReader::open(&place)
+        .and_then(|reader| reader.envelopes(Seq(1)))
+        .and_then(|envelopes| {
+            envelopes
+                .map(|envelope| {
+                    let envelope = envelope?;
+                    facts.apply(&envelope);
+                    Ok(envelope)
+                })
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .map_err(|error| refused(&error))?;
+    Ok(Source {
+        place,
+        envelopes,
+        facts,
+    })
+}
+
+/// What to say when a log cannot be read.
+pub(super) fn refused(error: &StoreError) -> Reply {
+    let (exit, cure) = match error {
+        StoreError::Absent { .. } => (
+            Exit::NotFound,
+            "start the engine once (`renewd run`), or name a log or an export with --log PATH",
+        ),
+        StoreError::Damaged { .. } | StoreError::Frame { .. } => (
+            Exit::Damaged,
+            "nothing was changed; `renewd log verify` shows where, `renewd explain` with the code \
+             says what to do",
+        ),
+        StoreError::Locked { .. } => (Exit::Locked, "stop the other process first"),
+        StoreError::Io { cause, .. } if cause.kind() == std::io::ErrorKind::PermissionDenied => {
+            (Exit::Permission, "run as the user that runs the engine")
+        }
+        _ => (Exit::Failed, "see the cause above"),
+    };
+    Reply {
+        out: String::new(),
+        err: format!("error: {error}\n  help: {cure}\n"),
+        exit,
+    }
+}

@@ -1,0 +1,235 @@
+//! From settings to a running engine, in an order that a crash cannot hurt: log, responder, what was
+//! served before, then the actors.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use renewd_actors::ports::ListenerRefused;
+use renewd_actors::{Engine, EngineError, Handle, Start};
+use renewd_events::Facts;
+use renewd_events::binding::Target;
+use renewd_events::id::Seq;
+use renewd_events::log::SledLog;
+use renewd_events::problem::Problem;
+use renewd_events::process::StopReason;
+use renewd_events::store::StoreError;
+
+use crate::bind::{Bindings, Page};
+use crate::challenge::Responder;
+use crate::declare::declarations;
+use crate::host::OwnProcess;
+use crate::settings::Settings;
+use crate::vault::{ChainStore, FileVault, VaultError};
+use crate::wire::{Wired, wire};
+
+/// The log's folder inside the state directory.
+pub const LOG: &str = "log";
+/// The vault's folder inside the state directory.
+pub const VAULT: &str = "vault";
+/// The chains' folder inside the state directory.
+pub const CHAINS: &str = "chains";
+
+/// Why an engine did not start. Nothing was asked of a CA.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The log is damaged, held, or cannot be read.
+    #[error(transparent)]
+    Log(#[from] StoreError),
+    /// There are keys but no log: starting afresh would register and order everything again.
+    #[error(
+        "R0605: {vault} holds keys, but there is no log beside it at {log}. A fresh start would order \
+         everything again. Restore the log from a backup or an export; to start over on purpose, move \
+         {vault} away first"
+    )]
+    LogMissing {
+        /// Where the keys are.
+        vault: PathBuf,
+        /// Where the log should be.
+        log: PathBuf,
+    },
+    /// The vault cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The challenge responder's address is not to be had.
+    #[error("the challenge responder cannot listen on {subject}: {detail}{held}", subject = .0.problem.subject, detail = .0.problem.detail, held = held(.0))]
+    Listener(ListenerRefused),
+    /// Something else of our own side.
+    #[error("{}: {}", .0.kind, .0.detail)]
+    Problem(Problem),
+    /// The actors.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+fn held(refused: &ListenerRefused) -> String {
+    match &refused.holder {
+        Some(holder) => format!(" (held by {holder}; it is left alone)"),
+        None => String::new(),
+    }
+}
+
+/// A running engine with its adapters.
+#[derive(Debug)]
+pub struct Running {
+    engine: Engine,
+    responder: Arc<Responder>,
+    bindings: Arc<Bindings>,
+    host: Arc<OwnProcess>,
+}
+
+/// Everything for a start that is not in the settings.
+pub struct Extras {
+    /// Who else is told of events.
+    pub observers: Vec<renewd_actors::journal::Observer>,
+    /// What the built-in listeners serve.
+    pub page: Option<Page>,
+}
+
+impl std::fmt::Debug for Extras {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Extras")
+    }
+}
+
+/// Opens the log and folds it.
+///
+/// # Errors
+/// [`StartError::Log`] and [`StartError::LogMissing`].
+pub fn open_log(state_dir: &Path) -> Result<(SledLog, Facts), StartError> {
+    let (dir, vault) = (state_dir.join(LOG), state_dir.join(VAULT));
+    let log = match SledLog::open(&dir) {
+        Ok((log, opened)) => {
+            if !opened.clean {
+                tracing::warn!(?opened, "the last life of the process did not end cleanly");
+            }
+            log
+        }
+        Err(StoreError::Absent { .. }) if has_records(&vault) => {
+            return Err(StartError::LogMissing { vault, log: dir });
+        }
+        Err(StoreError::Absent { .. }) => SledLog::create(&dir)?,
+        Err(other) => return Err(other.into()),
+    };
+    let mut facts = Facts::default();
+    for envelope in log.replay_envelopes(Seq(1))? {
+        facts.apply(&envelope?);
+    }
+    Ok((log, facts))
+}
+
+fn has_records(vault: &Path) -> bool {
+    std::fs::read_dir(vault).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Starts an engine. Inside a tokio runtime with several threads.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, StartError> {
+    let (log, facts) = open_log(&settings.state_dir)?;
+    let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
+    let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
+    let facts = Arc::new(RwLock::new(facts));
+    let wired = wire(settings, &facts, vault, chains, extras.page)?;
+    serve_again(&wired, &facts);
+    let declarations = declarations(
+        settings,
+        &facts.read().unwrap_or_else(PoisonError::into_inner),
+    );
+    let Wired {
+        ports,
+        rules,
+        responder,
+        bindings,
+        host,
+        handle,
+    } = wired;
+    let engine = Engine::start(Start {
+        store: Box::new(log),
+        facts,
+        ports,
+        rules,
+        observers: extras.observers,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        declarations,
+    })
+    .await?;
+    // Nobody else fills it.
+    drop(handle.set(engine.handle()));
+    Ok(Running {
+        engine,
+        responder,
+        bindings,
+        host,
+    })
+}
+
+/// Shows again what our own listeners served before: a projection of the log, so not a fact.
+fn serve_again(wired: &Wired, facts: &RwLock<Facts>) {
+    let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
+    let mut addresses = std::collections::BTreeSet::new();
+    for (id, binding) in &facts.bindings {
+        let (Some(target), Some((generation, _))) = (&binding.target, binding.deployed) else {
+            continue;
+        };
+        let certificate = facts.certificates.get(&binding.certificate);
+        let Some(issue) = certificate.and_then(|certificate| certificate.current.as_ref()) else {
+            continue;
+        };
+        if issue.generation != generation {
+            continue;
+        }
+        if let Err(problem) = wired.bindings.show_again(*id, target, issue) {
+            tracing::error!(binding = %target.label(), detail = %problem.detail, "a certificate is not served again");
+            continue;
+        }
+        if let Target::Builtin { address } = target {
+            addresses.insert(address.clone());
+        }
+    }
+    let addresses: Vec<_> = addresses
+        .iter()
+        .filter_map(|address| crate::host::socket::parse(address).ok())
+        .collect();
+    for refused in wired.host.open_at_start(&addresses) {
+        tracing::warn!(detail = %refused.problem.detail, holder = ?refused.holder, "a listener of the last life is not open");
+    }
+}
+
+impl Running {
+    /// To ask and command it.
+    pub fn handle(&self) -> Handle {
+        self.engine.handle()
+    }
+
+    /// The engine itself.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The responder, for its addresses.
+    pub fn responder(&self) -> &Responder {
+        &self.responder
+    }
+
+    /// Where certificates are served.
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// The process.
+    pub fn host(&self) -> &OwnProcess {
+        &self.host
+    }
+
+    /// Ends it cleanly. The responder ends last.
+    ///
+    /// # Errors
+    /// When the clean end could not be recorded; the next start finds a crash, which is safe.
+    pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
+        let ended = self.engine.stop(reason).await;
+        drop(self.responder);
+        ended
+    }
+}

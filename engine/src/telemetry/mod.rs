@@ -1,0 +1,44 @@
+//! What the engine says while it runs: log lines on stderr.
+
+use std::io::IsTerminal;
+
+use renewd_actors::journal::Observer;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Sends log lines to stderr: text for people, JSON for machines.
+pub(crate) fn log(log: &Log) {
+    let filter = EnvFilter::new(log.level.as_str());
+    let to_stderr = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let terminal = std::io::stderr().is_terminal();
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !terminal && std::env::var_os("JOURNAL_STREAM").is_none(),
+    };
+    // A second subscriber in one process: the first one stays.
+    drop(if json {
+        to_stderr.json().try_init()
+    } else {
+        to_stderr.with_ansi(terminal).with_target(false).try_init()
+    });
+}
+
+/// One line per event.
+pub(crate) fn event_lines() -> Observer {
+    Box::new(|envelopes| {
+        for envelope in envelopes {
+            tracing::info!(
+                renewd.event.seq = envelope.seq.0,
+                renewd.actor = %envelope.actor,
+                stream = %envelope.stream,
+                renewal = envelope.renewal.map(|id| tracing::field::display(id)),
+                "{}",
+                envelope.event.name()
+            );
+        }
+    })
+}

@@ -1,0 +1,124 @@
+//! How a file gets on disk so that a crash at any instant leaves the old one or the new one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// Mode of a file with a secret.
+pub(crate) const SECRET_MODE: u32 = 0o600;
+/// Mode of a file for everybody.
+pub(crate) const PUBLIC_MODE: u32 = 0o644;
+/// Ends the name of a file that is being written.
+const TEMPORARY: &str = ".tmp";
+
+/// A write that did not become durable. What was there before is still there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act} {path}: {cause}", path = .path.display())]
+pub struct WriteError {
+    /// What was tried.
+    pub act: &'static str,
+    /// Where.
+    pub path: PathBuf,
+    /// What the system said.
+    pub cause: io::Error,
+}
+
+/// Names the act and the place in an I/O error.
+pub(crate) fn at(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteError {
+    move |cause| WriteError {
+        act,
+        path: path.to_owned(),
+        cause,
+    }
+}
+
+/// Some random bytes in hexadecimal, for names that nobody can guess.
+pub(crate) fn random_name() -> io::Result<String> {
+    let mut bytes = [0_u8; 8];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("no random numbers"))?;
+    Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
+}
+
+/// Puts `bytes` at `path`, durable when this returns: a new file beside it, with `mode` from its
+/// first instant or narrower, then fsync, rename, and fsync of the directory.
+///
+/// # Errors
+/// The first step that failed. A failed fsync is final: the caller writes again from memory.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(at("write", path)(io::ErrorKind::InvalidInput.into()));
+    };
+    let random = random_name().map_err(at("name a new file beside", path))?;
+    let temporary = parent.join(format!(".{}.{random}{TEMPORARY}", name.to_string_lossy()));
+    let written = create(&temporary, bytes, mode)
+        .and_then(|()| fs::rename(&temporary, path).map_err(at("rename a new file to", path)));
+    if let Err(error) = written {
+        // Best effort: `sweep` takes what stays behind.
+        drop(fs::remove_file(&temporary));
+        return Err(error);
+    }
+    sync_directory(parent)
+}
+
+/// Makes a new file, durable apart from its name in the directory.
+///
+/// # Errors
+/// When it exists, or the disk refuses.
+pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(SECRET_MODE)
+        .open(path)
+        .map_err(at("create", path))?;
+    file.write_all(bytes).map_err(at("write", path))?;
+    if mode != SECRET_MODE {
+        file.set_permissions(Permissions::from_mode(mode))
+            .map_err(at("set the mode of", path))?;
+    }
+    file.sync_all().map_err(at("fsync", path))
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), WriteError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(at("fsync", path))
+}
+
+/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn private_directory(path: &Path) -> Result<(), WriteError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(at("create", path))?;
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+        .map_err(at("set the mode of", path))?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Removes files that a crash left half written. A missing directory has none.
+pub(crate) fn sweep(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(TEMPORARY) {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}

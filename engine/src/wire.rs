@@ -1,0 +1,182 @@
+//! The one place where ports meet adapters.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use renewd_actors::Handle;
+use renewd_actors::decision::Rules;
+use renewd_actors::ports::{HostProcess, Ports, TimeSource};
+use renewd_events::id::{AccountId, BindingId, Hash, KeyRef};
+use renewd_events::problem::Problem;
+use renewd_events::{Facts, WallMs};
+use zeroize::Zeroizing;
+
+use crate::acme::{AccountConfig, AccountFacts, AccountKeys, AcmeClient, ChainSink, KnownAccount};
+use crate::bind::{Bindings, Page, ReloadCommand, TlsServer, status_page};
+use crate::challenge::{Responder, ResponderOptions};
+use crate::declare::binding_id;
+use crate::host::{OwnProcess, OwnProcessOptions};
+use crate::settings::{RETRY_MAX, Settings};
+use crate::start::StartError;
+use crate::vault::{ChainStore, FileVault};
+
+impl AccountKeys for FileVault {
+    fn pkcs8(&self, key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        self.account_key_pkcs8(key)
+    }
+}
+
+impl ChainSink for ChainStore {
+    fn put(&self, pem: &str) -> Result<Hash, Problem> {
+        Self::put(self, pem.as_bytes())
+    }
+}
+
+/// The wall clock of the operating system.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl TimeSource for SystemClock {
+    fn now(&self) -> WallMs {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The adapters of one engine.
+#[derive(Debug)]
+pub(crate) struct Wired {
+    pub(crate) ports: Ports,
+    pub(crate) rules: Rules,
+    pub(crate) responder: Arc<Responder>,
+    pub(crate) bindings: Arc<Bindings>,
+    pub(crate) host: Arc<OwnProcess>,
+    /// Filled when the actors run: visits before that are told to nobody.
+    pub(crate) handle: Arc<OnceLock<Handle>>,
+}
+
+/// Makes the adapters. The responder answers published tokens from this moment on: nothing is asked of
+/// a CA before.
+pub(crate) fn wire(
+    settings: &Settings,
+    facts: &Arc<RwLock<Facts>>,
+    vault: FileVault,
+    chains: ChainStore,
+    page: Option<Page>,
+) -> Result<Wired, StartError> {
+    let handle: Arc<OnceLock<Handle>> = Arc::default();
+    let responder = Arc::new(responder(settings, facts, &handle)?);
+    let hsts = settings
+        .hsts
+        .as_deref()
+        .and_then(|value| HeaderValue::from_str(value).ok());
+    let server = TlsServer::new(page.unwrap_or_else(|| status_page(hsts)));
+    let options = OwnProcessOptions {
+        restart: settings.restart,
+        add_live: settings.add_live,
+    };
+    let host = OwnProcess::new(Arc::clone(&server), options).map_err(StartError::Problem)?;
+    let host = Arc::new(host);
+    let ca = client(settings, facts, &vault, &chains)?;
+    let bindings = Arc::new(Bindings::new(
+        vault.clone(),
+        chains,
+        server,
+        reloads(settings),
+    ));
+    let rules = Rules {
+        parallel_max: settings.parallel,
+        retry_first: settings.retry_first,
+        retry_max: RETRY_MAX,
+        restart: settings.restart,
+        identity: host.identity(),
+    };
+    let ports = Ports {
+        ca: Arc::new(ca),
+        vault: Arc::new(vault),
+        prober: Arc::clone(&responder) as _,
+        bindings: Arc::clone(&bindings) as _,
+        host: Arc::clone(&host) as _,
+        time: Arc::new(SystemClock),
+    };
+    Ok(Wired {
+        ports,
+        rules,
+        responder,
+        bindings,
+        host,
+        handle,
+    })
+}
+
+fn responder(
+    settings: &Settings,
+    facts: &Arc<RwLock<Facts>>,
+    handle: &Arc<OnceLock<Handle>>,
+) -> Result<Responder, StartError> {
+    let (tokens, visits) = (Arc::clone(facts), Arc::clone(handle));
+    let options = ResponderOptions {
+        lookup: Arc::new(move |token| {
+            let facts = tokens.read().unwrap_or_else(PoisonError::into_inner);
+            facts.answer(token).map(|(_, answer)| answer)
+        }),
+        visited: Some(Arc::new(move |token| {
+            if let Some(handle) = visits.get() {
+                handle.visited(token);
+            }
+        })),
+        redirect: settings.redirect(),
+    };
+    Responder::start(&settings.http_listen, options).map_err(StartError::Listener)
+}
+
+fn client(
+    settings: &Settings,
+    facts: &Arc<RwLock<Facts>>,
+    vault: &FileVault,
+    chains: &ChainStore,
+) -> Result<AcmeClient, StartError> {
+    let account = AccountConfig {
+        directory_url: settings.account.directory_url.clone(),
+        contacts: settings.account.contacts.clone(),
+        roots: settings.account.roots.clone(),
+    };
+    let accounts = BTreeMap::from([(settings.account.id(), account)]);
+    let facts = Arc::clone(facts);
+    let known: Arc<AccountFacts> = Arc::new(move |id: AccountId| {
+        let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
+        let account = facts.accounts.get(&id)?;
+        let key = account.key.as_ref()?.key_ref.clone();
+        Some(KnownAccount {
+            url: account.url()?.to_owned(),
+            key,
+        })
+    });
+    let keys: Arc<dyn AccountKeys> = Arc::new(vault.clone());
+    AcmeClient::new(&accounts, &keys, Arc::new(chains.clone()), &known).map_err(StartError::Problem)
+}
+
+fn reloads(settings: &Settings) -> BTreeMap<BindingId, ReloadCommand> {
+    let mut reloads = BTreeMap::new();
+    for certificate in &settings.certificates {
+        for binding in &certificate.bindings {
+            if let Some((argv, timeout)) = &binding.reload {
+                let id = binding_id(certificate.name.id(), &binding.target);
+                reloads.insert(
+                    id,
+                    ReloadCommand {
+                        argv: argv.clone(),
+                        timeout: *timeout,
+                        certificate: certificate.name.as_str().to_owned(),
+                        directory: binding.target.label().into(),
+                    },
+                );
+            }
+        }
+    }
+    reloads
+}

@@ -1,0 +1,30 @@
+//! The log on disk. One directory holds
+//!
+//! - `mirror/events-….rlog`: the frames, concatenated. **The truth**, and the export format.
+//! - `HEAD`: two slots that name the last acknowledged event, so that a log which was shortened
+//!   or emptied is noticed: a hash chain alone stays valid when its end is missing.
+//! - `sled/`: an index from place to frame. It is made again from the mirror whenever it disagrees.
+//! - `CLEAN`: present after an orderly end only. `LOCK`: held by the one writer.
+//!
+//! A commit is durable in this order: mirror, sled, `HEAD`, acknowledgement. Hence the mirror may be
+//! ahead of the other two by one commit, never behind: behind is damage and is refused.
+//!
+//! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
+//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), [`SledLog`]; and for
+//! other processes [`MirrorReader`], [`export`] and [`verify`].
+
+mod anchor;
+pub mod bounds;
+mod files;
+mod index;
+mod mirror;
+mod recover;
+mod segment;
+mod sled_log;
+mod verify;
+mod walk;
+
+pub use mirror::{MirrorReader, export};
+pub use recover::{Opened, Torn};
+pub use sled_log::SledLog;
+pub use verify::{AnchorCheck, FirstBad, Verified, verify};

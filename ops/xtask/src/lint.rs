@@ -1,0 +1,34 @@
+//! `cargo xtask lint`: all that can be said about the code without running it, quickest first.
+
+use crate::step::{self, Outcome};
+use crate::{layers, tidy};
+
+pub(crate) fn run(_: &[String]) -> Outcome {
+    let mut format = step::cargo();
+    format.args(["fmt", "--all", "--check"]);
+    step::run("format", &mut format, "cargo fmt --all")?;
+    tidy::run(&[])?;
+    layers::run(&[])?;
+    let mut clippy = step::cargo();
+    clippy.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    step::run(
+        "clippy",
+        &mut clippy,
+        "mend it, or #[expect(lint, reason = \"...\")]",
+    )?;
+    let mut docs = step::cargo();
+    docs.args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-Dwarnings");
+    step::run(
+        "documentation",
+        &mut docs,
+        "mend the link or text named above",
+    )
+}
