@@ -71,6 +71,12 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0171"),
     page!("R0172"),
     page!("R0173"),
+    page!("R0601"),
+    page!("R0602"),
+    page!("R0603"),
+    page!("R0605"),
+    page!("R0606"),
+    page!("R0607"),
 ];
 
 /// The page of a code, `R0103` or `r0103`.
