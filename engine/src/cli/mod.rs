@@ -1,6 +1,8 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 pub mod config_check;
+#[cfg(feature = "demo")]
+mod demo;
 pub mod exit;
 pub mod explain;
 pub mod init;
@@ -34,6 +36,9 @@ enum Command {
     Init(init::Flags),
     /// Run the engine in the foreground
     Run,
+    /// A tour without network: order, kill in the middle, resume, serve, renew
+    #[cfg(feature = "demo")]
+    Demo(demo::Flags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -81,6 +86,8 @@ fn dispatch(arguments: Arguments) -> Reply {
     match arguments.command {
         Command::Init(flags) => init::run(&flags, &mut init::Terminal, style()),
         Command::Run => run::run(config, style()),
+        #[cfg(feature = "demo")]
+        Command::Demo(flags) => demo::run(flags),
         Command::Config {
             command: ConfigCommand::Check,
         } => config_check::run(config, style()),
