@@ -169,11 +169,12 @@ impl Life {
 
     /// One decision, and the batch it wants appended.
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
-        if self
+        let aside = self
             .strikes
             .get(&subject)
-            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX)
-        {
+            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
+        if aside || self.hive.journal.broken().borrow().is_some() {
             return None;
         }
         let hive = Arc::clone(&self.hive);
@@ -318,9 +319,12 @@ impl Life {
                 (!events.is_empty()).then(|| self.batch::<R>(events, &facts))
             };
             if let Some(batch) = batch {
-                verdict = true;
-                if let Err(cause) = self.hive.journal.append(batch).await {
-                    tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                // An outcome that is not on disk did not happen: the intent is settled by asking.
+                match self.hive.journal.append(batch).await {
+                    Ok(_) => verdict = true,
+                    Err(cause) => {
+                        tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                    }
                 }
             }
         }
