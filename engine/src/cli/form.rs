@@ -1,5 +1,6 @@
 //! What the reading commands share: their flags, the form of their answer, and tables.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -10,9 +11,11 @@ use super::exit::Reply;
 use super::source::{self, Source};
 use crate::config::Style;
 
+/// Narrower terminals get lines that they break themselves.
+const COLUMNS_MIN: u16 = 60;
 /// Columns when nobody says how wide the terminal is.
 const COLUMNS: u16 = 100;
-/// Widest line that helps a reader; a number for scripts, whose lines are never cut.
+/// Wider than any line of ours: nothing is wrapped.
 const COLUMNS_MAX: u16 = 1000;
 
 /// Which log, and in which form the answer is wanted.
@@ -51,12 +54,17 @@ impl Reading {
     }
 }
 
-/// What the shell says about the terminal; piped output is never cut, only wrapped.
+/// What the shell says about the terminal. Output that is piped is not wrapped: a broken URL is found
+/// by no `grep`.
 fn columns() -> u16 {
-    std::env::var("COLUMNS")
+    let said = std::env::var("COLUMNS")
         .ok()
-        .and_then(|text| text.parse().ok())
-        .map_or(COLUMNS, |wide: u16| wide.clamp(60, COLUMNS_MAX))
+        .and_then(|text| text.parse::<u16>().ok());
+    match said {
+        Some(wide) => wide.clamp(COLUMNS_MIN, COLUMNS_MAX),
+        None if std::io::stdout().is_terminal() => COLUMNS,
+        None => COLUMNS_MAX,
+    }
 }
 
 /// The present moment: commands say when they were asked.

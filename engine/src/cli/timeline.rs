@@ -4,7 +4,7 @@ use std::path::Path;
 
 use renewd_events::Envelope;
 use renewd_replay::fold;
-use renewd_replay::renewals::Renewals;
+use renewd_replay::renewals::{NotFound, Renewals};
 use renewd_replay::timeline;
 
 use super::exit::{Exit, Reply, json};
@@ -25,8 +25,9 @@ pub(super) enum Picture {
 /// Flags of the command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// A certificate (its newest renewal), or the beginning of a renewal's id
-    wanted: String,
+    /// A certificate (its newest renewal), or the beginning of a renewal's id; otherwise the newest
+    /// renewal of all
+    wanted: Option<String>,
     /// In which form
     #[arg(long, value_enum, default_value = "text")]
     format: Picture,
@@ -44,7 +45,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Form::Json => (Picture::Json, 0),
         Form::Text(columns) => (flags.format, columns),
     };
-    let mut reply = render(&source.envelopes, &flags.wanted, picture, columns);
+    let mut reply = render(&source.envelopes, flags.wanted.as_deref(), picture, columns);
     if picture == Picture::Text && reply.exit == Exit::Done {
         reply.out = format!("source {}\n{}", source.place.display(), reply.out);
     }
@@ -54,12 +55,13 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
 /// The renewal that is meant.
 pub(super) fn render(
     envelopes: &[Envelope],
-    wanted: &str,
+    wanted: Option<&str>,
     picture: Picture,
     columns: u16,
 ) -> Reply {
     let renewals = fold::read(Renewals::default(), envelopes);
-    let found = match renewals.find(wanted) {
+    let newest = || renewals.rows().last().ok_or_else(|| NotFound::Never);
+    let found = match wanted.map_or_else(newest, |wanted| renewals.find(wanted)) {
         Ok(found) => found,
         Err(error) => {
             let text = renewd_replay::escape::text(&error.to_string());
@@ -88,12 +90,12 @@ mod tests {
     #[test]
     fn a_renewal_is_found_by_certificate_and_by_id() {
         let (_, envelopes) = story::failing();
-        let text = render(&envelopes, "example", Picture::Text, 100).out;
+        let text = render(&envelopes, Some("example"), Picture::Text, 100).out;
         assert!(
             text.contains("R0211") && text.contains("failed after"),
             "{text}"
         );
-        let json = render(&envelopes, "example", Picture::Json, 0).out;
+        let json = render(&envelopes, Some("example"), Picture::Json, 0).out;
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         let id: String = value["data"]["renewal"]
             .as_str()
@@ -101,14 +103,16 @@ mod tests {
             .chars()
             .take(8)
             .collect();
-        assert_eq!(render(&envelopes, &id, Picture::Text, 100).out, text);
+        assert_eq!(render(&envelopes, Some(&id), Picture::Text, 100).out, text);
+        assert_eq!(render(&envelopes, None, Picture::Text, 100).out, text);
+        assert_eq!(render(&[], None, Picture::Text, 100).exit, Exit::NotFound);
         assert!(
-            render(&envelopes, &id, Picture::Svg, 0)
+            render(&envelopes, Some(&id), Picture::Svg, 0)
                 .out
                 .starts_with("<svg")
         );
         assert_eq!(
-            render(&envelopes, "other", Picture::Text, 100).exit,
+            render(&envelopes, Some("other"), Picture::Text, 100).exit,
             Exit::NotFound
         );
     }
