@@ -77,7 +77,10 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read the configuration and say what is wrong with it
-    Check,
+    Check {
+        /// The file, instead of --config
+        file: Option<PathBuf>,
+    },
 }
 
 /// Parses the arguments, does what they say, and gives the exit code.
@@ -112,8 +115,8 @@ fn dispatch(arguments: Arguments) -> Reply {
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
         Command::Config {
-            command: ConfigCommand::Check,
-        } => config_check::run(config, style()),
+            command: ConfigCommand::Check { file },
+        } => config_check::run(file.as_deref().or(config), style()),
         Command::Log { command } => log::run(&command, config, style()),
         Command::Explain { code } => explain::run(&code),
     }
