@@ -60,7 +60,7 @@ pub(super) fn render(
     columns: u16,
 ) -> Reply {
     let renewals = fold::read(Renewals::default(), envelopes);
-    let newest = || renewals.rows().last().ok_or_else(|| NotFound::Never);
+    let newest = || renewals.rows().last().ok_or(NotFound::Never);
     let found = match wanted.map_or_else(newest, |wanted| renewals.find(wanted)) {
         Ok(found) => found,
         Err(error) => {
