@@ -98,9 +98,9 @@ pub(crate) fn wire(
     let ports = Ports {
         ca: Arc::new(ca),
         vault: Arc::new(vault),
-        prober: Arc::clone(&responder) as _,
-        bindings: Arc::clone(&bindings) as _,
-        host: Arc::clone(&host) as _,
+        prober: responder.clone(),
+        bindings: bindings.clone(),
+        host: host.clone(),
         time: Arc::new(SystemClock),
     };
     Ok(Wired {

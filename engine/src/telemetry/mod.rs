@@ -35,7 +35,7 @@ pub(crate) fn event_lines() -> Observer {
                 renewd.event.seq = envelope.seq.0,
                 renewd.actor = %envelope.actor,
                 stream = %envelope.stream,
-                renewal = envelope.renewal.map(|id| tracing::field::display(id)),
+                renewal = envelope.renewal.map(tracing::field::display),
                 "{}",
                 envelope.event.name()
             );
