@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
     reason = "a test fails loudly and reads the clock"
 )]
 
