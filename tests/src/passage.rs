@@ -131,7 +131,7 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State, is_answer: boo
 fn wait_until_open(state: &State) {
     let open = || !state.closed.load(Ordering::Relaxed) || state.over.load(Ordering::Relaxed);
     // A passage that is closed for longer is given up by both ends anyway.
-    drop(wait::until(CLOSED_TIME_MAX, || open().then_some(())));
+    let _ = wait::until(CLOSED_TIME_MAX, || open().then_some(()));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Every answer of the CA comes late, so that each step lasts long enough to be hit. After the kill the
 //! way to the CA is closed: the next life must answer every published token before it can ask anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,8 +48,14 @@ fn site() -> (Site, Wanted) {
     (Site::start(plan).unwrap(), wanted)
 }
 
-/// Kills `renewd` at this moment of the life it is in. `false` when the moment did not come.
-fn kill_when(site: &Site, renewd: &mut Process, follower: &mut Follower, when: &When) -> bool {
+/// Kills `renewd` at this moment of the life it is in, and tells the last event of that life; `None`
+/// when the moment did not come.
+fn kill_when(
+    site: &Site,
+    renewd: &mut Process,
+    follower: &mut Follower,
+    when: &When,
+) -> Option<String> {
     let came = wait::until_soon(EVENT_TIME_MAX, || {
         let events = follower.look();
         let here = match when {
@@ -60,7 +66,8 @@ fn kill_when(site: &Site, renewd: &mut Process, follower: &mut Follower, when: &
         (here || over).then_some(here)
     });
     renewd.sigkill().unwrap();
-    came.unwrap_or(false)
+    let last = site.events().pop().map(|event| event.name);
+    last.filter(|_| came == Some(true))
 }
 
 /// Pebble counts a request when it arrives; what it made of it comes a moment later.
@@ -81,7 +88,10 @@ fn published(events: &[Record]) -> BTreeMap<String, String> {
         match event.name.as_str() {
             "ChallengeChosen" => {
                 let answer = format!("{}.{}", event.text("/token"), event.text("/thumbprint"));
-                tokens.insert(event.stream.clone(), (event.text("/token").to_owned(), answer));
+                tokens.insert(
+                    event.stream.clone(),
+                    (event.text("/token").to_owned(), answer),
+                );
             }
             "ChallengeWithdrawn" => drop(tokens.remove(&event.stream)),
             _ => {}
@@ -127,9 +137,16 @@ fn orders_are_explained(site: &Site, when: &str) -> usize {
         assert!(reason, "{when}: a second order without a reason in the log");
     }
     let dead = ["OrderBecameInvalid", "OrderGone"];
-    let dead = events.iter().filter(|e| dead.contains(&e.name.as_str())).count();
+    let dead = events
+        .iter()
+        .filter(|e| dead.contains(&e.name.as_str()))
+        .count();
     let made = site.pebble.orders_made();
-    assert_eq!(made, 1 + dead, "{when}: {dead} orders ended without a certificate");
+    assert_eq!(
+        made,
+        1 + dead,
+        "{when}: {dead} orders ended without a certificate"
+    );
     assert!(made <= 2, "{when}: {made} orders");
     made
 }
@@ -148,24 +165,36 @@ fn went_well(site: &Site, wanted: &Wanted, mut renewd: Process, when: &str) -> u
     made
 }
 
+/// What came of a site whose `renewd` was killed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Killed {
+    /// Orders that Pebble made.
+    orders: usize,
+    /// The last event of each killed life; `None` where the moment never came.
+    ends: Vec<Option<String>>,
+}
+
 /// One site, one kill (or several, one per life), then to the end.
-fn killed_at(moments: &[When], late: Duration) -> (usize, bool) {
+fn killed_at(moments: &[When], late: Duration) -> Killed {
     let (site, wanted) = site();
     let when = format!("{moments:?}");
     site.passage.answers_late(late);
     let mut follower = Follower::new(&site.log());
     let mut renewd = site.run().unwrap();
-    let mut hit = true;
+    let mut ends = Vec::new();
     for (life, moment) in moments.iter().enumerate() {
         if life > 0 {
             follower = Follower::from_now(&site.log()).unwrap();
             renewd = next_life(&site);
             site.passage.answers_late(late);
         }
-        hit &= kill_when(&site, &mut renewd, &mut follower, moment);
+        ends.push(kill_when(&site, &mut renewd, &mut follower, moment));
     }
     let renewd = next_life(&site);
-    (went_well(&site, &wanted, renewd, &when), hit)
+    Killed {
+        orders: went_well(&site, &wanted, renewd, &when),
+        ends,
+    }
 }
 
 /// The kinds of events of a whole first issue, in the order of their first appearance.
@@ -185,10 +214,10 @@ fn steps() -> Vec<String> {
     steps
 }
 
-/// Runs all of them, some at the same time, and returns what each gave.
-fn all(kills: &[Vec<When>], late: Duration) -> Vec<(usize, bool)> {
+/// Runs all of them, some at the same time, and returns what came of each.
+fn all(kills: &[Vec<When>], late: Duration) -> Vec<Killed> {
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(vec![(0, false); kills.len()]);
+    let results = Mutex::new(vec![Killed::default(); kills.len()]);
     std::thread::scope(|threads| {
         for _ in 0..AT_ONCE {
             threads.spawn(|| {
@@ -207,14 +236,31 @@ fn all(kills: &[Vec<When>], late: Duration) -> Vec<(usize, bool)> {
 #[test]
 fn killed_as_soon_as_each_kind_of_event_is_on_disk() {
     let steps = steps();
-    for must in ["OrderRequested", "ReadinessRequested", "FinalizationRequested", "ChainDownloaded"] {
+    let musts = [
+        "OrderRequested",
+        "ReadinessRequested",
+        "FinalizationRequested",
+        "ChainDownloaded",
+    ];
+    for must in musts {
         assert!(steps.iter().any(|step| step == must), "{steps:?}");
     }
     assert!(steps.len() >= 24, "{steps:?}");
-    let kills: Vec<Vec<When>> = steps.into_iter().map(|step| vec![When::OnDisk(step)]).collect();
+    let kills: Vec<Vec<When>> = steps
+        .into_iter()
+        .map(|step| vec![When::OnDisk(step)])
+        .collect();
     let results = all(&kills, LATE);
-    let missed: Vec<_> = kills.iter().zip(&results).filter(|(_, (_, hit))| !hit).collect();
-    assert!(missed.is_empty(), "the moment never came: {missed:?}");
+    let ends: BTreeSet<&String> = results
+        .iter()
+        .flat_map(|killed| killed.ends.iter().flatten())
+        .collect();
+    println!("lives ended at: {ends:?}");
+    for (kill, killed) in kills.iter().zip(&results) {
+        assert!(killed.ends[0].is_some(), "the moment never came: {kill:?}");
+    }
+    // A kill comes a moment after its event, so several may end at the same one.
+    assert!(ends.len() >= 12, "too few places were met: {ends:?}");
 }
 
 #[test]
@@ -229,24 +275,70 @@ fn killed_when_the_ca_has_acted_and_before_it_answers() {
     ];
     let kills: Vec<Vec<When>> = requests.iter().map(|r| vec![When::Acted(r)]).collect();
     let results = all(&kills, VERY_LATE);
-    for (request, (orders, hit)) in requests.iter().zip(results) {
-        assert!(hit, "{request} never came");
+    for (request, killed) in requests.iter().zip(results) {
+        assert!(killed.ends[0].is_some(), "{request} never came");
         // Only a validator that met the dead port may cost an order.
-        assert!(orders == 1 || *request == "POST /chalZ/", "{request}: {orders} orders");
+        let orders = killed.orders;
+        assert!(
+            orders == 1 || *request == "POST /chalZ/",
+            "{request}: {orders} orders"
+        );
     }
+}
+
+#[test]
+fn a_lost_answer_to_new_order_is_found_in_the_list() {
+    let (site, wanted) = site();
+    site.passage.answers_late(VERY_LATE);
+    let mut follower = Follower::new(&site.log());
+    let mut renewd = site.run().unwrap();
+    let moment = When::Acted("POST /order-plz");
+    let end = kill_when(&site, &mut renewd, &mut follower, &moment);
+    assert!(end.is_some());
+    assert_eq!(
+        (
+            site.pebble.orders_made(),
+            site.events_named("OrderCreated").len()
+        ),
+        (1, 0)
+    );
+    let renewd = next_life(&site);
+    assert_eq!(
+        went_well(&site, &wanted, renewd, "newOrder's answer lost"),
+        1
+    );
+    let created = site.events_named("OrderCreated");
+    assert_eq!(created.len(), 1);
+    assert_eq!(created[0].text("/found"), "List");
+    assert!(site.pebble.count("POST /list-orderz/") > 0);
 }
 
 #[test]
 fn killed_again_while_it_resumes() {
     let on_disk = |name: &str| When::OnDisk(name.to_owned());
+    let booted = || on_disk("EngineBooted");
     let kills = [
-        vec![on_disk("OrderRequested"), on_disk("EngineBooted")],
+        vec![on_disk("OrderRequested"), booted()],
         vec![When::Acted("POST /order-plz"), on_disk("OrderCreated")],
-        vec![on_disk("FinalizationRequested"), on_disk("EngineBooted"), on_disk("EngineBooted")],
-        vec![on_disk("ChainDownloaded"), on_disk("EngineBooted"), on_disk("ServedVerified")],
+        vec![on_disk("FinalizationRequested"), booted(), booted()],
+        vec![
+            on_disk("FinalizationRequested"),
+            on_disk("ChainDownloaded"),
+            booted(),
+        ],
+        vec![
+            When::Acted("POST /certZ/"),
+            booted(),
+            on_disk("GenerationAdopted"),
+        ],
     ];
     let results = all(&kills, LATE);
-    for (kill, (orders, _)) in kills.iter().zip(results) {
-        assert_eq!(orders, 1, "{kill:?}");
+    for (kill, killed) in kills.iter().zip(results) {
+        assert_eq!(killed.orders, 1, "{kill:?}");
+        assert!(
+            killed.ends.iter().all(Option::is_some),
+            "{kill:?}: {:?}",
+            killed.ends
+        );
     }
 }

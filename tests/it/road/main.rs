@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly")]
 
+mod ca;
 mod check;
 mod issue;
+mod kill;
 mod renew;
