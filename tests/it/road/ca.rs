@@ -163,8 +163,14 @@ fn a_refused_name_and_a_name_that_leads_elsewhere_do_not_stop_the_others() {
         let stream = check::stream_of(&site.events(), name);
         failed.iter().find(|e| e.stream == stream).unwrap().clone()
     };
-    assert_eq!(of("blocked").text("/problem/kind"), "rejectedIdentifier");
-    assert_eq!(of("elsewhere").text("/problem/kind"), "connection");
+    assert_eq!(
+        of("blocked").text("/problem/kind"),
+        "urn:ietf:params:acme:error:rejectedIdentifier"
+    );
+    assert_eq!(
+        of("elsewhere").text("/problem/kind"),
+        "urn:ietf:params:acme:error:connection"
+    );
     for event in &failed {
         assert!(event.text("/code").starts_with('R') || !event.text("/code").is_empty());
     }

@@ -7,6 +7,9 @@
 
 mod ca;
 mod check;
+mod damage;
 mod issue;
 mod kill;
+mod place;
+mod process;
 mod renew;

@@ -25,7 +25,7 @@ fn chain_pem(site: &Site) -> String {
 }
 
 /// The CA calls for a renewal of the present certificate.
-fn call_for_renewal(site: &Site) {
+pub(crate) fn call_for_renewal(site: &Site) {
     let pem = chain_pem(site);
     site.pebble
         .set_renewal_window(&pem, PAST.0, PAST.1)
