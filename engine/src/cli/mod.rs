@@ -1,6 +1,8 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 pub mod config_check;
+#[cfg(feature = "demo")]
+mod demo;
 pub mod exit;
 pub mod explain;
 pub mod init;
@@ -45,6 +47,9 @@ enum Command {
     Timeline(reading::TimelineFlags),
     /// Why a certificate was not renewed, with evidence and what to do
     Why(reading::WhyFlags),
+    /// A tour without network: order, kill in the middle, resume, serve, renew
+    #[cfg(feature = "demo")]
+    Demo(demo::Flags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -65,7 +70,10 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read the configuration and say what is wrong with it
-    Check,
+    Check {
+        /// The file, instead of --config
+        file: Option<PathBuf>,
+    },
 }
 
 /// Parses the arguments, does what they say, and gives the exit code.
@@ -97,9 +105,11 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::History(flags) => reading::history(&flags, config, style()),
         Command::Timeline(flags) => reading::timeline(&flags, config, style()),
         Command::Why(flags) => reading::why(&flags, config, style()),
+        #[cfg(feature = "demo")]
+        Command::Demo(flags) => demo::run(flags),
         Command::Config {
-            command: ConfigCommand::Check,
-        } => config_check::run(config, style()),
+            command: ConfigCommand::Check { file },
+        } => config_check::run(file.as_deref().or(config), style()),
         Command::Log { command } => log::run(&command, config, style()),
         Command::Explain { code } => explain::run(&code),
     }
