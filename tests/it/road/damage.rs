@@ -129,7 +129,7 @@ fn refused(original: &Path, damage: &Damage) {
     let explained = host.run(&["explain", code]).unwrap();
     assert_eq!(explained.code, Some(0), "{code} has no page");
     assert!(
-        explained.stdout.contains("## What to do"),
+        explained.stdout.contains("What to do"),
         "{}",
         explained.stdout
     );
