@@ -11,9 +11,10 @@ use std::time::Duration;
 use renewd_tests::process::Process;
 use renewd_tests::record::{Follower, Record};
 use renewd_tests::site::{EVENT_TIME_MAX, Plan, Site, Wanted};
-use renewd_tests::wait;
+use renewd_tests::{tls, wait};
 
 use crate::check;
+use crate::renew::call_for_renewal;
 
 /// How late each piece of an answer comes: two dozen looks of a follower.
 const LATE: Duration = Duration::from_millis(25);
@@ -23,15 +24,6 @@ const VERY_LATE: Duration = Duration::from_millis(400);
 const AT_ONCE: usize = 3;
 /// The responder of a new life listens after the log is open.
 const RESPONDER_TIME_MAX: Duration = Duration::from_secs(20);
-
-/// Events that end an order for a reason of which a person can read: only after one of them may there
-/// be another order.
-const REASONS: [&str; 4] = [
-    "OrderBecameInvalid",
-    "OrderGone",
-    "OrderRequestUnresolved",
-    "RenewalFailed",
-];
 
 /// When the process is killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,17 +116,34 @@ fn next_life(site: &Site) -> Process {
     renewd
 }
 
-/// One order; or one more for a reason that is in the log before it, where the first is lost for ACME
-/// itself (RFC 8555 §7.1.6: nothing leads out of `invalid`).
-fn orders_are_explained(site: &Site, when: &str) -> usize {
+/// One order per renewal; or one more for a reason that is in the log before it, where the first is
+/// lost for ACME itself (RFC 8555 §7.1.6: nothing leads out of `invalid`).
+fn orders_are_explained(site: &Site, when: &str, renewals: usize) -> usize {
     let events = site.events();
-    let requested: Vec<usize> = (0..events.len())
-        .filter(|at| events[*at].name == "OrderRequested")
-        .collect();
-    for pair in requested.windows(2) {
-        let between = &events[pair[0]..pair[1]];
-        let reason = between.iter().any(|e| REASONS.contains(&e.name.as_str()));
-        assert!(reason, "{when}: a second order without a reason in the log");
+    let requested = events.iter().filter(|e| e.name == "OrderRequested");
+    for later in requested {
+        // Of the same certificate, and since its last success.
+        let certificate = &later.data["certificate"];
+        let is_before = |e: &&Record| e.name == "OrderRequested" && e.seq < later.seq;
+        let before = events
+            .iter()
+            .filter(is_before)
+            .rfind(|e| e.data["certificate"] == *certificate);
+        let Some(before) = before else { continue };
+        let ends = [
+            "RenewalSucceeded",
+            "RenewalFailed",
+            "OrderRequestUnresolved",
+        ];
+        let between = events
+            .iter()
+            .filter(|e| before.seq < e.seq && e.seq < later.seq && e.renewal == before.renewal);
+        let explained = between.clone().any(|e| ends.contains(&e.name.as_str()));
+        assert!(
+            explained,
+            "{when}: event {} without a reason before it",
+            later.seq
+        );
     }
     let dead = ["OrderBecameInvalid", "OrderGone"];
     let dead = events
@@ -142,12 +151,8 @@ fn orders_are_explained(site: &Site, when: &str) -> usize {
         .filter(|e| dead.contains(&e.name.as_str()))
         .count();
     let made = site.pebble.orders_made();
-    assert_eq!(
-        made,
-        1 + dead,
-        "{when}: {dead} orders ended without a certificate"
-    );
-    assert!(made <= 2, "{when}: {made} orders");
+    let lost = format!("{when}: {dead} orders ended without a certificate");
+    assert_eq!(made, renewals + dead, "{lost}");
     made
 }
 
@@ -156,7 +161,8 @@ fn went_well(site: &Site, wanted: &Wanted, mut renewd: Process, when: &str) -> u
     site.wait_for(&mut renewd, "RenewalSucceeded", 1)
         .unwrap_or_else(|cause| panic!("{when}: {cause}"));
     check::is_served(site, wanted);
-    let made = orders_are_explained(site, when);
+    let made = orders_are_explained(site, when, 1);
+    assert!(made <= 2, "{when}: {made} orders");
     let events = site.events();
     let accounts = events.iter().filter(|e| e.name == "AccountKeyCreated");
     assert_eq!(accounts.count(), 1, "{when}: one account key");
@@ -311,6 +317,113 @@ fn a_lost_answer_to_new_order_is_found_in_the_list() {
     assert_eq!(created.len(), 1);
     assert_eq!(created[0].text("/found"), "List");
     assert!(site.pebble.count("POST /list-orderz/") > 0);
+}
+
+/// Lives until the renewal is over; each of the first ends at an instant that nobody chose.
+fn killed_at_random(certificates: usize, seed: u64) {
+    let mut wanted = Vec::new();
+    for number in 0..certificates {
+        let domain = format!("c{number}.random.test");
+        wanted.push(Wanted::new(&format!("c{number}"), &[&domain]).unwrap());
+    }
+    let site = Site::start(Plan::repeatable(wanted).unwrap()).unwrap();
+    site.passage.answers_late(Duration::from_millis(5));
+    let mut random = Random(seed);
+    let mut renewd = site.run().unwrap();
+    for _ in 0..RANDOM_KILLS {
+        wait::for_a_while(Duration::from_millis(random.below(RANDOM_LIFE_MS)));
+        renewd.sigkill().unwrap();
+        renewd = next_life(&site);
+        site.passage.answers_late(Duration::from_millis(5));
+    }
+    let when = format!("seed {seed}");
+    site.wait_for(&mut renewd, "RenewalSucceeded", certificates)
+        .unwrap_or_else(|cause| panic!("{when}: {cause}"));
+    for wanted in &site.plan.certificates {
+        check::is_served(&site, wanted);
+    }
+    let made = orders_are_explained(&site, &when, certificates);
+    println!("{when}: {made} orders for {certificates} certificates");
+    check::stop(renewd);
+    check::log_is_whole(&site);
+}
+
+/// Kills of one site at instants that nobody chose.
+const RANDOM_KILLS: usize = 4;
+/// The longest of those lives, in milliseconds: an unhurt order takes about this long.
+const RANDOM_LIFE_MS: u64 = 400;
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+#[test]
+fn killed_at_instants_that_nobody_chose() {
+    std::thread::scope(|threads| {
+        for seed in [1, 2, 3] {
+            threads.spawn(move || {
+                killed_at_random(1, seed);
+                killed_at_random(10, seed + 100);
+            });
+        }
+    });
+}
+
+#[test]
+fn killed_in_a_renewal_it_serves_the_old_certificate_before_it_asks_the_ca() {
+    for step in [
+        "OrderRequested",
+        "ReadinessRequested",
+        "FinalizationRequested",
+    ] {
+        let (site, wanted) = site();
+        let mut renewd = site.run().unwrap();
+        site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
+        let first = check::is_served(&site, &wanted);
+        check::stop(renewd);
+        call_for_renewal(&site);
+        site.passage.answers_late(LATE);
+        let mut follower = Follower::from_now(&site.log()).unwrap();
+        let mut renewd = site.run().unwrap();
+        let moment = When::OnDisk(step.to_owned());
+        assert!(kill_when(&site, &mut renewd, &mut follower, &moment).is_some());
+
+        site.passage.close();
+        let mut renewd = site.run().unwrap();
+        let root = site.pebble.issuer_root_pem().unwrap();
+        let address = wanted.address().unwrap();
+        let served = renewd
+            .wait_until("the old certificate", RESPONDER_TIME_MAX, |_| {
+                tls::handshake(address, &wanted.domains[0], &root).ok()
+            })
+            .unwrap();
+        assert_eq!(served.leaf_sha256, first.leaf_sha256, "{step}");
+        site.passage.answers_late(Duration::ZERO);
+        site.passage.reopen();
+        site.wait_for(&mut renewd, "RenewalSucceeded", 2).unwrap();
+        let second = check::is_served(&site, &wanted);
+        assert_ne!(second.leaf_sha256, first.leaf_sha256, "{step}");
+        orders_are_explained(&site, step, 2);
+        let requested = site.events_named("OrderRequested");
+        let ari_id = site.events_named("GenerationAdopted")[0]
+            .text("/leaf/ari_id")
+            .to_owned();
+        assert!(
+            requested[1..].iter().all(|e| e.text("/replaces") == ari_id),
+            "{requested:?}"
+        );
+        check::stop(renewd);
+        check::log_is_whole(&site);
+    }
 }
 
 #[test]
