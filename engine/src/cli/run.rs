@@ -35,6 +35,7 @@ pub(super) fn run(config: Option<&Path>, style: Style) -> Reply {
         }
     };
     crate::telemetry::log(&config.telemetry.log);
+    host::harden();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -10,9 +10,11 @@ pub(crate) mod accept;
 pub(crate) mod admission;
 pub mod holder;
 pub(crate) mod http;
+mod harden;
 mod own;
 mod restart;
 pub mod socket;
 
+pub use harden::harden;
 pub use own::{OwnProcess, OwnProcessOptions};
 pub use restart::exec_again;
