@@ -8,9 +8,9 @@
 
 pub(crate) mod accept;
 pub(crate) mod admission;
+mod harden;
 pub mod holder;
 pub(crate) mod http;
-mod harden;
 mod own;
 mod restart;
 pub mod socket;
