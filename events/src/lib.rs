@@ -26,6 +26,8 @@ pub mod order;
 pub mod problem;
 pub mod process;
 pub mod restart;
+#[doc(hidden)]
+pub mod samples;
 pub mod schedule;
 pub mod store;
 pub mod time;

@@ -146,13 +146,13 @@ fn finalized(
     }
 }
 
-/// The CA answered with an error of its own: it has not acted. A transport error says nothing, unless
-/// nothing was sent.
+/// The CA answered with an error of its own, or nothing was sent: it has not acted. Everything else,
+/// a 5xx among it, says nothing about that.
 fn has_not_acted(problem: &Problem) -> bool {
     match problem.class {
-        ProblemClass::Acme => problem.status < 500 || problem.is_acme("serverInternal"),
+        ProblemClass::Acme => problem.status < 500,
         ProblemClass::Local => true,
-        ProblemClass::Transport => problem.kind == "connect" || problem.kind == "dns",
+        ProblemClass::Transport => ["name", "connect", "tls"].contains(&problem.kind.as_str()),
         ProblemClass::Http => problem.status == 429,
         ProblemClass::Protocol => problem.kind == "replaces-not-echoed",
     }

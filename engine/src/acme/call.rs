@@ -98,8 +98,8 @@ pub(super) fn begin(url: &str) {
     });
 }
 
-/// Its answer is here.
-pub(super) fn answered(status: u16, headers: &HeaderMap, body: &Bytes) {
+/// The head of its answer is here; it counts even when the body never comes.
+pub(super) fn answered(status: u16, headers: &HeaderMap) {
     write(|call| {
         call.status = status;
         call.retry_after_ms = retry_after_ms(headers);
@@ -111,8 +111,12 @@ pub(super) fn answered(status: u16, headers: &HeaderMap, body: &Bytes) {
             .flat_map(links)
             .take(LINKS_MAX)
             .collect();
-        call.body = body.clone();
     });
+}
+
+/// The body is here.
+pub(super) fn read(body: &Bytes) {
+    write(|call| call.body = body.clone());
 }
 
 fn write(change: impl FnOnce(&mut Call)) {

@@ -22,7 +22,9 @@ pub(super) enum Fault {
     #[error("no connection to the CA: {0}")]
     Connect(String),
     /// No trusted TLS session. Nothing was sent.
-    #[error("no trusted TLS session with the CA: {0}")]
+    #[error(
+        "no trusted TLS session with the CA: {0}; a private CA needs its root in `ca_root_file`"
+    )]
     Tls(String),
     /// Silence.
     #[error("no complete answer within {0:?}")]
@@ -41,8 +43,10 @@ pub(super) enum Fault {
         /// The first characters of the body.
         beginning: String,
     },
-    /// A redirect, which a signed request must not follow.
-    #[error("HTTP {status} redirects to `{to}`; the signed URL would no longer be the true one")]
+    /// A redirect: never followed, since the JWS names its URL (RFC 8555 §6.2).
+    #[error(
+        "HTTP {status} redirects to `{to}`, which is not followed: a signed request names its own URL"
+    )]
     Redirect {
         /// The status.
         status: u16,
@@ -121,12 +125,15 @@ fn sources<'e>(
     std::iter::successors(Some(error), |error| (*error).source()).take(SOURCES_MAX)
 }
 
-/// The TLS layer hides its error inside an I/O error.
+/// The TLS layer hides its error inside I/O errors, and those do not name it as their source.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     sources(error).any(|part| {
-        let inner = part
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        part.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+        let inside = std::iter::successors(Some(part), |part| {
+            let inner = part.downcast_ref::<io::Error>()?.get_ref()?;
+            Some(inner)
+        });
+        inside
+            .take(SOURCES_MAX)
+            .any(|part| part.is::<rustls::Error>())
     })
 }

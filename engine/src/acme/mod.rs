@@ -1,10 +1,13 @@
 //! The CA over the wire (RFC 8555, RFC 9773): `instant-acme` for what it can do, our own transport
 //! below it, and our own signature for the three requests it cannot make.
 //!
-//! Read in this order: [`client`] (the port), `seat` (one account), `orders` (live orders),
-//! `lost` (finding an order whose answer was lost), `jws` (our own signature), `transport` (sockets,
-//! nonces, bounds), `call` (what one port call saw), `problem` (errors as evidence), [`chain`]
-//! (what a downloaded chain says), `renewal_info` (RFC 9773).
+//! Read in this order: [`settings`] (what it is given, bounds), [`client`] (the port), `seat` (one
+//! account), `orders`, `order` and `authorization` (what is worked on), `lost` (finding an order whose
+//! answer was lost), `jws` (our own signature), `transport` with `nonces`, `roots`, `directory` and
+//! `fault` (sockets and their errors), `call` (what one port call saw), `problem` (errors as
+//! evidence), [`chain`] (what a downloaded chain says), `renewal_info` (RFC 9773).
+//!
+//! Not here: when to ask, how often, and what to do about an answer. Nothing here waits or decides.
 
 pub mod chain;
 pub mod client;

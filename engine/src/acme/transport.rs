@@ -165,7 +165,7 @@ impl Transport {
         let mut answer = answer.inspect_err(|fault| tracing::debug!(%method, url, %fault))?;
         let status = answer.status().as_u16();
         tracing::debug!(%method, url, status);
-        call::answered(status, answer.headers(), answer.body());
+        call::read(answer.body());
         if method != Method::HEAD
             && let Some(nonce) = answer.headers_mut().remove(REPLAY_NONCE)
             && let Ok(nonce) = nonce.to_str()
@@ -184,6 +184,7 @@ impl Transport {
             .await
             .map_err(|error| Fault::of_client(&error))?;
         let (parts, body) = answer.into_parts();
+        call::answered(parts.status.as_u16(), &parts.headers);
         let body = Limited::new(body, self.bounds.body)
             .collect()
             .await

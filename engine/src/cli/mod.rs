@@ -5,6 +5,7 @@ pub mod exit;
 pub mod explain;
 pub mod init;
 mod log;
+mod reading;
 mod run;
 mod source;
 
@@ -34,6 +35,16 @@ enum Command {
     Init(init::Flags),
     /// Run the engine in the foreground
     Run,
+    /// How every certificate is: last renewed, due to expire, served, next action and why
+    Status(reading::StatusFlags),
+    /// List certificates, accounts or bindings
+    List(reading::ListFlags),
+    /// Every renewal, one line each
+    History(reading::HistoryFlags),
+    /// One renewal drawn: what happened, when, and how long it waited
+    Timeline(reading::TimelineFlags),
+    /// Why a certificate was not renewed, with evidence and what to do
+    Why(reading::WhyFlags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -81,6 +92,11 @@ fn dispatch(arguments: Arguments) -> Reply {
     match arguments.command {
         Command::Init(flags) => init::run(&flags, &mut init::Terminal, style()),
         Command::Run => run::run(config, style()),
+        Command::Status(flags) => reading::status(&flags, config, style()),
+        Command::List(flags) => reading::list(&flags, config, style()),
+        Command::History(flags) => reading::history(&flags, config, style()),
+        Command::Timeline(flags) => reading::timeline(&flags, config, style()),
+        Command::Why(flags) => reading::why(&flags, config, style()),
         Command::Config {
             command: ConfigCommand::Check,
         } => config_check::run(config, style()),

@@ -243,3 +243,38 @@ impl AnchorFile {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_comes_back_and_its_version_is_believed_only_when_it_is_intact() {
+        let anchor = Anchor {
+            head: Head {
+                seq: Seq(71),
+                hash: Hash([2; 32]),
+            },
+            segment: Seq(33),
+            end: 70_004,
+            last_octets: 305,
+        };
+        let slot = anchor.encode(HEAD_MAGIC);
+        assert_eq!(slot.len(), SLOT_OCTETS);
+        assert!(matches!(Anchor::decode(HEAD_MAGIC, &slot), Slot::Valid(back) if back == anchor));
+        assert!(matches!(
+            Anchor::decode(CLEAN_MAGIC, &slot),
+            Slot::Unreadable
+        ));
+        let mut newer = slot.clone();
+        newer[4] = 2;
+        assert!(matches!(
+            Anchor::decode(HEAD_MAGIC, &newer),
+            Slot::Unreadable
+        ));
+        newer.truncate(SLOT_OCTETS - 4);
+        let sum = crc32fast::hash(&newer);
+        newer.extend_from_slice(&sum.to_le_bytes());
+        assert!(matches!(Anchor::decode(HEAD_MAGIC, &newer), Slot::Newer));
+    }
+}

@@ -159,11 +159,8 @@ impl SledLog {
             return Ok(());
         };
         check_follows(self.anchor.head, frames, &self.dir)?;
-        let bytes: Vec<u8> = frames
-            .iter()
-            .flat_map(|frame| &frame.bytes)
-            .copied()
-            .collect();
+        let parts: Vec<&[u8]> = frames.iter().map(|frame| frame.bytes.as_slice()).collect();
+        let bytes = parts.concat();
         if bytes.len() > COMMIT_OCTETS_MAX {
             let what = format!(
                 "a commit of {} octets; {COMMIT_OCTETS_MAX} are allowed",

@@ -91,24 +91,19 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Begins with the first of these segments.
-    pub(super) fn new(segments: impl IntoIterator<Item = Segment>) -> Self {
+    /// Begins with the segment that holds `from`. A log begins with event 1; an exported file begins
+    /// wherever it does.
+    pub(super) fn from(segments: Vec<Segment>, from: Seq) -> Self {
+        let starts = |segment: &Segment| segment.first.is_some_and(|first| first <= from);
+        let start = segments.iter().rposition(starts);
+        let of_log = segments.iter().any(|segment| segment.first.is_some());
         Self {
-            waiting: segments.into_iter().collect(),
+            waiting: segments.into_iter().skip(start.unwrap_or(0)).collect(),
             current: None,
-            next: None,
+            next: (of_log && start.is_none_or(|start| start == 0)).then_some(Seq(1)),
             previous: None,
             over: false,
         }
-    }
-
-    /// Begins with the segment that holds `from`.
-    pub(super) fn from(segments: Vec<Segment>, from: Seq) -> Self {
-        let start = segments
-            .iter()
-            .rposition(|segment| segment.first.is_some_and(|first| first <= from))
-            .unwrap_or(0);
-        Self::new(segments.into_iter().skip(start))
     }
 
     /// The segment of the last frame, and where that frame ends.
