@@ -94,8 +94,9 @@ pub async fn ask(socket: &Path, method: Method, path: &str) -> Result<Answer, Cl
 }
 
 async fn exchange(stream: UnixStream, method: Method, path: &str) -> Result<Answer, String> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|cause| cause.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|cause| cause.to_string())?;
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -103,11 +104,19 @@ async fn exchange(stream: UnixStream, method: Method, path: &str) -> Result<Answ
         .body(Empty::<Bytes>::new())
         .map_err(|cause| cause.to_string())?;
     let asking = async {
-        let answer = sender.send_request(request).await.map_err(|cause| cause.to_string())?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|cause| cause.to_string())?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_OCTETS_MAX).collect().await;
+        let body = Limited::new(answer.into_body(), ANSWER_OCTETS_MAX)
+            .collect()
+            .await;
         let body = body.map_err(|cause| cause.to_string())?.to_bytes();
-        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Answer {
+            status,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
     };
     // The connection moves only while it is polled; the answer is there before it ends.
     tokio::pin!(asking);

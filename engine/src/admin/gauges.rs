@@ -19,7 +19,7 @@ use crate::wire::SystemClock;
 
 /// With more certificates than this the series of single certificates are left out: a scraper would
 /// pay more for them than we do. The sums stay.
-pub const SERIES_CERTIFICATES_MAX: usize = 1000;
+const SERIES_CERTIFICATES_MAX: usize = 1000;
 /// Of an issuer's name in a label.
 const ISSUER_CHARACTERS_MAX: usize = 120;
 
@@ -103,14 +103,29 @@ fn sums(
     facts: &Facts,
     rows: &[CertificateStatus],
 ) -> Result<(), Error> {
-    gauge(encoder, "renewd_log_last_seq", "The last event of the log", None)?
-        .encode_gauge(&facts.seq.0)?;
+    gauge(
+        encoder,
+        "renewd_log_last_seq",
+        "The last event of the log",
+        None,
+    )?
+    .encode_gauge(&facts.seq.0)?;
     gauge(encoder, "renewd_boots", "Lives of this installation", None)?
         .encode_gauge(&u64::from(facts.engine.boot.0))?;
     let answers = u64::try_from(facts.answers()).unwrap_or(u64::MAX);
-    gauge(encoder, "renewd_challenge_tokens", "Challenge tokens that are answered now", None)?
-        .encode_gauge(&answers)?;
-    let mut family = gauge(encoder, "renewd_certificates", "Certificates by state", None)?;
+    gauge(
+        encoder,
+        "renewd_challenge_tokens",
+        "Challenge tokens that are answered now",
+        None,
+    )?
+    .encode_gauge(&answers)?;
+    let mut family = gauge(
+        encoder,
+        "renewd_certificates",
+        "Certificates by state",
+        None,
+    )?;
     for state in STATES {
         let count = rows.iter().filter(|row| row.state == state).count();
         let count = u64::try_from(count).unwrap_or(u64::MAX);
@@ -121,7 +136,12 @@ fn sums(
 
 fn states(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Result<(), Error> {
     let name = "renewd_certificate_state";
-    let mut family = gauge(encoder, name, "1 for the state that a certificate is in", None)?;
+    let mut family = gauge(
+        encoder,
+        name,
+        "1 for the state that a certificate is in",
+        None,
+    )?;
     for row in rows {
         for state in STATES {
             let word = word(state);
@@ -153,7 +173,10 @@ fn validity(
     for (name, help, pick) in picks {
         let mut family = gauge(encoder, name, help, Some(&Unit::Seconds))?;
         for row in rows {
-            let issue = facts.certificates.get(&row.id).and_then(|it| it.current.as_ref());
+            let issue = facts
+                .certificates
+                .get(&row.id)
+                .and_then(|it| it.current.as_ref());
             let at = issue.map_or(0, |issue| pick(&issue.leaf).seconds());
             set(&mut family, &vec![("certificate", row.name.as_str())], at)?;
         }
@@ -171,7 +194,10 @@ fn next(
     let help = "When the next action is; 0: when what it waits for happens";
     let mut family = gauge(encoder, name, help, Some(&Unit::Seconds))?;
     for row in rows {
-        let planned = facts.schedules.get(&row.id).and_then(|schedule| schedule.planned);
+        let planned = facts
+            .schedules
+            .get(&row.id)
+            .and_then(|schedule| schedule.planned);
         let action = match (row.doing.is_some(), planned, row.next.at) {
             (true, _, _) => "renewing".to_owned(),
             (false, Some(planned), Some(_)) => planned.cause.to_string(),
@@ -190,8 +216,7 @@ fn served(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Re
     let mut family = gauge(encoder, name, help, None)?;
     for row in rows {
         for binding in &row.bindings {
-            let labels: Labels<'_> =
-                vec![("certificate", &row.name), ("address", &binding.target)];
+            let labels: Labels<'_> = vec![("certificate", &row.name), ("address", &binding.target)];
             set(&mut family, &labels, u64::from(binding.served))?;
         }
     }
@@ -214,8 +239,11 @@ fn info(
         let profile = it
             .and_then(|it| it.declared.as_ref()?.profile.as_deref())
             .unwrap_or("");
-        let labels: Labels<'_> =
-            vec![("certificate", &row.name), ("issuer", &issuer), ("profile", profile)];
+        let labels: Labels<'_> = vec![
+            ("certificate", &row.name),
+            ("issuer", &issuer),
+            ("profile", profile),
+        ];
         set(&mut family, &labels, 1)?;
     }
     Ok(())

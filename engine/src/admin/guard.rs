@@ -84,20 +84,44 @@ mod tests {
     use super::*;
 
     fn admit(listen: &str, host: &str) -> Result<(), Refusal> {
-        let request = Request::builder().uri("/").header(HOST, host).body(()).unwrap();
+        let request = Request::builder()
+            .uri("/")
+            .header(HOST, host)
+            .body(())
+            .unwrap();
         Hosts::of(listen.parse().unwrap()).admit(&request)
     }
 
     #[test]
     fn only_this_machine_is_named() {
-        for host in ["localhost", "LocalHost:9180", "127.0.0.1:9180", "127.9.9.9", "[::1]:9180"] {
+        for host in [
+            "localhost",
+            "LocalHost:9180",
+            "127.0.0.1:9180",
+            "127.9.9.9",
+            "[::1]:9180",
+        ] {
             assert_eq!(admit("127.0.0.1:9180", host), Ok(()), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "192.0.2.1", "127.0.0.1.nip.io:80", "[2001:db8::1]"] {
-            assert_eq!(admit("127.0.0.1:9180", host), Err(Refusal::Foreign), "{host}");
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "127.0.0.1.nip.io:80",
+            "[2001:db8::1]",
+        ] {
+            assert_eq!(
+                admit("127.0.0.1:9180", host),
+                Err(Refusal::Foreign),
+                "{host}"
+            );
         }
         for host in ["", ":80", "[::1", "localhost:x", "localhost:80:80"] {
-            assert_eq!(admit("127.0.0.1:9180", host), Err(Refusal::Unreadable), "{host}");
+            assert_eq!(
+                admit("127.0.0.1:9180", host),
+                Err(Refusal::Unreadable),
+                "{host}"
+            );
         }
     }
 
@@ -106,15 +130,25 @@ mod tests {
         assert_eq!(admit("192.0.2.1:9180", "192.0.2.1:9180"), Ok(()));
         assert_eq!(admit("192.0.2.1:9180", "192.0.2.2"), Err(Refusal::Foreign));
         assert_eq!(admit("0.0.0.0:9180", "192.0.2.2"), Ok(()));
-        assert_eq!(admit("0.0.0.0:9180", "renewd.internal"), Err(Refusal::Foreign));
+        assert_eq!(
+            admit("0.0.0.0:9180", "renewd.internal"),
+            Err(Refusal::Foreign)
+        );
     }
 
     #[test]
     fn two_hosts_or_a_url_of_another_are_refused() {
         let hosts = Hosts::of("127.0.0.1:1".parse().unwrap());
-        let two = Request::builder().header(HOST, "localhost").header(HOST, "localhost");
-        assert_eq!(hosts.admit(&two.body(()).unwrap()), Err(Refusal::Unreadable));
-        let url = Request::builder().uri("http://evil.example/").header(HOST, "localhost");
+        let two = Request::builder()
+            .header(HOST, "localhost")
+            .header(HOST, "localhost");
+        assert_eq!(
+            hosts.admit(&two.body(()).unwrap()),
+            Err(Refusal::Unreadable)
+        );
+        let url = Request::builder()
+            .uri("http://evil.example/")
+            .header(HOST, "localhost");
         assert_eq!(hosts.admit(&url.body(()).unwrap()), Err(Refusal::Foreign));
     }
 }

@@ -53,7 +53,9 @@ impl Health {
         }
         if verbose {
             for name in &self.degraded {
-                out.push_str(&format!("[!]certificate/{name} degraded: its last renewal failed\n"));
+                out.push_str(&format!(
+                    "[!]certificate/{name} degraded: its last renewal failed\n"
+                ));
             }
         }
         out.push_str(match (self.is_ready(), verbose) {
@@ -67,17 +69,29 @@ impl Health {
 
 /// Looks at everything that a ready engine needs. Ends within three seconds.
 pub(super) async fn look(handle: &Handle, responder: &[SocketAddr]) -> Health {
-    let mut checks = vec![Check { name: "log".to_owned(), fault: handle.log_broken() }];
+    let mut checks = vec![Check {
+        name: "log".to_owned(),
+        fault: handle.log_broken(),
+    }];
     for (actor, alive) in handle.beats().await {
         let fault = (!alive).then(|| "it does not answer".to_owned());
-        checks.push(Check { name: format!("actor/{actor}"), fault });
+        checks.push(Check {
+            name: format!("actor/{actor}"),
+            fault,
+        });
     }
     for (name, open) in listeners(handle, responder) {
-        checks.push(Check { name, fault: open.err() });
+        checks.push(Check {
+            name,
+            fault: open.err(),
+        });
     }
     for address in responder {
         let fault = connect(*address).await.err();
-        checks.push(Check { name: format!("challenge/{address}"), fault });
+        checks.push(Check {
+            name: format!("challenge/{address}"),
+            fault,
+        });
     }
     let mut idle = without_next_action(handle);
     if !idle.is_empty() {
@@ -86,10 +100,16 @@ pub(super) async fn look(handle: &Handle, responder: &[SocketAddr]) -> Health {
         idle.retain(|name| still.contains(name));
     }
     let fault = (!idle.is_empty()).then(|| format!("nothing is planned for {}", idle.join(", ")));
-    checks.push(Check { name: "next-action".to_owned(), fault });
+    checks.push(Check {
+        name: "next-action".to_owned(),
+        fault,
+    });
     let facts = handle.facts();
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    let failing = facts.certificates.values().filter(|it| it.failure.is_some() && !it.orphaned);
+    let failing = facts
+        .certificates
+        .values()
+        .filter(|it| it.failure.is_some() && !it.orphaned);
     let degraded = failing.map(|it| it.name().to_owned()).collect();
     Health { checks, degraded }
 }
@@ -99,7 +119,10 @@ fn listeners(handle: &Handle, responder: &[SocketAddr]) -> Vec<(String, Result<(
     let facts = handle.facts();
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
     let boot = facts.engine.boot;
-    let needed = facts.listeners.values().filter(|listener| listener.needed == Some(boot));
+    let needed = facts
+        .listeners
+        .values()
+        .filter(|listener| listener.needed == Some(boot));
     let mut all: Vec<_> = needed
         .map(|listener| {
             let open = listener.opened == Some(boot) && listener.setback.is_none();
@@ -135,7 +158,10 @@ fn without_next_action(handle: &Handle) -> Vec<String> {
         .certificates
         .iter()
         .filter(|(id, it)| {
-            it.declared.is_some() && !it.orphaned && it.anomaly.is_none() && it.run.is_none()
+            it.declared.is_some()
+                && !it.orphaned
+                && it.anomaly.is_none()
+                && it.run.is_none()
                 && account_is_there(&facts, **id)
                 && !has_plan(&facts, **id)
                 && handle.next_wake(**id).is_none()
@@ -146,7 +172,10 @@ fn without_next_action(handle: &Handle) -> Vec<String> {
 
 /// Without an account the next action is the account's.
 fn account_is_there(facts: &Facts, id: CertificateId) -> bool {
-    let declared = facts.certificates.get(&id).and_then(|it| it.declared.as_ref());
+    let declared = facts
+        .certificates
+        .get(&id)
+        .and_then(|it| it.declared.as_ref());
     declared
         .and_then(|declared| facts.accounts.get(&declared.account))
         .is_some_and(|account| {

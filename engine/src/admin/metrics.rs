@@ -67,7 +67,12 @@ impl Counters {
         for kind in (0..=u8::MAX).filter_map(StreamKind::from_number) {
             drop(counters.appended.get_or_create(&appended(kind)));
         }
-        for cause in CAUSES.map(|cause| cause.to_string()).iter().map(String::as_str).chain([RESUMED]) {
+        for cause in CAUSES
+            .map(|cause| cause.to_string())
+            .iter()
+            .map(String::as_str)
+            .chain([RESUMED])
+        {
             for outcome in [SUCCEEDED, FAILED] {
                 drop(counters.renewals.get_or_create(&renewal(outcome, cause)));
             }
@@ -80,9 +85,21 @@ impl Counters {
 
     /// Puts them into a registry.
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("renewd_events_appended", "Events appended to the log", self.appended.clone());
-        registry.register("renewd_renewals", "Renewals that ended", self.renewals.clone());
-        registry.register("renewd_actor_restarts", "Actors started again after a failure", self.restarts.clone());
+        registry.register(
+            "renewd_events_appended",
+            "Events appended to the log",
+            self.appended.clone(),
+        );
+        registry.register(
+            "renewd_renewals",
+            "Renewals that ended",
+            self.renewals.clone(),
+        );
+        registry.register(
+            "renewd_actor_restarts",
+            "Actors started again after a failure",
+            self.restarts.clone(),
+        );
     }
 
     /// What the journal tells of committed events. It remembers why each renewal began until it ends.
@@ -97,18 +114,19 @@ impl Counters {
         })
     }
 
-    fn count(
-        &self,
-        envelope: &Envelope,
-        begun: &mut BTreeMap<CertificateId, Cause>,
-    ) {
-        self.appended.get_or_create(&appended(envelope.event.kind())).inc();
+    fn count(&self, envelope: &Envelope, begun: &mut BTreeMap<CertificateId, Cause>) {
+        self.appended
+            .get_or_create(&appended(envelope.event.kind()))
+            .inc();
         let id = CertificateId(envelope.stream.id);
-        if let Event::Certificate(CertificateEvent::RenewalStarted { cause, .. }) = &envelope.event {
+        if let Event::Certificate(CertificateEvent::RenewalStarted { cause, .. }) = &envelope.event
+        {
             begun.insert(id, *cause);
         }
         let ended = |event: &Event| {
-            let Event::Certificate(event) = event else { return None };
+            let Event::Certificate(event) = event else {
+                return None;
+            };
             if matches!(event, CertificateEvent::RenewalSucceeded { .. }) {
                 return Some(SUCCEEDED);
             }
@@ -131,7 +149,10 @@ fn appended(kind: StreamKind) -> Labels {
 }
 
 fn renewal(outcome: &str, cause: &str) -> Labels {
-    vec![("outcome", outcome.to_owned()), ("cause", cause.to_string())]
+    vec![
+        ("outcome", outcome.to_owned()),
+        ("cause", cause.to_string()),
+    ]
 }
 
 fn restart(actor: ActorName) -> Labels {

@@ -14,6 +14,7 @@ use renewd_actors::{EngineError, Handle};
 use renewd_events::store::StoreError;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::renewals::Renewal;
+use renewd_replay::status;
 use serde_json::{Value, json};
 
 use super::metrics::Counters;
@@ -81,7 +82,9 @@ impl Desk {
         if request.method() == Method::GET || request.method() == Method::HEAD {
             return self.show(&path, &query).await;
         }
-        let command = path.strip_prefix(API).and_then(|rest| rest.strip_suffix("/renew"));
+        let command = path
+            .strip_prefix(API)
+            .and_then(|rest| rest.strip_suffix("/renew"));
         match (command, caller) {
             (Some(name), Caller::Socket { uid }) if request.method() == Method::POST => {
                 match drain(request).await {
@@ -112,8 +115,10 @@ impl Desk {
                 Err(_) => reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "not encodable"),
             },
             "/api/v1/status" => {
-                let data = self.facts(|facts, now| view::status_json(facts, now));
-                reply::json(StatusCode::OK, renewd_replay::status::SCHEMA, data)
+                // The same rows as `renewd status --json`.
+                let rows = self.facts(status::status);
+                let data = serde_json::to_value(rows).unwrap_or_default();
+                reply::json(StatusCode::OK, status::SCHEMA, data)
             }
             "/api/v1/history" => self.history().await,
             _ => self.about(path, query).await,
@@ -168,7 +173,9 @@ impl Desk {
         let rows = self.story(move |story| {
             let all = story.renewals()?.rows().iter();
             let wanted = |row: &&Renewal| {
-                certificate.as_ref().is_none_or(|name| row.certificate == *name)
+                certificate
+                    .as_ref()
+                    .is_none_or(|name| row.certificate == *name)
             };
             Ok(newest(all.filter(wanted), max))
         });
@@ -181,7 +188,10 @@ impl Desk {
         let page = self.facts(|facts, now| {
             let mut cards = view::cards(facts, now);
             let total = cards.len();
-            let persons = cards.iter().filter(|card| card.state.needs_a_person()).count();
+            let persons = cards
+                .iter()
+                .filter(|card| card.state.needs_a_person())
+                .count();
             let busy = cards.iter().any(|card| card.doing.is_some());
             cards.truncate(CARDS_MAX);
             Overview {
@@ -218,9 +228,10 @@ impl Desk {
     fn render(&self, page: &impl askama::Template) -> Answer {
         match page.render() {
             Ok(html) => reply::html(StatusCode::OK, &self.policy, html),
-            Err(cause) => {
-                reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("no page: {cause}"))
-            }
+            Err(cause) => reply::problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &format!("no page: {cause}"),
+            ),
         }
     }
 
@@ -259,9 +270,12 @@ impl Desk {
         }
     }
 
+    /// The newest renewals, in the order of `renewd history --json`: oldest first.
     async fn history(&self) -> Answer {
-        let rows = self.rows(None, HISTORY_ROWS_MAX).await;
-        reply::json(StatusCode::OK, HISTORY_SCHEMA, json!({ "renewals": rows }))
+        let mut rows = self.rows(None, HISTORY_ROWS_MAX).await;
+        rows.reverse();
+        let data = serde_json::to_value(rows).unwrap_or_default();
+        reply::json(StatusCode::OK, HISTORY_SCHEMA, data)
     }
 
     async fn ready(&self, query: &str) -> Answer {
@@ -285,16 +299,17 @@ impl Desk {
             Err(cause @ (EngineError::Busy(_) | EngineError::Append(_))) => {
                 reply::unavailable(&cause.to_string())
             }
-            Err(cause) => {
-                reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &cause.to_string())
-            }
+            Err(cause) => reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &cause.to_string()),
         }
     }
 }
 
 fn unknown(name: &str) -> Answer {
     let name = renewd_replay::escape::field(name, 80);
-    reply::problem(StatusCode::NOT_FOUND, &format!("there is no certificate `{name}`"))
+    reply::problem(
+        StatusCode::NOT_FOUND,
+        &format!("there is no certificate `{name}`"),
+    )
 }
 
 fn still(query: &str) -> Still {
@@ -321,6 +336,9 @@ async fn drain(request: Request<Incoming>) -> Result<(), Answer> {
             let detail = format!("a body of more than {BODY_OCTETS_MAX} octets is not read");
             Err(reply::problem(StatusCode::PAYLOAD_TOO_LARGE, &detail))
         }
-        Err(_) => Err(reply::problem(StatusCode::REQUEST_TIMEOUT, "the body does not end")),
+        Err(_) => Err(reply::problem(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body does not end",
+        )),
     }
 }

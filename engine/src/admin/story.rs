@@ -47,8 +47,16 @@ impl Story {
     ///
     /// # Errors
     /// When the mirror cannot be read.
-    pub(super) fn timeline(&mut self, certificate: &str, id: Option<RenewalId>) -> Result<Option<Timeline>, StoreError> {
-        let found = self.renewals()?.of(certificate).filter(|row| id.is_none_or(|id| row.id == id)).last();
+    pub(super) fn timeline(
+        &mut self,
+        certificate: &str,
+        id: Option<RenewalId>,
+    ) -> Result<Option<Timeline>, StoreError> {
+        let found = self
+            .renewals()?
+            .of(certificate)
+            .filter(|row| id.is_none_or(|id| row.id == id))
+            .last();
         let Some(row) = found else { return Ok(None) };
         let (id, name) = (row.id, row.certificate.clone());
         let (first, last) = (row.first_seq, row.last_seq);
@@ -65,6 +73,9 @@ impl Story {
 }
 
 /// The last `max` rows, newest first.
-pub(super) fn newest<'a>(rows: impl DoubleEndedIterator<Item = &'a Renewal>, max: usize) -> Vec<Renewal> {
+pub(super) fn newest<'a>(
+    rows: impl DoubleEndedIterator<Item = &'a Renewal>,
+    max: usize,
+) -> Vec<Renewal> {
     rows.rev().take(max).cloned().collect()
 }

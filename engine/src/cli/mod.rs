@@ -6,6 +6,7 @@ pub mod explain;
 pub mod init;
 mod log;
 mod reading;
+mod renew;
 mod run;
 mod source;
 
@@ -45,6 +46,8 @@ enum Command {
     Timeline(reading::TimelineFlags),
     /// Why a certificate was not renewed, with evidence and what to do
     Why(reading::WhyFlags),
+    /// Renew a certificate now, by the running engine
+    Renew(renew::Flags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -97,6 +100,7 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::History(flags) => reading::history(&flags, config, style()),
         Command::Timeline(flags) => reading::timeline(&flags, config, style()),
         Command::Why(flags) => reading::why(&flags, config, style()),
+        Command::Renew(flags) => renew::run(&flags, config, style()),
         Command::Config {
             command: ConfigCommand::Check,
         } => config_check::run(config, style()),
