@@ -3,7 +3,8 @@
 //! Read in this order: [`settings`] (what an engine is told), [`start`] (from settings to a running
 //! engine), [`declare`] (settings into facts), `wire` (ports meet adapters); then the adapters:
 //! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where
-//! certificates are served), [`host`] (this process); then what people touch: [`config`] and [`cli`].
+//! certificates are served), [`host`] (this process); then what people touch: [`config`], [`cli`] and
+//! the offline tour (`demo`).
 //!
 //! Not here: decisions (`renewd-actors`), facts and the log (`renewd-events`), their meaning
 //! (`renewd-replay`).
@@ -15,6 +16,8 @@ pub mod challenge;
 pub mod cli;
 pub mod config;
 pub mod declare;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod host;
 pub mod settings;
 pub mod start;

@@ -1,6 +1,8 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 pub mod config_check;
+#[cfg(feature = "demo")]
+mod demo;
 pub mod exit;
 pub mod explain;
 pub mod init;
@@ -48,6 +50,9 @@ enum Command {
     Why(reading::WhyFlags),
     /// Renew a certificate now, by the running engine
     Renew(renew::Flags),
+    /// A tour without network: order, kill in the middle, resume, serve, renew
+    #[cfg(feature = "demo")]
+    Demo(demo::Flags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -101,6 +106,8 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::Timeline(flags) => reading::timeline(&flags, config, style()),
         Command::Why(flags) => reading::why(&flags, config, style()),
         Command::Renew(flags) => renew::run(&flags, config, style()),
+        #[cfg(feature = "demo")]
+        Command::Demo(flags) => demo::run(flags),
         Command::Config {
             command: ConfigCommand::Check,
         } => config_check::run(config, style()),

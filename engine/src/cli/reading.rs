@@ -372,6 +372,7 @@ pub(super) fn history(flags: &HistoryFlags, config: Option<&Path>, style: Style)
         let result = match &row.outcome {
             Outcome::Running => "running".to_owned(),
             Outcome::Succeeded { generation } => format!("ok, issue {generation}"),
+            Outcome::Unserved { generation } => format!("issue {generation}, NOT SERVED"),
             Outcome::Failed { code } => format!("FAIL {code}"),
         };
         let took = row
