@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 /// One exchange: `/readyz` waits 2 s for its actors, a command for one commit of the log.
@@ -94,37 +95,58 @@ pub async fn ask(socket: &Path, method: Method, path: &str) -> Result<Answer, Cl
 }
 
 async fn exchange(stream: UnixStream, method: Method, path: &str) -> Result<Answer, String> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|cause| cause.to_string())?;
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(HOST, "localhost")
         .body(Empty::<Bytes>::new())
         .map_err(|cause| cause.to_string())?;
+    let answer = once(stream, request, ANSWER_OCTETS_MAX).await?;
+    let body = String::from_utf8_lossy(answer.body()).into_owned();
+    Ok(Answer {
+        status: answer.status(),
+        body,
+    })
+}
+
+/// One request and its answer, of at most so many octets, on a connection of its own. The caller
+/// bounds the time.
+pub(crate) async fn once<I>(
+    io: I,
+    request: Request<Empty<Bytes>>,
+    octets_max: usize,
+) -> Result<Response<Bytes>, String>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let handshake = http1::handshake(TokioIo::new(io)).await;
+    let (mut sender, connection) = handshake.map_err(|cause| causes(&cause))?;
     let asking = async {
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|cause| cause.to_string())?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_OCTETS_MAX)
-            .collect()
-            .await;
+        let answer = sender.send_request(request).await;
+        let (parts, body) = answer.map_err(|cause| causes(&cause))?.into_parts();
+        let body = Limited::new(body, octets_max).collect().await;
         let body = body.map_err(|cause| cause.to_string())?.to_bytes();
-        Ok(Answer {
-            status,
-            body: String::from_utf8_lossy(&body).into_owned(),
-        })
+        Ok(Response::from_parts(parts, body))
     };
-    // The connection moves only while it is polled; the answer is there before it ends.
+    // The connection moves only while it is polled; it may end before the answer is taken.
     tokio::pin!(asking);
     tokio::select! {
         answer = &mut asking => answer,
         end = connection => match end {
             Ok(()) => asking.await,
-            Err(cause) => Err(cause.to_string()),
+            Err(cause) => Err(causes(&cause)),
         },
     }
+}
+
+/// An error with what is behind it: "client error" alone helps nobody.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }

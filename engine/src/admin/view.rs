@@ -301,6 +301,11 @@ pub(super) fn past(row: &Renewal, now: WallMs) -> Past {
     let (outcome, sign, tone) = match &row.outcome {
         Outcome::Running => ("under way".to_owned(), "\u{21bb}", "busy"),
         Outcome::Succeeded { generation } => (format!("issue {generation}"), "\u{2713}", "good"),
+        Outcome::Unserved { generation } => (
+            format!("issue {generation}, not served everywhere"),
+            "\u{2717}",
+            "bad",
+        ),
         Outcome::Failed { code } => (escape::field(code, 16), "\u{2717}", "bad"),
     };
     let took = row.ended.unwrap_or(now).since(row.started);

@@ -3,6 +3,7 @@
 pub mod config_check;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod init;
@@ -48,6 +49,8 @@ enum Command {
     Timeline(reading::TimelineFlags),
     /// Why a certificate was not renewed, with evidence and what to do
     Why(reading::WhyFlags),
+    /// Look at everything a renewal needs, and say what to do
+    Doctor(doctor::Flags),
     /// Renew a certificate now, by the running engine
     Renew(renew::Flags),
     /// A tour without network: order, kill in the middle, resume, serve, renew
@@ -105,6 +108,7 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::History(flags) => reading::history(&flags, config, style()),
         Command::Timeline(flags) => reading::timeline(&flags, config, style()),
         Command::Why(flags) => reading::why(&flags, config, style()),
+        Command::Doctor(flags) => doctor::run(&flags, config, style()),
         Command::Renew(flags) => renew::run(&flags, config, style()),
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
