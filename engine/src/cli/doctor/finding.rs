@@ -85,14 +85,13 @@ pub(super) fn render(findings: &[Finding]) -> String {
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(["", "CHECK", "OF", "SEEN"]);
-    for finding in findings {
-        table.add_row([
-            finding.verdict.word(),
-            finding.check,
-            &finding.subject,
-            &finding.seen,
-        ]);
-        if let Some(todo) = &finding.todo {
+    let mut rest = findings.iter().peekable();
+    while let Some(finding) = rest.next() {
+        let word = finding.verdict.word();
+        table.add_row([word, finding.check, &finding.subject, &finding.seen]);
+        // One cure for neighbours with the same trouble.
+        let again = rest.peek().is_some_and(|next| next.todo == finding.todo);
+        if let Some(todo) = finding.todo.as_ref().filter(|_| !again) {
             table.add_row(["", "", "do:", todo]);
         }
     }

@@ -45,10 +45,12 @@ pub(super) async fn engine(config: &Config) -> Engine {
             found(true, Finding::ok("engine", &subject, "runs and is ready"))
         }
         Ok(answer) => {
-            let seen = format!(
-                "runs and is not ready: {}",
-                answer.body.trim().replace('\n', "; ")
-            );
+            let faults: Vec<&str> = answer
+                .body
+                .lines()
+                .filter_map(|line| line.strip_prefix("[-]"))
+                .collect();
+            let seen = format!("runs and is not ready: {}", faults.join("; "));
             let todo = "see the lines below and `renewd status`";
             found(
                 true,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::Uri;
-use http::header::{DATE, HOST, LOCATION, SERVER};
+use http::header::{DATE, HOST, LOCATION, SERVER, USER_AGENT};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_rustls::HttpsConnectorBuilder;
@@ -40,6 +40,8 @@ const NAMES_MAX: usize = 200;
 const CLOCK_OFF_MAX: Duration = Duration::from_secs(30);
 /// Where a public CA fetches challenges (RFC 8555 §8.3).
 const HTTP_PORT: u16 = 80;
+/// Who asks.
+const AGENT: &str = concat!("renewd-doctor/", env!("CARGO_PKG_VERSION"));
 /// A path below the challenges that no token can have: it holds a dot.
 const NO_TOKEN: &str = "/.well-known/acme-challenge/renewd.doctor";
 
@@ -89,7 +91,15 @@ async fn directory(config: &Config) -> Result<Response<Bytes>, String> {
         .directory_url
         .parse()
         .map_err(|cause| format!("{cause}"))?;
-    let answer = client.get(url).await.map_err(|error| causes(&error))?;
+    // A client names itself (RFC 8555 §6.1).
+    let request = Request::get(url)
+        .header(USER_AGENT, AGENT)
+        .body(Empty::new())
+        .map_err(|cause| cause.to_string())?;
+    let answer = client
+        .request(request)
+        .await
+        .map_err(|error| causes(&error))?;
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, DIRECTORY_OCTETS_MAX).collect().await;
     let body = body.map_err(|cause| cause.to_string())?.to_bytes();
