@@ -3,6 +3,7 @@
 pub mod config_check;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 pub mod exit;
 pub mod explain;
 mod form;
@@ -10,6 +11,7 @@ mod history;
 pub mod init;
 mod list;
 mod log;
+mod renew;
 mod run;
 mod source;
 mod status;
@@ -54,6 +56,10 @@ enum Command {
     Timeline(timeline::Flags),
     /// Why a certificate was not renewed, with evidence and what to do
     Why(why::Flags),
+    /// Look at everything a renewal needs, and say what to do
+    Doctor(doctor::Flags),
+    /// Renew a certificate now, by the running engine
+    Renew(renew::Flags),
     /// A tour without network: order, kill in the middle, resume, serve, renew
     #[cfg(feature = "demo")]
     Demo(demo::Flags),
@@ -112,6 +118,8 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::History(flags) => history::run(&flags, config, style()),
         Command::Timeline(flags) => timeline::run(&flags, config, style()),
         Command::Why(flags) => why::run(&flags, config, style()),
+        Command::Doctor(flags) => doctor::run(&flags, config, style()),
+        Command::Renew(flags) => renew::run(&flags, config, style()),
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
         Command::Config {
