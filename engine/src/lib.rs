@@ -3,7 +3,8 @@
 //! Read in this order: [`settings`] (what an engine is told), [`start`] (from settings to a running
 //! engine), [`declare`] (settings into facts), `wire` (ports meet adapters); then the adapters:
 //! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where
-//! certificates are served), [`host`] (this process); then what people touch: [`config`] and [`cli`].
+//! certificates are served), [`host`] (this process); then what people touch: [`config`] and
+//! [`cli`], and [`embed`] for programs that have renewd inside.
 //!
 //! Not here: decisions (`renewd-actors`), facts and the log (`renewd-events`), their meaning
 //! (`renewd-replay`).
@@ -14,6 +15,7 @@ pub mod challenge;
 pub mod cli;
 pub mod config;
 pub mod declare;
+pub mod embed;
 pub mod host;
 pub mod settings;
 pub mod start;
@@ -21,5 +23,6 @@ mod telemetry;
 pub mod vault;
 mod wire;
 
+pub use embed::{Account, Certificate, EmbedError, Renewd};
 pub use settings::Settings;
 pub use start::{Running, StartError, start};

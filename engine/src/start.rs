@@ -20,7 +20,7 @@ use crate::declare::declarations;
 use crate::host::OwnProcess;
 use crate::settings::Settings;
 use crate::vault::{ChainStore, FileVault, VaultError};
-use crate::wire::{Wired, wire};
+use crate::wire::{Awake, Wired, wire};
 
 /// The log's folder inside the state directory.
 pub const LOG: &str = "log";
@@ -76,6 +76,7 @@ pub struct Running {
     responder: Arc<Responder>,
     bindings: Arc<Bindings>,
     host: Arc<OwnProcess>,
+    awake: Awake,
 }
 
 /// Everything for a start that is not in the settings.
@@ -155,13 +156,13 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         declarations,
     })
     .await?;
-    // Nobody else fills it.
-    drop(handle.set(engine.handle()));
+    *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
     Ok(Running {
         engine,
         responder,
         bindings,
         host,
+        awake: handle,
     })
 }
 
@@ -208,8 +209,8 @@ impl Running {
         &self.engine
     }
 
-    /// The responder, for its addresses.
-    pub fn responder(&self) -> &Responder {
+    /// The responder, for its addresses, and for those who have the port-80 server themselves.
+    pub fn responder(&self) -> &Arc<Responder> {
         &self.responder
     }
 
@@ -229,6 +230,12 @@ impl Running {
     /// When the clean end could not be recorded; the next start finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let ended = self.engine.stop(reason).await;
+        let handle = self
+            .awake
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(handle);
         drop(self.responder);
         ended
     }
