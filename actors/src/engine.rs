@@ -4,8 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
+use renewd_events::account::{Account, AccountEvent};
 use renewd_events::event::NewEvent;
-use renewd_events::id::{BootNo, CertificateId, StreamId};
+use renewd_events::id::{AccountId, BootNo, CertificateId, StreamId};
 use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
 use renewd_events::schedule::ScheduleEvent;
 use renewd_events::store::EventStore;
@@ -229,6 +230,35 @@ impl Handle {
         let event = ScheduleEvent::RenewalRequested { by: by.to_owned() };
         let events = vec![fact(StreamId::schedule(id), event, None, None)];
         self.command(ActorName::Clock, events).await
+    }
+
+    /// Accepts the terms that the CA shows now. It is durable when this returns.
+    ///
+    /// # Errors
+    /// When the log cannot be written, or nobody takes the command.
+    pub async fn accept_terms(&self, by: &str) -> Result<Vec<Arc<Envelope>>, EngineError> {
+        let events: Vec<NewEvent> = {
+            let facts = self.hive.read();
+            let open = facts
+                .accounts
+                .iter()
+                .filter(|(_, account)| !account.terms_are_accepted());
+            let accept = |(id, account): (&AccountId, &Account)| {
+                let directory = account.directory.as_ref();
+                let terms_url = directory.and_then(|directory| directory.terms_url.clone());
+                let event = AccountEvent::TermsAccepted {
+                    terms_url,
+                    by: by.to_owned(),
+                };
+                fact(*id, event, None, None)
+            };
+            open.map(accept).collect()
+        };
+        if events.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.command(ActorName::Registrar, events).await
+        }
     }
 
     async fn command(

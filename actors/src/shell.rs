@@ -9,8 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use renewd_events::event::NewEvent;
-use renewd_events::id::StreamId;
+use renewd_events::certificate::CertificateEvent;
+use renewd_events::event::{Event, NewEvent};
+use renewd_events::id::{StreamId, StreamKind};
 use renewd_events::{EffectId, Facts, Subject};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -40,6 +41,8 @@ pub(crate) struct Life {
     strikes: BTreeMap<Subject, u32>,
     /// Renewals that wait until fewer are under way.
     turns: BTreeSet<Subject>,
+    /// Renewals that this round begins: the facts do not show them yet.
+    starting: usize,
     /// Subjects whose effects wait for a place.
     starved: BTreeSet<Subject>,
     tasks: JoinSet<()>,
@@ -67,6 +70,7 @@ impl<R: Role> Actor for Shell<R> {
             sessions: BTreeMap::new(),
             strikes: BTreeMap::new(),
             turns: BTreeSet::new(),
+            starting: 0,
             starved: BTreeSet::new(),
             tasks: JoinSet::new(),
         })
@@ -140,6 +144,7 @@ impl Life {
                 }
             }
             for (subject, answer) in answers {
+                self.starting = 0;
                 match answer.await {
                     Ok(Ok(_)) => drop(subjects.insert(subject)),
                     Ok(Err(AppendError::Conflict {
@@ -164,16 +169,18 @@ impl Life {
 
     /// One decision, and the batch it wants appended.
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
-        if self
+        let aside = self
             .strikes
             .get(&subject)
-            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX)
-        {
+            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
+        if aside || self.hive.journal.broken().borrow().is_some() {
             return None;
         }
         let hive = Arc::clone(&self.hive);
         let facts = hive.read();
-        let cx = self.context(&facts);
+        let mut cx = self.context(&facts);
+        cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
         let session = self.sessions.entry(subject).or_default();
         session.visited = hive.visit_of(subject);
         // A panic in a decision strikes its subject alone.
@@ -183,6 +190,17 @@ impl Life {
         match decided {
             Ok(decision) if decision.records.is_empty() => Some((decision, None)),
             Ok(mut decision) => {
+                let begins = |event: &NewEvent| {
+                    matches!(
+                        event.event,
+                        Event::Certificate(CertificateEvent::RenewalStarted { .. })
+                    )
+                };
+                self.starting += decision
+                    .records
+                    .iter()
+                    .filter(|event| begins(event))
+                    .count();
                 let batch = self.batch::<R>(std::mem::take(&mut decision.records), &facts);
                 Some((decision, Some(batch)))
             }
@@ -213,19 +231,26 @@ impl Life {
         for effect in decision.effects {
             self.start(subject, effect);
         }
-        let idle = self
-            .sessions
-            .get(&subject)
-            .is_some_and(|session| session.running.is_empty());
-        if idle
-            && !self.hive.read().runs.contains(&match subject {
-                Subject::Certificate(id) => id,
-                Subject::Engine
-                | Subject::Account(_)
-                | Subject::Listener(_)
-                | Subject::Restart(_) => return,
-            })
-        {
+        self.tidy(subject);
+    }
+
+    /// Between renewals, what was remembered of orders is of no use to the next one.
+    fn tidy(&mut self, subject: Subject) {
+        let Subject::Certificate(id) = subject else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&subject) else {
+            return;
+        };
+        let facts = self.hive.read();
+        let over = facts
+            .certificates
+            .get(&id)
+            .is_none_or(|certificate| certificate.run.is_none());
+        if over && session.running.is_empty() {
+            let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
+            session.looks.retain(|key, _| lasting(key.stream.kind));
+            session.unsure.clear();
             self.hive.forget_visits(subject);
         }
     }
@@ -294,9 +319,12 @@ impl Life {
                 (!events.is_empty()).then(|| self.batch::<R>(events, &facts))
             };
             if let Some(batch) = batch {
-                verdict = true;
-                if let Err(cause) = self.hive.journal.append(batch).await {
-                    tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                // An outcome that is not on disk did not happen: the intent is settled by asking.
+                match self.hive.journal.append(batch).await {
+                    Ok(_) => verdict = true,
+                    Err(cause) => {
+                        tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                    }
                 }
             }
         }

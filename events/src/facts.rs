@@ -59,7 +59,8 @@ pub struct Facts {
     pub listeners: BTreeMap<ListenerId, Listener>,
     /// Restarts.
     pub restarts: BTreeMap<RestartId, Restart>,
-    /// Certificates with a renewal in progress.
+    /// Certificates whose renewal is under way at the CA. One that is issued and not yet served does
+    /// not count: it must not hold up the others.
     pub runs: BTreeSet<CertificateId>,
     versions: BTreeMap<StreamId, u32>,
     authorizations_of: BTreeMap<CertificateId, BTreeSet<AuthorizationId>>,
@@ -212,14 +213,20 @@ impl Facts {
                     self.orders.remove(&order);
                 }
                 self.runs.remove(&id);
+                // A wish that came in the meantime is met by this very renewal.
+                if let CertificateEvent::RenewalSucceeded { .. } = event {
+                    self.schedules.entry(id).or_default().met();
+                }
                 self.forget_unanswered(id);
+            }
+            CertificateEvent::GenerationAdopted(_) => {
+                self.runs.remove(&id);
             }
             CertificateEvent::CertificateDeclared(_)
             | CertificateEvent::CertificateOrphaned
             | CertificateEvent::CertificateKeyRequested(_)
             | CertificateEvent::CertificateKeyCreated { .. }
-            | CertificateEvent::CertificateKeyFailed { .. }
-            | CertificateEvent::GenerationAdopted(_) => {}
+            | CertificateEvent::CertificateKeyFailed { .. } => {}
         }
     }
 

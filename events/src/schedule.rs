@@ -152,6 +152,11 @@ impl Schedule {
         }
     }
 
+    /// A renewal has succeeded: what was asked for meanwhile is met.
+    pub(crate) fn met(&mut self) {
+        self.requested = None;
+    }
+
     /// A renewal has begun: what was planned and asked for is taken up.
     pub(crate) fn taken_up(&mut self) {
         self.planned = None;

@@ -1,6 +1,5 @@
 //! What to do about a certificate: begin a renewal, carry it on, or end it.
 
-use super::verdict::{Step, classify};
 use renewd_events::Facts;
 use renewd_events::certificate::{
     Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
@@ -9,6 +8,7 @@ use renewd_events::id::{CertificateId, Generation, KeyRef, OrderId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule};
+use renewd_replay::codes::{Step, classify};
 
 use super::order;
 use crate::bounds;

@@ -152,12 +152,20 @@ impl std::fmt::Display for AnchorCheck {
         match self {
             Self::Matches => f.write_str("names the last event"),
             Self::LogAhead { anchor } => {
-                write!(f, "names event {anchor}; later ones were never acknowledged")
+                write!(
+                    f,
+                    "names event {anchor}; later ones were never acknowledged"
+                )
             }
             Self::Ahead { anchor } => {
-                write!(f, "names event {anchor}, which is not there: the log was shortened")
+                write!(
+                    f,
+                    "names event {anchor}, which is not there: the log was shortened"
+                )
             }
-            Self::Differs => f.write_str("names another event of that number: the log was replaced"),
+            Self::Differs => {
+                f.write_str("names another event of that number: the log was replaced")
+            }
             Self::Missing => f.write_str("none (an export has none)"),
         }
     }
@@ -165,7 +173,16 @@ impl std::fmt::Display for AnchorCheck {
 
 impl std::fmt::Display for FirstBad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seq, file, offset, what } = self;
-        write!(f, "event {seq} in {} at octet {offset}: {what}", file.display())
+        let Self {
+            seq,
+            file,
+            offset,
+            what,
+        } = self;
+        write!(
+            f,
+            "event {seq} in {} at octet {offset}: {what}",
+            file.display()
+        )
     }
 }
