@@ -64,7 +64,7 @@ async fn hello(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 }
 
 /// Port 80: challenges for renewd, everything else as before.
-pub async fn plain(listener: TcpListener, renewd: Renewd) {
+pub(crate) async fn plain(listener: TcpListener, renewd: Renewd) {
     let service = renewd.http01_or(service_fn(hello));
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(one(stream, service.clone()));
@@ -72,7 +72,7 @@ pub async fn plain(listener: TcpListener, renewd: Renewd) {
 }
 
 /// Port 443: the host's own rustls, with the resolver in it.
-pub async fn secure(listener: TcpListener, renewd: Renewd) -> Result<(), rustls::Error> {
+pub(crate) async fn secure(listener: TcpListener, renewd: Renewd) -> Result<(), rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -19,7 +19,7 @@ pub mod embed;
 pub mod host;
 pub mod settings;
 pub mod start;
-mod telemetry;
+pub mod telemetry;
 pub mod vault;
 mod wire;
 

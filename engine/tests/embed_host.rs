@@ -103,6 +103,18 @@ async fn renewed(events: &mut Events) -> Vec<What> {
     seen
 }
 
+/// The Clock plans the next renewal after the end of the last.
+async fn scheduled(events: &mut Events) {
+    let planned = async {
+        while let Some(event) = events.next().await {
+            if matches!(event.what, What::RenewalScheduled { .. }) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(RENEWAL_MAX, planned).await.unwrap();
+}
+
 fn issued(events: &[What]) -> String {
     let fingerprint = events.iter().find_map(|what| match what {
         What::Issued { fingerprint, .. } => Some(fingerprint.clone()),
@@ -125,6 +137,7 @@ async fn a_host_with_its_own_servers_shows_what_the_ca_issued_and_renews_it_live
     let (shown, answer) = world.served(address, NAME).await.unwrap();
     assert_eq!(shown, first);
     assert!(answer.ends_with("hello from the host\n"), "{answer}");
+    scheduled(&mut events).await;
     let status = &renewd.status().await.unwrap()[0];
     assert_eq!(status.fingerprint.as_ref(), Some(&first));
     assert_eq!((status.name.as_str(), status.renewing), (NAME, false));

@@ -10,6 +10,7 @@ use super::error::EmbedError;
 use super::running::Renewd;
 use crate::settings::Settings;
 use crate::start::VAULT;
+use crate::telemetry::TracesEndpoint;
 use crate::vault::{KeySource, make_key_file};
 
 /// The vault's key inside the state directory, unless the program names another place.
@@ -39,6 +40,7 @@ pub struct Builder {
     http01_listen: Vec<SocketAddr>,
     vault_key: Option<KeySource>,
     parallel: Option<usize>,
+    traces: Option<String>,
 }
 
 impl Builder {
@@ -80,6 +82,14 @@ impl Builder {
         self
     }
 
+    /// Send one trace per renewal to this OTLP collector, e.g. `http://127.0.0.1:4318`. Nothing is
+    /// exported otherwise; a dead collector delays nothing. The endpoint variables of OpenTelemetry are
+    /// not read: they are the host's.
+    pub fn traces_to(mut self, endpoint: impl Into<String>) -> Self {
+        self.traces = Some(endpoint.into());
+        self
+    }
+
     /// Replays the log, then runs. It is ready when this returns: certificates of an earlier life are
     /// served, pending challenges answered, and renewals go on where they were.
     ///
@@ -117,7 +127,9 @@ impl Builder {
         let key = self
             .vault_key
             .unwrap_or_else(|| KeySource::File(state_dir.join(KEY_FILE)));
+        let traces = self.traces.as_deref().map(TracesEndpoint::parse);
         let mut settings = Settings::new(state_dir, account, key);
+        settings.traces = traces.transpose()?;
         settings.certificates = certificates;
         settings.http_listen = self.http01_listen;
         if let Some(parallel) = self.parallel {

@@ -8,6 +8,7 @@ use renewd_events::store::StoreError;
 
 use crate::config::Fault;
 use crate::start::StartError;
+use crate::telemetry::BadEndpoint;
 use crate::vault::VaultError;
 
 /// Why an engine did not start, or could not do what it was asked.
@@ -55,6 +56,9 @@ pub enum EmbedError {
         /// The directory.
         state_dir: PathBuf,
     },
+    /// The traces' collector is not named by a URL.
+    #[error(transparent)]
+    Traces(#[from] BadEndpoint),
     /// The vault's key could not be made.
     #[error(transparent)]
     Vault(#[from] VaultError),
