@@ -184,6 +184,11 @@ async fn an_end_at_every_event_is_resumed_without_a_second_order() {
                     }
                 }
             }
+            let violations = renewd_replay::check::check(&world.envelopes());
+            assert!(
+                violations.is_empty(),
+                "ended at event {limit}: {violations:#?}"
+            );
             let state = world.state();
             assert_eq!(
                 state.violations,

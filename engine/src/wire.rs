@@ -36,7 +36,7 @@ impl ChainSink for ChainStore {
 
 /// The wall clock of the operating system.
 #[derive(Clone, Copy, Debug)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl TimeSource for SystemClock {
     fn now(&self) -> WallMs {

@@ -208,7 +208,9 @@ impl Facts {
                 self.schedules.entry(id).or_default().taken_up();
                 self.runs.insert(id);
             }
-            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. }
+            | CertificateEvent::RenewalFailed { .. } => {
                 if let Some(order) = ending {
                     self.orders.remove(&order);
                 }

@@ -98,19 +98,13 @@ impl Checker {
             .collect()
     }
 
-    fn broken(&mut self, envelope: &Envelope, what: String) {
+    fn broken(&mut self, envelope: &Envelope, what: impl Into<String>) {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation {
                 seq: envelope.seq,
                 stream: envelope.stream,
-                what,
+                what: what.into(),
             });
-        }
-    }
-
-    fn expect(&mut self, holds: bool, envelope: &Envelope, what: &str) {
-        if !holds {
-            self.broken(envelope, what.to_owned());
         }
     }
 
@@ -134,11 +128,9 @@ impl Checker {
             );
             self.broken(envelope, what);
         }
-        self.expect(
-            envelope.stream.kind == envelope.event.kind(),
-            envelope,
-            "the event is of another kind than its stream",
-        );
+        if envelope.stream.kind != envelope.event.kind() {
+            self.broken(envelope, "the event is of another kind than its stream");
+        }
     }
 
     fn intents(&mut self, envelope: &Envelope) {
@@ -171,36 +163,40 @@ impl Checker {
         match event {
             CertificateEvent::RenewalStarted { .. } => {
                 let Some(renewal) = envelope.renewal else {
-                    self.broken(envelope, "a renewal without an id".to_owned());
+                    self.broken(envelope, "a renewal without an id");
                     return;
                 };
                 let new = self.begun.insert(renewal);
-                self.expect(new, envelope, "the renewal began before");
+                if !new {
+                    self.broken(envelope, "the renewal began before");
+                }
                 let before = self.running.insert(id, renewal);
-                self.expect(
-                    before.is_none(),
-                    envelope,
-                    "the renewal before has not ended",
-                );
+                if before.is_some() {
+                    self.broken(envelope, "the renewal before has not ended");
+                }
             }
             CertificateEvent::CertificateKeyCreated { .. } => {
                 self.keyed.extend(envelope.renewal);
             }
             CertificateEvent::GenerationAdopted(issue) => {
                 let before = self.adopted.insert(id, issue.generation);
-                self.expect(
-                    before.is_none_or(|before| issue.generation > before),
-                    envelope,
-                    "an issue that is not newer than the one before",
-                );
+                if before.is_some_and(|before| issue.generation <= before) {
+                    self.broken(envelope, "an issue that is not newer than the one before");
+                }
             }
-            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. }
+            | CertificateEvent::RenewalFailed { .. } => {
                 let running = self.running.remove(&id);
                 let same = running.is_some() && running == envelope.renewal;
-                self.expect(same, envelope, "the end of a renewal that is not under way");
+                if !same {
+                    self.broken(envelope, "the end of a renewal that is not under way");
+                }
                 if let Some(renewal) = envelope.renewal {
                     let first = self.ended.insert(renewal);
-                    self.expect(first, envelope, "a second end of the renewal");
+                    if !first {
+                        self.broken(envelope, "a second end of the renewal");
+                    }
                 }
                 self.present.remove(&id);
             }
@@ -216,17 +212,16 @@ impl Checker {
         let live = before
             .and_then(|before| self.orders.get(&before))
             .is_some_and(|before| before.stage != Stage::Ended);
-        self.expect(
-            !live,
-            envelope,
-            "a second order while the first is neither refused, lost nor dead",
-        );
+        if live {
+            self.broken(
+                envelope,
+                "a second order while the first is neither refused, lost nor dead",
+            );
+        }
         let running = self.running.get(&certificate).copied();
-        self.expect(
-            running.is_some() && running == envelope.renewal,
-            envelope,
-            "an order outside of a renewal",
-        );
+        if !(running.is_some() && running == envelope.renewal) {
+            self.broken(envelope, "an order outside of a renewal");
+        }
         let line = OrderLine {
             certificate,
             renewal: envelope.renewal,
@@ -244,7 +239,9 @@ impl Checker {
         let renewal = self.orders.get(&id).and_then(|line| line.renewal);
         if let OrderEvent::FinalizationRequested { .. } = event {
             let keyed = renewal.is_some_and(|renewal| self.keyed.contains(&renewal));
-            self.expect(keyed, envelope, "finalize before the key is durable");
+            if !keyed {
+                self.broken(envelope, "finalize before the key is durable");
+            }
         }
         if let Some(stage) = stage(event)
             && let Some(line) = self.orders.get_mut(&id)
@@ -263,21 +260,23 @@ impl Checker {
             }
             AuthorizationEvent::ReadinessRequested { .. } => {
                 let answered = self.chosen.get(&envelope.stream) == Some(&true);
-                self.expect(
-                    answered,
-                    envelope,
-                    "the CA is told to look before the token is answered",
-                );
+                if !answered {
+                    self.broken(
+                        envelope,
+                        "the CA is told to look before the token is answered",
+                    );
+                }
             }
             AuthorizationEvent::ChallengeWithdrawn => {
                 self.chosen.insert(envelope.stream, false);
                 let order = self.order_of.get(&envelope.stream);
                 let needed = order.is_some_and(|order| self.is_needed(*order));
-                self.expect(
-                    !needed,
-                    envelope,
-                    "the token is withdrawn while its order is pending",
-                );
+                if needed {
+                    self.broken(
+                        envelope,
+                        "the token is withdrawn while its order is pending",
+                    );
+                }
             }
             AuthorizationEvent::Published { .. }
             | AuthorizationEvent::ReadinessAccepted { .. }
@@ -308,11 +307,9 @@ impl Checker {
                     .get(&envelope.stream)
                     .and_then(|certificate| self.adopted.get(certificate))
                     .is_some_and(|adopted| *adopted >= deployment.generation);
-                self.expect(
-                    adopted,
-                    envelope,
-                    "an issue is put in place before it is adopted",
-                );
+                if !adopted {
+                    self.broken(envelope, "an issue is put in place before it is adopted");
+                }
             }
             BindingEvent::BindingRemoved
             | BindingEvent::Deployed { .. }

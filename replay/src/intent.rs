@@ -87,7 +87,8 @@ fn certificate(event: &CertificateEvent) -> Part {
         | CertificateEvent::CertificateOrphaned
         | CertificateEvent::RenewalStarted { .. }
         | CertificateEvent::GenerationAdopted(_)
-        | CertificateEvent::RenewalSucceeded { .. } => Part::None,
+        | CertificateEvent::RenewalSucceeded { .. }
+        | CertificateEvent::RenewalEndedUnserved { .. } => Part::None,
     }
 }
 

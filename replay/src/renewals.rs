@@ -23,6 +23,11 @@ pub enum Outcome {
         /// Which issue.
         generation: u32,
     },
+    /// A new issue is there, and not everywhere served.
+    Unserved {
+        /// Which issue.
+        generation: u32,
+    },
     /// It ended without one.
     Failed {
         /// The cause.
@@ -224,6 +229,11 @@ impl Projection for Renewals {
 fn ending(event: &Event) -> Option<Outcome> {
     if let Event::Certificate(CertificateEvent::RenewalSucceeded { generation }) = event {
         Some(Outcome::Succeeded {
+            generation: generation.0,
+        })
+    } else if let Event::Certificate(CertificateEvent::RenewalEndedUnserved { generation }) = event
+    {
+        Some(Outcome::Unserved {
             generation: generation.0,
         })
     } else if let Event::Certificate(CertificateEvent::RenewalFailed { code, problem: _ }) = event {

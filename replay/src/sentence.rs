@@ -287,6 +287,9 @@ fn certificate(event: &CertificateEvent) -> String {
         CertificateEvent::RenewalSucceeded { generation } => {
             format!("renewed: generation {generation} is served and verified")
         }
+        CertificateEvent::RenewalEndedUnserved { generation } => {
+            format!("ended: generation {generation} is issued, and not everywhere served")
+        }
         CertificateEvent::RenewalFailed {
             code: _,
             problem: said,

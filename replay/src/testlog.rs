@@ -373,11 +373,15 @@ impl Log {
         )
     }
 
-    pub(crate) fn accepted(&mut self, name: &str, inferred: bool) -> &mut Self {
-        self.add(
-            self.authorization(name),
-            AuthorizationEvent::ReadinessAccepted { inferred },
-        )
+    pub(crate) fn accepted(&mut self, name: &str) -> &mut Self {
+        let event = AuthorizationEvent::ReadinessAccepted { inferred: false };
+        self.add(self.authorization(name), event)
+    }
+
+    /// The answer was lost, and the authorization shows that it had arrived.
+    pub(crate) fn settled(&mut self, name: &str) -> &mut Self {
+        let event = AuthorizationEvent::ReadinessAccepted { inferred: true };
+        self.add(self.authorization(name), event)
     }
 
     pub(crate) fn valid(&mut self, name: &str) -> &mut Self {
@@ -485,9 +489,9 @@ impl Log {
         log.at(900).published("example.org", Probe::Seen);
         log.published("www.example.org", Probe::Seen);
         log.at(910).told("example.org").told("www.example.org");
-        log.at(960).accepted("example.org", false);
+        log.at(960).accepted("example.org");
         log.at(12_160).boot(Previous::Crashed);
-        log.at(12_400).accepted("www.example.org", true);
+        log.at(12_400).settled("www.example.org");
         log.at(14_800).valid("example.org").valid("www.example.org");
         log.issued().served();
         log
@@ -512,8 +516,8 @@ impl Log {
             .told("example.org")
             .told("www.example.org");
         self.at(offset + 650)
-            .accepted("example.org", false)
-            .accepted("www.example.org", false);
+            .accepted("example.org")
+            .accepted("www.example.org");
         let problem = acme(
             "unauthorized",
             403,

@@ -120,6 +120,8 @@ pub enum Ending {
     Running,
     /// With a new issue that is served.
     Succeeded,
+    /// With a new issue that is not everywhere served.
+    Unserved,
     /// Without one.
     Failed,
 }
@@ -350,6 +352,9 @@ impl Projection for Reader {
 fn ending(timeline: &mut Timeline, event: &Event) {
     if let Event::Certificate(CertificateEvent::RenewalSucceeded { .. }) = event {
         timeline.ending = Ending::Succeeded;
+    }
+    if let Event::Certificate(CertificateEvent::RenewalEndedUnserved { .. }) = event {
+        timeline.ending = Ending::Unserved;
     }
     if let Event::Certificate(CertificateEvent::RenewalFailed { .. }) = event {
         timeline.ending = Ending::Failed;

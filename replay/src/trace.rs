@@ -300,7 +300,9 @@ impl Projection for Tracer {
         };
         note(root, envelope);
         if let Event::Certificate(
-            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. },
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. }
+            | CertificateEvent::RenewalFailed { .. },
         ) = &envelope.event
             && let Some(mut root) = self.root.take()
         {

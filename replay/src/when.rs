@@ -12,14 +12,15 @@ const DAY: u64 = 24 * HOUR;
 /// From here on hours no longer matter to a reader.
 const DAYS_ONLY: u64 = 10 * DAY;
 
-/// A duration in milliseconds: `0.4 s`, `3 min 5 s`, `2 h 10 min`, `6 d 4 h`, `41 d`.
+/// A duration in milliseconds: `20 ms`, `1.4 s`, `3 min 5 s`, `2 h 10 min`, `6 d 4 h`, `41 d`.
 pub fn span_ms(ms: u64) -> String {
     let two = |big: u64, big_name: &str, small: u64, small_name: &str| match (ms % big) / small {
         0 => format!("{} {big_name}", ms / big),
         rest => format!("{} {big_name} {rest} {small_name}", ms / big),
     };
     match ms {
-        0..10_000 => format!("{}.{} s", ms / SECOND, (ms % SECOND) / 100),
+        0..1000 => format!("{ms} ms"),
+        1000..10_000 => format!("{}.{} s", ms / SECOND, (ms % SECOND) / 100),
         10_000..MINUTE => format!("{} s", ms / SECOND),
         MINUTE..HOUR => two(MINUTE, "min", SECOND, "s"),
         HOUR..DAY => two(HOUR, "h", MINUTE, "min"),
@@ -78,8 +79,9 @@ mod tests {
     #[test]
     fn spans_never_lose_what_matters() {
         for (ms, told) in [
-            (0, "0.0 s"),
-            (449, "0.4 s"),
+            (0, "0 ms"),
+            (449, "449 ms"),
+            (1449, "1.4 s"),
             (11_200, "11 s"),
             (65_000, "1 min 5 s"),
             (HOUR, "1 h"),

@@ -161,11 +161,15 @@ fn served_now(row: &status::CertificateStatus, now: WallMs) -> String {
 
 /// As people read it.
 pub fn text(why: &Why) -> String {
-    let mut out = why.sentence.clone();
-    if let Some(code) = why.code {
-        out.push_str(&format!("  {code}"));
-    }
-    out.push('\n');
+    let code = why
+        .code
+        .map_or_else(String::new, |code| format!("  {code}"));
+    let mut out = format!(
+        "{}: {}{code}\n{}\n",
+        why.certificate,
+        why.state.word(),
+        why.sentence
+    );
     let mut line = |label: &str, said: &str| {
         out.push_str(&format!("  {label:<10} {said}\n"));
     };

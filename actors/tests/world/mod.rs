@@ -56,6 +56,10 @@ pub struct World {
     pub panic_next: AtomicBool,
     pub panics: AtomicU64,
     pub has_list: bool,
+    /// The listener can only be opened by a restart.
+    pub needs_restart: AtomicBool,
+    /// Restarts that were begun.
+    pub restarts: Mutex<Vec<RestartId>>,
 }
 
 /// A disk that holds `limit` events and then fails for ever, as a process that dies there would leave it.
@@ -93,6 +97,13 @@ impl EventStore for Disk {
 
 pub fn account() -> AccountId {
     AccountId::derive(&[b"https://ca.test/dir"])
+}
+
+/// Every certificate is served by the same listener.
+fn target() -> Target {
+    Target::Builtin {
+        address: "127.0.0.1:443".to_owned(),
+    }
 }
 
 /// What the configuration of these certificates says.
@@ -136,7 +147,7 @@ pub fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
         let binding = BindingId::derive(&[&id.0]);
         let declared = BindingEvent::BindingDeclared {
             certificate: id,
-            target: Target::Library,
+            target: target(),
         };
         events.push(new(binding.into(), declared.into()));
     }
@@ -155,6 +166,8 @@ impl World {
             panic_next: AtomicBool::new(false),
             panics: AtomicU64::new(0),
             has_list,
+            needs_restart: AtomicBool::new(false),
+            restarts: Mutex::default(),
         })
     }
 
@@ -206,7 +219,7 @@ impl World {
             parallel_max: parallel,
             retry_first: Duration::from_millis(50),
             retry_max: Duration::from_secs(1),
-            restart: None,
+            restart: Some(Method::Exec),
             identity: ProcessIdentity::default(),
         };
         Engine::start(Start {
@@ -564,19 +577,29 @@ impl HostProcess for World {
         ProcessIdentity::default()
     }
 
-    fn open_listener<'a>(&'a self, _: &'a str) -> Act<'a, Result<(), ListenerRefused>> {
-        soon(Ok(()))
+    fn open_listener<'a>(&'a self, address: &'a str) -> Act<'a, Result<(), ListenerRefused>> {
+        if !self.needs_restart.load(Ordering::Acquire) {
+            return soon(Ok(()));
+        }
+        let text = "permission denied";
+        let problem = Problem::new(ProblemClass::Local, "listenNotPermitted", text).about(address);
+        soon(Err(ListenerRefused {
+            problem,
+            holder: None,
+            needs_restart: true,
+        }))
     }
 
     fn restart_method(&self) -> Option<Method> {
-        None
+        Some(Method::Exec)
     }
 
     fn restart<'a>(
         &'a self,
-        _: RestartId,
+        restart: RestartId,
         _: &'a Durable<ProcessIdentity>,
     ) -> Act<'a, Result<(), Problem>> {
+        self.restarts.lock().unwrap().push(restart);
         soon(Ok(()))
     }
 }

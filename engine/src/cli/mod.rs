@@ -1,10 +1,13 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 pub mod config_check;
+#[cfg(feature = "demo")]
+mod demo;
 pub mod exit;
 pub mod explain;
 pub mod init;
 mod log;
+mod reading;
 mod run;
 mod source;
 
@@ -34,6 +37,19 @@ enum Command {
     Init(init::Flags),
     /// Run the engine in the foreground
     Run,
+    /// How every certificate is: last renewed, due to expire, served, next action and why
+    Status(reading::StatusFlags),
+    /// List certificates, accounts or bindings
+    List(reading::ListFlags),
+    /// Every renewal, one line each
+    History(reading::HistoryFlags),
+    /// One renewal drawn: what happened, when, and how long it waited
+    Timeline(reading::TimelineFlags),
+    /// Why a certificate was not renewed, with evidence and what to do
+    Why(reading::WhyFlags),
+    /// A tour without network: order, kill in the middle, resume, serve, renew
+    #[cfg(feature = "demo")]
+    Demo(demo::Flags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -54,7 +70,10 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read the configuration and say what is wrong with it
-    Check,
+    Check {
+        /// The file, instead of --config
+        file: Option<PathBuf>,
+    },
 }
 
 /// Parses the arguments, does what they say, and gives the exit code.
@@ -81,9 +100,16 @@ fn dispatch(arguments: Arguments) -> Reply {
     match arguments.command {
         Command::Init(flags) => init::run(&flags, &mut init::Terminal, style()),
         Command::Run => run::run(config, style()),
+        Command::Status(flags) => reading::status(&flags, config, style()),
+        Command::List(flags) => reading::list(&flags, config, style()),
+        Command::History(flags) => reading::history(&flags, config, style()),
+        Command::Timeline(flags) => reading::timeline(&flags, config, style()),
+        Command::Why(flags) => reading::why(&flags, config, style()),
+        #[cfg(feature = "demo")]
+        Command::Demo(flags) => demo::run(flags),
         Command::Config {
-            command: ConfigCommand::Check,
-        } => config_check::run(config, style()),
+            command: ConfigCommand::Check { file },
+        } => config_check::run(file.as_deref().or(config), style()),
         Command::Log { command } => log::run(&command, config, style()),
         Command::Explain { code } => explain::run(&code),
     }

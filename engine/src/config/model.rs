@@ -45,7 +45,7 @@ pub struct Account {
     pub email: Option<Email>,
     /// Whether a person accepted the CA's terms. Without it nothing is ordered.
     pub terms_accepted: bool,
-    /// Roots to trust beside the platform's, for a private CA.
+    /// The roots to trust instead of the platform's, for a private CA.
     pub ca_root: Option<CaRoot>,
 }
 

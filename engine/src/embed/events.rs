@@ -64,6 +64,9 @@ pub enum What {
     },
     /// The renewal is over; the new certificate is served.
     Renewed,
+    /// The renewal is over and the certificate is there, but not everywhere served yet; that is tried
+    /// on.
+    RenewedUnserved,
     /// The renewal is over without one. It is tried again.
     RenewalFailed {
         /// A code that `renewd explain` knows.
@@ -235,6 +238,7 @@ fn certificate(event: &CertificateEvent) -> Option<What> {
             not_after: time(issue.leaf.not_after),
         }),
         CertificateEvent::RenewalSucceeded { .. } => Some(What::Renewed),
+        CertificateEvent::RenewalEndedUnserved { .. } => Some(What::RenewedUnserved),
         CertificateEvent::RenewalFailed { code, problem } => Some(What::RenewalFailed {
             code: code.clone(),
             detail: problem.detail.clone(),

@@ -75,7 +75,9 @@ fn ends(event: &Event) -> bool {
     matches!(
         event,
         Event::Certificate(
-            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. }
+            CertificateEvent::RenewalSucceeded { .. }
+                | CertificateEvent::RenewalEndedUnserved { .. }
+                | CertificateEvent::RenewalFailed { .. }
         )
     )
 }

@@ -36,13 +36,12 @@ fn what_is_going_on_is_read_off_the_streams() {
     for name in ["example.org", "www.example.org"] {
         log.published(name, renewd_events::authorization::Probe::Seen);
     }
-    log.told("example.org").accepted("example.org", false);
+    log.told("example.org").accepted("example.org");
     assert_eq!(
         doing(&log),
         "publishing challenges: 1 of 2 names told to the CA"
     );
-    log.told("www.example.org")
-        .accepted("www.example.org", false);
+    log.told("www.example.org").accepted("www.example.org");
     assert_eq!(doing(&log), "the CA is checking 2 of 2 names by http-01");
     log.issued().deploying();
     assert_eq!(doing(&log), "putting it in place at 0.0.0.0:443");

@@ -8,7 +8,7 @@ use crate::when;
 /// Narrowest and widest line, in characters.
 const WIDTH: std::ops::RangeInclusive<usize> = 80..=120;
 /// Time, number and actor before the sentence.
-const LEFT_CHARACTERS: usize = 42;
+const LEFT_CHARACTERS: usize = 31;
 /// Bracket and duration after the sentence.
 const RIGHT_CHARACTERS: usize = 14;
 
@@ -17,13 +17,11 @@ const RIGHT_CHARACTERS: usize = 14;
 pub fn text(timeline: &Timeline, width: usize) -> String {
     let width = width.clamp(*WIDTH.start(), *WIDTH.end());
     let mut out = head(timeline);
-    let mut first = true;
     let mut open: usize = 0;
     for row in &timeline.rows {
         match row {
             Row::Event(event) => {
-                out.push_str(&line(event, first, open, width));
-                first = false;
+                out.push_str(&line(event, open, width));
                 match event.bracket {
                     Bracket::Opens => open = open.saturating_add(1),
                     Bracket::Closes { .. } => open = open.saturating_sub(1),
@@ -31,7 +29,7 @@ pub fn text(timeline: &Timeline, width: usize) -> String {
                 }
             }
             Row::Wait { ms } => {
-                let said = format!("{:>24}  ·  {} later", "", when::span_ms(*ms));
+                let said = format!("{:>15}   ·  {} later", "", when::span_ms(*ms));
                 out.push_str(&said);
                 out.push('\n');
             }
@@ -59,8 +57,12 @@ fn head(timeline: &Timeline) -> String {
         format!(" ({})", timeline.names)
     };
     format!(
-        "{}{names} · renewal {} ({id}){attempt}\nwhy    {}\ntrace  {}\n\n",
-        timeline.certificate, timeline.number, timeline.cause, timeline.trace
+        "{}{names} · renewal {} ({id}){attempt}\nbegan  {} UTC: {}\ntrace  {}\n\n",
+        timeline.certificate,
+        timeline.number,
+        when::moment(timeline.started),
+        timeline.cause,
+        timeline.trace
     )
 }
 
@@ -77,17 +79,14 @@ fn gap(down_ms: u64, boot: renewd_events::id::BootNo, previous: Previous) -> Str
     )
 }
 
-fn line(row: &EventRow, first: bool, open: usize, width: usize) -> String {
-    let time = if first {
-        when::moment(row.at)
-    } else if row.offset_ms < 10_000 {
-        format!("+{}.{:03} s", row.offset_ms / 1000, row.offset_ms % 1000)
-    } else {
-        format!("+{}", when::span_ms(row.offset_ms))
+fn line(row: &EventRow, open: usize, width: usize) -> String {
+    let time = match row.offset_ms {
+        ms @ 0..60_000 => format!("+{}.{:03} s", ms / 1000, ms % 1000),
+        ms => format!("+{}", when::span_ms(ms)),
     };
     let actor: &str = row.actor.into();
     let left = format!(
-        "{time:>19} {:>7}  {:<12}",
+        "{time:>12} {:>6}  {:<10}",
         row.seq.to_string(),
         short(actor)
     );
@@ -159,6 +158,7 @@ fn tail(timeline: &Timeline) -> String {
     let how = match timeline.ending {
         Ending::Running => format!("under way for {took}"),
         Ending::Succeeded => format!("succeeded after {took}"),
+        Ending::Unserved => format!("issued after {took}, not everywhere served"),
         Ending::Failed => format!("failed after {took}"),
     };
     let crashes = match timeline.crashes {

@@ -71,7 +71,7 @@ fn our_own_evidence_changes_the_cause() {
         let probe = renewd_events::authorization::Probe::NotSeen("404, Server: Apache".to_owned());
         log.published("example.org", probe)
             .told("example.org")
-            .accepted("example.org", false);
+            .accepted("example.org");
         let problem = acme("unauthorized", 403, said);
         log.invalid("example.org", problem.clone(), visits)
             .failed("R0221", problem);

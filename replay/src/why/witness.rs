@@ -79,7 +79,8 @@ impl Witness {
                 self.order = None;
                 self.unresolved = 0;
             }
-            CertificateEvent::RenewalSucceeded { .. } => {
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. } => {
                 self.failures.clear();
                 self.checked.clear();
                 self.order = None;

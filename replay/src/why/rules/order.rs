@@ -106,7 +106,9 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         code: codes::NOT_OURS,
-        applies: |case| case.step != Step::Validation && case.is(&["unauthorized"]),
+        applies: |case| {
+            case.step != Step::Validation && case.is(&["unauthorized"]) && case.says(&["account"])
+        },
         sentence: "{ca} says that the order belongs to another account.",
         remedy: "check whether the account key was replaced, or state_dir mixes two installations",
     },

@@ -12,8 +12,10 @@ fn here(case: &Case<'_>) -> bool {
     case.step == Step::Validation
 }
 
+/// An order that became invalid carries the words of one of its names only when it says an address.
 fn connection(case: &Case<'_>) -> bool {
-    here(case) && case.is(&["connection", "tls", "unauthorized", "malformed"])
+    let told = case.step == Step::Order && case.address().is_some();
+    (here(case) || told) && case.is(&["connection", "tls", "unauthorized", "malformed"])
 }
 
 fn reached_us(case: &Case<'_>) -> bool {

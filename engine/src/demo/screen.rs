@@ -1,0 +1,114 @@
+//! What a person sees: chapters, one line per event, and a break where the process was killed.
+
+use std::io::{IsTerminal, Write};
+use std::time::SystemTime;
+
+use renewd_events::{Envelope, WallMs};
+
+use super::words;
+
+/// stdout of the demo. Colours only on a terminal, and not with `NO_COLOR`.
+#[derive(Debug)]
+pub(super) struct Screen {
+    began: WallMs,
+    color: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ink {
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Cyan,
+}
+
+impl Ink {
+    /// ECMA-48 SGR parameters.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Red => "1;31",
+            Self::Green => "32",
+            Self::Cyan => "36",
+        }
+    }
+}
+
+impl Screen {
+    /// A screen whose time begins now.
+    pub(super) fn new() -> Self {
+        Self {
+            began: now(),
+            color: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+
+    /// The first line.
+    pub(super) fn title(&self, text: &str) {
+        self.line(&self.ink(Ink::Bold, text));
+    }
+
+    /// A new chapter.
+    pub(super) fn chapter(&self, text: &str) {
+        self.line(&format!("\n{}", self.ink(Ink::Bold, text)));
+    }
+
+    /// Something for the reader, not from the log.
+    pub(super) fn note(&self, text: &str) {
+        self.line(&format!("  {text}"));
+    }
+
+    /// Something that was checked and holds.
+    pub(super) fn holds(&self, text: &str) {
+        self.line(&format!("  {} {text}", self.ink(Ink::Green, "ok")));
+    }
+
+    /// The break where a process died.
+    pub(super) fn cut(&self, text: &str) {
+        let rule = "━".repeat(12);
+        let at = self.since(now());
+        let text = format!("{at}  {rule} {text} {rule}");
+        self.line(&self.ink(Ink::Red, &text));
+    }
+
+    /// An event: time since the demo began, place in the log, who, what.
+    pub(super) fn event(&self, envelope: &Envelope) {
+        let head = format!("{}  #{:<3}", self.since(envelope.at), envelope.seq.0);
+        let actor = format!("{:<10}", envelope.actor.to_string());
+        self.line(&format!(
+            "{} {} {}",
+            self.ink(Ink::Dim, &head),
+            self.ink(Ink::Cyan, &actor),
+            words::sentence(&envelope.event)
+        ));
+    }
+
+    fn since(&self, at: WallMs) -> String {
+        format!("{:>7.2} s", at.since(self.began).as_secs_f64())
+    }
+
+    fn ink(&self, ink: Ink, text: &str) -> String {
+        if self.color {
+            format!("\x1b[{}m{text}\x1b[0m", ink.code())
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn line(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        // A closed pipe (`| head`) is no error of the demo.
+        drop(writeln!(out, "{text}"));
+        drop(out.flush());
+    }
+}
+
+fn now() -> WallMs {
+    WallMs::default().after(
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
+}
