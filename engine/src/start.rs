@@ -150,7 +150,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
     let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
     let facts = Arc::new(RwLock::new(facts));
-    let wired = wire(settings, &facts, vault, chains, extras.page)?;
+    let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
     serve_again(&wired, &facts);
     let declarations = declarations(
         settings,
@@ -158,6 +158,11 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     );
     let mut observers = extras.observers;
     let traces = history.and_then(|history| export(settings, history, &mut observers));
+    if let Some(traces) = &traces {
+        let ca = Arc::clone(&wired.ports.ca);
+        let directory = &settings.account.directory_url;
+        wired.ports.ca = traces.watch_ca(ca, Arc::clone(&facts), directory);
+    }
     let Wired {
         ports,
         rules,

@@ -77,7 +77,14 @@ impl World {
         let server = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect(server, stream).await?;
-        let leaf = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+        let leaf = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .unwrap()
+            .first()
+            .unwrap()
+            .clone();
         let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();

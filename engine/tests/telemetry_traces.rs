@@ -18,12 +18,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use prost::Message;
 use renewd_events::certificate::Certificate;
 use renewd_events::id::{CertificateName, RenewalId, Seq, StreamId};
 use renewd_replay::trace::{span_id, trace_id};
-use renewd_testca::{Options, TestCa};
+use renewd_testca::{Endpoint, Fault, FaultKind, Options, TestCa};
 use renewd_tests::process::Process;
 use tokio::net::TcpListener;
 
@@ -101,17 +101,17 @@ fn value(attributes: &[KeyValue], key: &str) -> Option<Value> {
 }
 
 fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
-    match value(attributes, key)? {
-        Value::StringValue(text) => Some(text),
-        other => panic!("{key} is {other:?}"),
-    }
+    let Value::StringValue(text) = value(attributes, key)? else {
+        return None;
+    };
+    Some(text)
 }
 
 fn number(attributes: &[KeyValue], key: &str) -> Option<u64> {
-    match value(attributes, key)? {
-        Value::IntValue(number) => u64::try_from(number).ok(),
-        other => panic!("{key} is {other:?}"),
-    }
+    let Value::IntValue(number) = value(attributes, key)? else {
+        return None;
+    };
+    u64::try_from(number).ok()
 }
 
 /// A CA, and a host with the real program on it.
@@ -196,7 +196,12 @@ fn check(spans: &[Span]) {
             span.end_time_unix_nano >= span.start_time_unix_nano,
             "{name}"
         );
-        assert_eq!(text(&span.attributes, "renewd.certificate").unwrap(), "web");
+        if span.kind() == SpanKind::Internal {
+            assert_eq!(text(&span.attributes, "renewd.certificate").unwrap(), "web");
+        } else {
+            assert_eq!(span.kind(), SpanKind::Client, "{name}");
+            assert_eq!(span.parent_span_id, root.span_id, "{name}");
+        }
         if name != "renewal" {
             assert!(ids.contains(span.parent_span_id.as_slice()), "{name}");
         }
@@ -219,7 +224,7 @@ async fn one_renewal_is_one_trace_with_derived_ids() {
 
     let of = |name: &str| {
         let found = spans.iter().find(|span| span.name == name);
-        found.unwrap_or_else(|| panic!("no span `{name}`")).clone()
+        found.expect(name).clone()
     };
     let authorization = of("authorization");
     assert_eq!(
@@ -238,6 +243,22 @@ async fn one_renewal_is_one_trace_with_derived_ids() {
         text(&authorization.attributes, "acme.identifier").unwrap(),
         NAME
     );
+    let new_order = of("POST newOrder");
+    let (call, intent) = (&new_order, of("order.create"));
+    assert!(intent.start_time_unix_nano / 1_000_000 <= call.start_time_unix_nano / 1_000_000);
+    assert_eq!(
+        text(&call.attributes, "server.address").unwrap(),
+        "127.0.0.1"
+    );
+    for name in [
+        "POST authorizations",
+        "POST challenge",
+        "POST finalize",
+        "POST certificate",
+    ] {
+        let url = text(&of(name).attributes, "acme.order.url").unwrap();
+        assert_eq!(url, world.ca.orders()[0].url, "{name}");
+    }
     let order = text(&of("order.create").attributes, "acme.order.url").unwrap();
     assert_eq!(order, world.ca.orders()[0].url);
     assert!(
@@ -247,6 +268,35 @@ async fn one_renewal_is_one_trace_with_derived_ids() {
     );
     renewd.sigterm().unwrap();
     assert!(renewd.wait_for_end(RENEWAL_MAX).unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ca_refuses_is_an_error_of_its_span() {
+    let (collector, address) = Collector::start().await;
+    let world = World::new(&format!("http://{address}"), Duration::ZERO).await;
+    let kind = FaultKind::Problem {
+        status: 403,
+        kind: "rejectedIdentifier".to_owned(),
+        detail: "policy forbids it".to_owned(),
+        retry_after: None,
+    };
+    world.ca.inject(Fault::once(Endpoint::NewOrder, kind));
+    let _renewd = world.run();
+    let root = collector.wait("renewal").await;
+    check(&collector.all());
+    let call = collector.wait("POST newOrder").await;
+    for span in [&root, &call] {
+        assert_eq!(span.status.as_ref().unwrap().code(), StatusCode::Error);
+    }
+    assert!(
+        text(&call.attributes, "error.type")
+            .unwrap()
+            .ends_with("rejectedIdentifier")
+    );
+    assert_eq!(
+        number(&call.attributes, "http.response.status_code"),
+        Some(403)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

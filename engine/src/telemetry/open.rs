@@ -37,6 +37,11 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// The events of renewals that have not ended.
+    pub(super) fn events(&self) -> impl Iterator<Item = &Envelope> {
+        self.open.values().flatten().map(AsRef::as_ref)
+    }
+
     /// Takes the next event of the log.
     pub(crate) fn apply(&mut self, envelope: &Envelope) {
         note_name(&mut self.names, envelope);
@@ -64,22 +69,31 @@ impl History {
     }
 }
 
-fn begins(event: &Event) -> bool {
+/// A renewal begins with it.
+pub(super) fn begins(event: &Event) -> bool {
     matches!(
         event,
         Event::Certificate(CertificateEvent::RenewalStarted { .. })
     )
 }
 
-fn ends(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Certificate(
-            CertificateEvent::RenewalSucceeded { .. }
-                | CertificateEvent::RenewalEndedUnserved { .. }
-                | CertificateEvent::RenewalFailed { .. }
-        )
-    )
+/// A renewal ends with it.
+pub(super) fn ends(event: &Event) -> bool {
+    let Event::Certificate(event) = event else {
+        return false;
+    };
+    match event {
+        CertificateEvent::RenewalSucceeded { .. }
+        | CertificateEvent::RenewalEndedUnserved { .. }
+        | CertificateEvent::RenewalFailed { .. } => true,
+        CertificateEvent::CertificateDeclared(_)
+        | CertificateEvent::CertificateOrphaned
+        | CertificateEvent::RenewalStarted { .. }
+        | CertificateEvent::CertificateKeyRequested(_)
+        | CertificateEvent::CertificateKeyCreated { .. }
+        | CertificateEvent::CertificateKeyFailed { .. }
+        | CertificateEvent::GenerationAdopted(_) => false,
+    }
 }
 
 fn note_name(names: &mut BTreeMap<CertificateId, String>, envelope: &Envelope) {

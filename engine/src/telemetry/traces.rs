@@ -4,8 +4,8 @@
 //! queue or a dead collector loses is counted and said once in a while; the log has everything.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
@@ -13,16 +13,20 @@ use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use renewd_actors::journal::Observer;
-use renewd_events::Envelope;
+use renewd_actors::ports::CertificateAuthority;
 use renewd_events::id::Hash;
+use renewd_events::{Envelope, Facts};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::ca::WatchedCa;
 use super::client::CollectorClient;
 use super::endpoint::TracesEndpoint;
+use super::live::LiveSpans;
 use super::open::{History, OpenRenewals, concerns};
+use super::roots::Roots;
 use super::spans::{data, scope};
 
 /// Batches of the journal that wait for the exporter: some seconds of the busiest engine.
@@ -54,6 +58,17 @@ pub(crate) struct NoTraces {
 #[derive(Debug)]
 pub(crate) struct Traces {
     task: JoinHandle<()>,
+    /// Weak: the queue ends with the journal.
+    queue: mpsc::WeakSender<Told>,
+    roots: Roots,
+}
+
+/// What the exporter is told.
+pub(super) enum Told {
+    /// Committed events.
+    Events(Vec<Arc<Envelope>>),
+    /// A live span that has ended.
+    Span(Box<SpanData>),
 }
 
 impl Traces {
@@ -69,6 +84,10 @@ impl Traces {
     ) -> Result<(Self, Observer), NoTraces> {
         let (sender, inbox) = mpsc::channel(BATCHES_WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
+        let roots = Roots::default();
+        for envelope in history.events() {
+            roots.apply(envelope);
+        }
         let mut open = OpenRenewals::after(history);
         let scope = scope();
         let ended = open.take_ended();
@@ -82,9 +101,28 @@ impl Traces {
             away: false,
             lost: Arc::clone(&lost),
         };
-        let observer: Observer = Box::new(move |envelopes| observe(&sender, &lost, envelopes));
+        let queue = sender.downgrade();
+        let watched = roots.clone();
+        let observer: Observer = Box::new(move |envelopes| {
+            envelopes
+                .iter()
+                .for_each(|envelope| watched.apply(envelope));
+            observe(&sender, &lost, envelopes);
+        });
         let task = tokio::spawn(work.run(inbox));
-        Ok((Self { task }, observer))
+        let traces = Self { task, queue, roots };
+        Ok((traces, observer))
+    }
+
+    /// The CA with its calls as spans in the renewals' traces.
+    pub(crate) fn watch_ca(
+        &self,
+        ca: Arc<dyn CertificateAuthority>,
+        facts: Arc<RwLock<Facts>>,
+        directory_url: &str,
+    ) -> Arc<dyn CertificateAuthority> {
+        let spans = LiveSpans::new(self.queue.clone(), self.roots.clone());
+        Arc::new(WatchedCa::new(ca, facts, directory_url, spans))
     }
 
     /// Waits for the last spans, one second at most. The journal must have ended.
@@ -97,21 +135,14 @@ impl Traces {
 }
 
 /// Called by the journal: never waits.
-fn observe(
-    sender: &mpsc::Sender<Vec<Arc<Envelope>>>,
-    lost: &AtomicU64,
-    envelopes: &[Arc<Envelope>],
-) {
+fn observe(sender: &mpsc::Sender<Told>, lost: &AtomicU64, envelopes: &[Arc<Envelope>]) {
     let batch: Vec<_> = envelopes.iter().filter(|e| concerns(e)).cloned().collect();
-    if !batch.is_empty() && sender.try_send(batch).is_err() {
+    if !batch.is_empty() && sender.try_send(Told::Events(batch)).is_err() {
         lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-pub(super) fn exporter(
-    endpoint: &TracesEndpoint,
-    state_dir: &Path,
-) -> Result<SpanExporter, NoTraces> {
+fn exporter(endpoint: &TracesEndpoint, state_dir: &Path) -> Result<SpanExporter, NoTraces> {
     let fail = |cause: String| NoTraces {
         endpoint: endpoint.clone(),
         cause,
@@ -133,7 +164,7 @@ pub(super) fn exporter(
 }
 
 /// Who we are. The instance is the state directory: it outlives processes, as traces do.
-pub(super) fn resource(state_dir: &Path) -> Resource {
+fn resource(state_dir: &Path) -> Resource {
     let place = Hash::of(state_dir.as_os_str().as_encoded_bytes()).to_string();
     let instance: String = place.chars().take(INSTANCE_DIGITS).collect();
     Resource::builder_empty()
@@ -159,12 +190,13 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Vec<Arc<Envelope>>>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Told>) {
         loop {
             let due = self.due;
             tokio::select! {
-                batch = inbox.recv() => match batch {
-                    Some(batch) => self.take(&batch),
+                told = inbox.recv() => match told {
+                    Some(Told::Events(events)) => self.take(&events),
+                    Some(Told::Span(span)) => self.keep([*span]),
                     None => break,
                 },
                 () = sleep_until(due), if !self.waiting.is_empty() => self.post().await,
@@ -185,7 +217,11 @@ impl Work {
             self.open.apply(envelope);
         }
         let ended = self.open.take_ended();
-        let spans = ended.into_iter().map(|span| data(span, &self.scope));
+        let scope = self.scope.clone();
+        self.keep(ended.into_iter().map(|span| data(span, &scope)));
+    }
+
+    fn keep(&mut self, spans: impl IntoIterator<Item = SpanData>) {
         self.waiting.extend(spans);
         let over = self.waiting.len().saturating_sub(SPANS_WAITING_MAX);
         if over > 0 {
