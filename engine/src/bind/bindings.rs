@@ -217,15 +217,18 @@ impl BindingTarget for Bindings {
                 }
                 Target::Files {
                     directory, verify, ..
-                } => match verify {
-                    Some(address) => handshake::look(address, server_name).await,
-                    // Nobody to ask: the files themselves must carry a handshake.
-                    None => {
-                        let on_disk = Self::on_disk(directory, server_name)?;
-                        let seen = handshake::look_inside(on_disk, server_name).await?;
-                        Ok((directory.clone(), seen))
+                } => {
+                    // Files that are gone are a mismatch, even while the other program remembers them.
+                    let on_disk = Self::on_disk(directory, server_name)?;
+                    match verify {
+                        Some(address) => handshake::look(address, server_name).await,
+                        // Nobody to ask: the files themselves must carry a handshake.
+                        None => {
+                            let seen = handshake::look_inside(on_disk, server_name).await?;
+                            Ok((directory.clone(), seen))
+                        }
                     }
-                },
+                }
                 Target::Library => {
                     let seen = handshake::look_inside(self.resolver(), server_name).await?;
                     Ok(("library".to_owned(), seen))
