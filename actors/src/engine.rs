@@ -232,7 +232,8 @@ impl Handle {
         self.command(ActorName::Clock, events).await
     }
 
-    /// Accepts the terms that the CA shows now. It is durable when this returns.
+    /// Accepts the terms that the CA shows now; gives what was recorded, nothing when nothing waits for
+    /// it. Terms that were not read yet are not accepted. It is durable when this returns.
     ///
     /// # Errors
     /// When the log cannot be written, or nobody takes the command.
@@ -242,7 +243,7 @@ impl Handle {
             let open = facts
                 .accounts
                 .iter()
-                .filter(|(_, account)| !account.terms_are_accepted());
+                .filter(|(_, it)| it.directory.is_some() && !it.terms_are_accepted());
             let accept = |(id, account): (&AccountId, &Account)| {
                 let directory = account.directory.as_ref();
                 let terms_url = directory.and_then(|directory| directory.terms_url.clone());

@@ -36,6 +36,11 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With terms of the CA that nobody has accepted yet, if there are any.
+    pub async fn start_with(terms: Option<&str>) -> Self {
         let [http, https] = renewd_tests::ports::free().unwrap();
         let (http, https) = (
             SocketAddr::from(([127, 0, 0, 1], http)),
@@ -46,6 +51,9 @@ impl Site {
             ..Default::default()
         });
         let ca = ca.await.unwrap();
+        if let Some(terms) = terms {
+            ca.set_terms(terms);
+        }
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("root.pem"), ca.root_pem()).unwrap();
@@ -53,7 +61,7 @@ impl Site {
         let account = AccountSettings {
             directory_url: ca.directory_url(),
             contacts: vec!["mailto:ops@example.org".to_owned()],
-            terms_accepted: true,
+            terms_accepted: terms.is_none(),
             roots: Roots::File(path("root.pem")),
         };
         let state_dir = path("state");
