@@ -22,6 +22,9 @@ const BOUNDS: Bounds = Bounds {
     total: 256,
     per_address: 16,
 };
+/// What a probe says in a program that answers challenges on its own server.
+const NOT_OURS: &str =
+    "renewd has no challenge listener of its own open; the program around it has to answer";
 /// What a responder is made of.
 pub struct ResponderOptions {
     /// Where pending tokens are looked up.
@@ -158,7 +161,7 @@ impl Prober for Responder {
                     let address = socket::reachable(address);
                     probe::fetch(address, identifier, challenge, &self.desk.probe).await
                 }
-                None => Probe::NotSeen("no challenge listener is open".to_owned()),
+                None => Probe::NotSeen(NOT_OURS.to_owned()),
             }
         })
     }
