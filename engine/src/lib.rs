@@ -11,6 +11,7 @@
 //! (`renewd-replay`).
 
 pub mod acme;
+pub mod admin;
 pub mod bind;
 pub mod challenge;
 pub mod cli;

@@ -178,6 +178,7 @@ impl From<&Config> for Settings {
             force_ssl: config.http.force_ssl,
             hsts: config.http.hsts.as_ref().map(hsts),
             parallel: usize::from(config.renew.max_parallel),
+            retry_first: config.renew.retry_first,
             restart,
             traces: traces(config),
             ..Self::new(config.state_dir.clone(), account, vault)

@@ -213,6 +213,8 @@ pub struct Renew {
     pub policy: RenewPolicy,
     /// At least this often a certificate is looked at.
     pub check_every: Duration,
+    /// The wait after a first failure, 1 s to 1 d; later waits are longer, up to a day.
+    pub retry_first: Duration,
     /// Renewals at the same time, 1 to 64.
     pub max_parallel: u8,
 }

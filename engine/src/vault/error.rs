@@ -55,7 +55,7 @@ pub enum VaultError {
     #[error(
         "the vault record {path} is damaged: {what}. The vault's key is right. Restore the file \
          from a backup; without one, a certificate key is replaced by the next renewal, and a lost \
-         account key needs a new account (`renewd explain R0502`)"
+         account key needs a new account (`renewd explain R0503`)"
     )]
     Damaged {
         /// The file.
