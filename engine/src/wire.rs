@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 use renewd_actors::Handle;
 use renewd_actors::decision::Rules;
-use renewd_actors::ports::{HostProcess, Ports, TimeSource};
+use renewd_actors::ports::{BindingTarget, HostProcess, Ports, Prober, TimeSource};
 use renewd_events::id::{AccountId, BindingId, Hash, KeyRef};
 use renewd_events::problem::Problem;
 use renewd_events::{Facts, WallMs};
@@ -99,12 +99,15 @@ pub(crate) fn wire(
         restart: settings.restart,
         identity: host.identity(),
     };
+    let prober: Arc<dyn Prober> = responder.clone();
+    let targets: Arc<dyn BindingTarget> = bindings.clone();
+    let process: Arc<dyn HostProcess> = host.clone();
     let ports = Ports {
         ca: Arc::new(ca),
         vault: Arc::new(vault),
-        prober: responder.clone(),
-        bindings: bindings.clone(),
-        host: host.clone(),
+        prober,
+        bindings: targets,
+        host: process,
         time: Arc::new(SystemClock),
     };
     Ok(Wired {
