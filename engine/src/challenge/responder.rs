@@ -135,6 +135,11 @@ impl Responder {
             .collect()
     }
 
+    /// Closes its listeners, whoever else still holds it; connections end by themselves.
+    pub fn close(&self) {
+        self.open_listeners().clear();
+    }
+
     /// From now on these names are sent to HTTPS, and no others.
     pub fn set_redirect(&self, redirect: Redirect) {
         let mut current = self
