@@ -277,7 +277,7 @@ impl Running {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(handle);
-        drop(self.responder);
+        self.responder.close();
         if let Some(traces) = self.traces {
             traces.finish().await;
         }
