@@ -20,11 +20,8 @@ use wire::{Site, get, get_as, metric, send, until};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_the_json_and_the_metrics_tell_the_same() {
     let site = Site::start().await;
-    let page = until("the first certificate", || async {
-        let page = get(site.page(), "/").await;
-        page.body.contains("none needs a person").then_some(page)
-    });
-    let page = page.await;
+    site.issued().await;
+    let page = get(site.page(), "/").await;
     assert_eq!(page.status, 200);
     assert!(page.body.len() < 50 * 1024, "{} octets", page.body.len());
     let status = get(site.page(), "/api/v1/status").await.json();
@@ -88,11 +85,7 @@ async fn the_page_the_json_and_the_metrics_tell_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_taken_on_the_unix_socket_only() {
     let site = Site::start().await;
-    until("the first certificate", || async {
-        let status = get(site.page(), "/api/v1/status").await.json();
-        (status["data"][0]["state"] == "ok").then_some(())
-    })
-    .await;
+    site.issued().await;
     let path = "/api/v1/certificates/web/renew";
     let refused = send(site.page(), "POST", path, "localhost").await;
     assert_eq!(
@@ -191,11 +184,6 @@ async fn an_engine_without_actors_is_alive_and_not_ready() {
     assert!(
         ready.body.contains("[-]actor/issuer failed"),
         "{}",
-        ready.body
-    );
-    assert!(
-        ready.body.contains("[-]challenge/"),
-        "nobody answers there: {}",
         ready.body
     );
     assert_eq!(get(page, "/livez").await.status, 200);

@@ -104,6 +104,15 @@ impl Site {
         }
     }
 
+    /// Until the certificate is served.
+    pub async fn issued(&self) {
+        until("certificate", || async {
+            let status = get(self.page(), "/api/v1/status").await.json();
+            (status["data"][0]["state"] == "ok").then_some(())
+        })
+        .await;
+    }
+
     pub fn page(&self) -> SocketAddr {
         self.admin.page().unwrap()
     }
