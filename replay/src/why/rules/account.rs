@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
                 || case.says(&["invalid account url", "no account exists"])
         },
         sentence: "{ca} does not know this account.",
-        remedy: "check that account.ca is the directory the account was made at; a test CA without memory needs a fresh state_dir",
+        remedy: "renewd registers again with the same key; if that does not help, check that account.ca is the directory the account was made at",
     },
     Rule {
         code: codes::EAB_MISSING,
