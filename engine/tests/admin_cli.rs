@@ -104,14 +104,17 @@ impl Site {
     async fn is_ok(&self) -> bool {
         let socket = self.path("state").join("admin.sock");
         let answer = renewd::admin::client::ask(&socket, http::Method::GET, "/api/v1/status").await;
-        answer.is_ok_and(|answer| answer.json()["data"][0]["state"] == "ok")
+        answer
+            .is_ok_and(|answer| answer.json().pointer("/data/0/state") == Some(&Value::from("ok")))
     }
 }
 
 /// What doctor says about one thing.
 fn verdict<'v>(findings: &'v Value, check: &str) -> &'v Value {
-    let all = findings["data"].as_array().unwrap();
-    let found = all.iter().find(|finding| finding["check"] == check);
+    let all = findings.get("data").and_then(Value::as_array).unwrap();
+    let found = all
+        .iter()
+        .find(|finding| finding.get("check") == Some(&Value::from(check)));
     found.unwrap_or_else(|| panic!("doctor did not look at {check}: {findings}"))
 }
 

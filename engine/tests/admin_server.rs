@@ -254,3 +254,31 @@ async fn a_socket_of_an_earlier_life_is_replaced_and_a_living_one_is_not() {
     let answer = tokio::time::timeout(Duration::from_secs(5), ask(&path, Method::GET, "/livez"));
     assert_eq!(answer.await.unwrap().unwrap().body, "ok\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_of_the_world_is_shown_and_not_run() {
+    let (engine, _disk) = fakes::engine().await;
+    let options = Options {
+        socket: None,
+        listen: Some("127.0.0.1:0".parse().unwrap()),
+        log: None,
+        responder: Vec::new(),
+        counters: Counters::new(),
+    };
+    let admin = Admin::start(options, engine.handle());
+    let page = admin.page().unwrap();
+    let shown = until("failure on the page", || async {
+        let shown = get(page, "/").await;
+        shown.body.contains("alert").then_some(shown.body)
+    })
+    .await;
+    assert!(
+        !shown.contains("<script") && !shown.contains('\u{202e}'),
+        "{shown}"
+    );
+    assert!(shown.contains("u{202e}"), "it is made visible: {shown}");
+    let status = get(page, "/api/v1/status").await;
+    assert!(!status.body.contains('\u{202e}'), "{}", status.body);
+    let metrics = get(page, "/metrics").await.body;
+    assert!(metric(&metrics, "renewd_certificates{state=\"ok\"}") == "0");
+}

@@ -158,3 +158,79 @@ fn renewal(outcome: &str, cause: &str) -> Labels {
 fn restart(actor: ActorName) -> Labels {
     vec![("actor", actor.to_string())]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use renewd_events::WallMs;
+    use renewd_events::id::{BootNo, Generation, Hash, Seq, StreamId};
+
+    fn envelope(event: impl Into<Event>, stream: StreamId) -> Arc<Envelope> {
+        Arc::new(Envelope {
+            seq: Seq(1),
+            stream,
+            version: 1,
+            batch_index: 0,
+            batch_len: 1,
+            at: WallMs(0),
+            boot: BootNo(1),
+            actor: ActorName::Issuer,
+            incarnation: 1,
+            renewal: None,
+            cause: None,
+            trace: None,
+            previous: Hash::default(),
+            event: event.into(),
+        })
+    }
+
+    fn succeeded() -> CertificateEvent {
+        CertificateEvent::RenewalSucceeded {
+            generation: Generation(1),
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_counted_under_the_cause_of_its_beginning() {
+        let counters = Counters::new();
+        let observer = counters.observer();
+        let of = |byte: u8| StreamId::from(CertificateId([byte; 16]));
+        let started = CertificateEvent::RenewalStarted {
+            number: 1,
+            cause: Cause::AriWindow,
+            attempt: 1,
+            replaces: None,
+        };
+        observer(&[envelope(started, of(1)), envelope(succeeded(), of(2))]);
+        observer(&[envelope(succeeded(), of(1))]);
+        let restarted = EngineEvent::ActorRestarted {
+            actor: ActorName::Binder,
+            incarnation: 2,
+        };
+        observer(&[envelope(restarted, StreamId::ENGINE)]);
+        let renewals = |cause: &str| {
+            counters
+                .renewals
+                .get_or_create(&renewal(SUCCEEDED, cause))
+                .get()
+        };
+        assert_eq!(
+            (renewals("ari-window"), renewals(RESUMED), renewals("retry")),
+            (1, 1, 0)
+        );
+        assert_eq!(
+            counters
+                .restarts
+                .get_or_create(&restart(ActorName::Binder))
+                .get(),
+            1
+        );
+        assert_eq!(
+            counters
+                .appended
+                .get_or_create(&appended(StreamKind::Certificate))
+                .get(),
+            3
+        );
+    }
+}

@@ -25,10 +25,10 @@ use renewd_events::store::{EventStore, Frames, Head, StoreError};
 use renewd_events::{Durable, Facts, WallMs};
 
 /// A log in memory on a disk that can become full.
-pub struct Disk(Arc<AtomicBool>);
+pub(crate) struct Disk(Arc<AtomicBool>);
 
 impl Disk {
-    pub fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
@@ -57,17 +57,14 @@ impl EventStore for Full {
     }
 }
 
+/// What the world says: it must not reach a browser as it is.
+const HOSTILE: &str = "<script>alert('\u{202e}')</script>";
+
 /// Nothing works here.
 struct Nothing;
 
 fn no<'a, T: Send + 'a>() -> Act<'a, Result<T, Problem>> {
-    Box::pin(async {
-        Err(Problem::new(
-            ProblemClass::Local,
-            "fake",
-            "nothing works here",
-        ))
-    })
+    Box::pin(async { Err(Problem::new(ProblemClass::Local, "fake", HOSTILE)) })
 }
 
 #[rustfmt::skip]
@@ -120,7 +117,7 @@ impl TimeSource for Nothing {
 }
 
 /// A running engine with one certificate that nobody can order.
-pub async fn engine() -> (Engine, Disk) {
+pub(crate) async fn engine() -> (Engine, Disk) {
     let full = Arc::new(AtomicBool::new(false));
     let nothing = Arc::new(Nothing);
     let declared = CertificateEvent::CertificateDeclared(Declaration {
