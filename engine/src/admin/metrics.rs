@@ -35,6 +35,7 @@ const ACTORS: [ActorName; 6] = [
 ];
 
 const SUCCEEDED: &str = "succeeded";
+const UNSERVED: &str = "unserved";
 const FAILED: &str = "failed";
 /// The cause of a renewal that an earlier life of the process began.
 const RESUMED: &str = "resumed";
@@ -73,7 +74,7 @@ impl Counters {
             .map(String::as_str)
             .chain([RESUMED])
         {
-            for outcome in [SUCCEEDED, FAILED] {
+            for outcome in [SUCCEEDED, UNSERVED, FAILED] {
                 drop(counters.renewals.get_or_create(&renewal(outcome, cause)));
             }
         }
@@ -123,16 +124,9 @@ impl Counters {
         {
             begun.insert(id, *cause);
         }
-        let ended = |event: &Event| {
-            let Event::Certificate(event) = event else {
-                return None;
-            };
-            if matches!(event, CertificateEvent::RenewalSucceeded { .. }) {
-                return Some(SUCCEEDED);
-            }
-            matches!(event, CertificateEvent::RenewalFailed { .. }).then_some(FAILED)
-        };
-        if let Some(outcome) = ended(&envelope.event) {
+        if let Event::Certificate(event) = &envelope.event
+            && let Some(outcome) = outcome(event)
+        {
             let cause = begun.remove(&id).map(|cause| cause.to_string());
             let cause = cause.as_deref().unwrap_or(RESUMED);
             self.renewals.get_or_create(&renewal(outcome, cause)).inc();
@@ -140,6 +134,22 @@ impl Counters {
         if let Event::Engine(EngineEvent::ActorRestarted { actor, .. }) = &envelope.event {
             self.restarts.get_or_create(&restart(*actor)).inc();
         }
+    }
+}
+
+/// How a renewal ends with this event, if it does.
+fn outcome(event: &CertificateEvent) -> Option<&'static str> {
+    match event {
+        CertificateEvent::RenewalSucceeded { .. } => Some(SUCCEEDED),
+        CertificateEvent::RenewalEndedUnserved { .. } => Some(UNSERVED),
+        CertificateEvent::RenewalFailed { .. } => Some(FAILED),
+        CertificateEvent::CertificateDeclared(_)
+        | CertificateEvent::CertificateOrphaned
+        | CertificateEvent::RenewalStarted { .. }
+        | CertificateEvent::CertificateKeyRequested(_)
+        | CertificateEvent::CertificateKeyCreated { .. }
+        | CertificateEvent::CertificateKeyFailed { .. }
+        | CertificateEvent::GenerationAdopted(_) => None,
     }
 }
 
