@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use renewd_testca::TestCa;
+use renewd_testca::{Endpoint, Fault, FaultKind, TestCa};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -191,6 +191,25 @@ async fn a_wish_is_followed_to_its_end() {
         "progress is told: {}",
         ran.err
     );
+    let refusal = FaultKind::Problem {
+        status: 403,
+        kind: "rejectedIdentifier".to_owned(),
+        detail: "the CA does not want this name".to_owned(),
+        retry_after: None,
+    };
+    site.ca.inject(Fault::once(Endpoint::NewOrder, refusal));
+    let ran = site.ran(&["renew", "web", "--wait", "--json"]).await;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert_eq!(
+        ran.json().pointer("/data/changed"),
+        Some(&Value::from(false))
+    );
+    assert!(
+        ran.err.contains("the CA does not want this name"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("renewd why web"), "{}", ran.err);
     assert_eq!(site.ran(&["renew", "nope"]).await.code, Some(5));
     assert_eq!(site.ran(&["renew", "../x"]).await.code, Some(5));
 

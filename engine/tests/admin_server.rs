@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use renewd::admin::client::ask;
+use renewd::admin::server::BODY_OCTETS_MAX;
 use renewd::admin::{Admin, Counters, Options};
 use renewd_events::process::StopReason;
 use serde_json::Value;
-use wire::{Site, get, get_as, metric, send, until};
+use tokio::net::UnixStream;
+use wire::{Site, get, get_as, metric, raw, send, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_the_json_and_the_metrics_tell_the_same() {
@@ -115,6 +117,14 @@ async fn commands_are_taken_on_the_unix_socket_only() {
         StatusCode::METHOD_NOT_ALLOWED,
         "a GET never changes anything"
     );
+    let too_large = BODY_OCTETS_MAX + 1;
+    let flood = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: {too_large}\r\n\r\n{}",
+        "x".repeat(too_large)
+    );
+    let refused = raw(UnixStream::connect(socket).await.unwrap(), &flood).await;
+    assert_eq!(refused.status, 413, "{}", refused.body);
     let answer = ask(socket, Method::POST, path).await.unwrap();
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     let seq = answer.json()["data"]["seq"].as_u64().unwrap();

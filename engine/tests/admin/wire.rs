@@ -19,7 +19,7 @@ use renewd_events::process::StopReason;
 use renewd_testca::TestCa;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A renewal takes half a second; a busy machine takes its time.
@@ -159,11 +159,17 @@ pub(crate) async fn get_as(at: SocketAddr, path: &str, host: &str) -> Answer {
 }
 
 pub(crate) async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answer {
-    let mut stream = TcpStream::connect(at).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    raw(TcpStream::connect(at).await.unwrap(), &request).await
+}
+
+/// Sends exactly this and reads to the end.
+pub(crate) async fn raw(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    // A server that refuses early closes while we still send.
+    drop(stream.write_all(request.as_bytes()).await);
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer).await);
+    let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head
         .split_ascii_whitespace()
