@@ -9,10 +9,10 @@ use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
 use renewd_events::binding::Target;
 use renewd_events::id::Seq;
-use renewd_events::log::SledLog;
+use renewd_events::log::{MirrorReader, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
-use renewd_events::store::StoreError;
+use renewd_events::store::{EventStore, StoreError};
 use renewd_events::{Envelope, Facts};
 
 use crate::bind::{Bindings, Page};
@@ -110,6 +110,7 @@ fn open_log_with(
     mut reader: impl FnMut(&Envelope),
 ) -> Result<(SledLog, Facts), StartError> {
     let (dir, vault) = (state_dir.join(LOG), state_dir.join(VAULT));
+    let mut facts = fold(&dir, &mut reader)?;
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
             if !opened.clean {
@@ -123,13 +124,34 @@ fn open_log_with(
         Err(StoreError::Absent { .. }) => SledLog::create(&dir)?,
         Err(other) => return Err(other.into()),
     };
-    let mut facts = Facts::default();
-    for envelope in log.replay_envelopes(Seq(1))? {
-        let envelope = envelope?;
-        facts.apply(&envelope);
-        reader(&envelope);
+    if log.head().seq > facts.seq {
+        // Its end was recovered, or another engine wrote until a moment ago.
+        for envelope in log.replay_envelopes(facts.seq.next())? {
+            let envelope = envelope?;
+            facts.apply(&envelope);
+            reader(&envelope);
+        }
     }
     Ok((log, facts))
+}
+
+/// Reads the whole log before it is opened: opening writes (the anchor, a torn end), and damage
+/// anywhere must leave everything as it is. No log at all gives no facts.
+fn fold(dir: &Path, show: &mut impl FnMut(&Envelope)) -> Result<Facts, StoreError> {
+    let mut facts = Facts::default();
+    let read = MirrorReader::open(dir).and_then(|reader| {
+        for envelope in reader.envelopes(Seq(1))? {
+            let envelope = envelope?;
+            facts.apply(&envelope);
+            show(&envelope);
+        }
+        Ok(())
+    });
+    match read {
+        Ok(()) | Err(StoreError::Absent { .. }) => Ok(facts),
+        // The checks at open name some kinds of damage more exactly.
+        Err(error) => Err(SledLog::check(dir).err().unwrap_or(error)),
+    }
 }
 
 fn has_records(vault: &Path) -> bool {

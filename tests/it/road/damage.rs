@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use renewd_events::log::{AnchorCheck, verify};
 use renewd_tests::host::Host;
-use renewd_tests::site::{Plan, Site, Wanted};
-use renewd_tests::tls;
+use renewd_tests::site::{EVENT_TIME_MAX, Plan, Site, Wanted};
+use renewd_tests::{tls, wait};
 
 use crate::check;
 
@@ -160,6 +161,12 @@ fn every_damage_is_refused_and_nothing_is_changed() {
     let site = Site::start(Plan::repeatable(vec![wanted]).unwrap()).unwrap();
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
+    // A commit that is not acknowledged yet may be cut: that is no damage.
+    let acknowledged = wait::until(EVENT_TIME_MAX, || {
+        let report = verify(&site.log()).unwrap();
+        (report.anchor == AnchorCheck::Matches).then_some(())
+    });
+    assert!(acknowledged.is_some());
     let killed = tempfile::tempdir().unwrap();
     renewd.sigkill().unwrap();
     copy(site.host.folder(), killed.path());
