@@ -215,9 +215,10 @@ impl Account {
                 key_ref,
                 thumbprint,
             } => {
+                let (key_ref, thumbprint) = (key_ref.clone(), thumbprint.clone());
                 self.key = Some(AccountKey {
-                    key_ref: key_ref.clone(),
-                    thumbprint: thumbprint.clone(),
+                    key_ref,
+                    thumbprint,
                 });
             }
             AccountEvent::AccountRequested(request) => {
@@ -226,7 +227,9 @@ impl Account {
             AccountEvent::AccountRegistered {
                 url,
                 already_existed: _,
-            } => self.registered(meta, event, url),
+            } => {
+                self.registered(meta, event, url);
+            }
             AccountEvent::AccountRefused { problem } => {
                 self.registration = Registration::Refused {
                     problem: problem.clone(),

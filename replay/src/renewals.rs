@@ -173,6 +173,9 @@ const ID_PREFIX_MIN: usize = 4;
 /// Why nothing is shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
+    /// The log tells of no renewal.
+    #[error("nothing was renewed yet")]
+    Never,
     /// Nothing has this name or id.
     #[error(
         "no renewal of a certificate `{0}` and none whose id begins so; `renewd history` lists them"

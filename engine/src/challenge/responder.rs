@@ -22,6 +22,9 @@ const BOUNDS: Bounds = Bounds {
     total: 256,
     per_address: 16,
 };
+/// What a probe says in a program that answers challenges on its own server.
+const NOT_OURS: &str =
+    "renewd has no challenge listener of its own open; the program around it has to answer";
 /// What a responder is made of.
 pub struct ResponderOptions {
     /// Where pending tokens are looked up.
@@ -116,12 +119,25 @@ impl Responder {
         Ok(local)
     }
 
+    /// The key authorization (RFC 8555 §8.1) to answer for this path, while its token is pending. For a
+    /// program that has the port-80 server itself; the fetch is counted like one on our own listener.
+    pub fn key_authorization(&self, path: &str) -> Option<String> {
+        let (token, authorization) = self.desk.pending(path)?;
+        self.desk.visits.count(token);
+        Some(authorization)
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.open_listeners()
             .iter()
             .map(|open| open.local)
             .collect()
+    }
+
+    /// Closes its listeners, whoever else still holds it; connections end by themselves.
+    pub fn close(&self) {
+        self.open_listeners().clear();
     }
 
     /// From now on these names are sent to HTTPS, and no others.
@@ -150,7 +166,7 @@ impl Prober for Responder {
                     let address = socket::reachable(address);
                     probe::fetch(address, identifier, challenge, &self.desk.probe).await
                 }
-                None => Probe::NotSeen("no challenge listener is open".to_owned()),
+                None => Probe::NotSeen(NOT_OURS.to_owned()),
             }
         })
     }

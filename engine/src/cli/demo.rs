@@ -9,8 +9,16 @@ use super::Arguments;
 use super::exit::{Exit, Reply};
 use crate::demo::{DemoError, Options, tour};
 
-/// Commands that read what the demo made, if this program has them.
-const READING: [&str; 4] = ["status", "timeline", "why", "log verify"];
+/// Commands that the demo runs itself on what it made, if this program has them.
+const RUN: [&str; 3] = ["status", "history demo", "log verify"];
+/// Commands for the person to try. `demo` is the certificate's name.
+const HINTS: [&str; 5] = [
+    "status",
+    "history demo",
+    "timeline demo",
+    "why demo",
+    "log verify",
+];
 
 /// The flags of `renewd demo`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +37,8 @@ pub(super) fn run(flags: Flags) -> Reply {
         program: std::env::args()
             .next()
             .unwrap_or_else(|| "renewd".to_owned()),
-        commands: READING.into_iter().filter(exists).collect(),
+        run: RUN.into_iter().filter(exists).collect(),
+        hints: HINTS.into_iter().filter(exists).collect(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,24 +60,32 @@ fn failed(cause: &dyn std::error::Error) -> Reply {
     Reply::failed(Exit::Failed, text)
 }
 
+/// Whether this program has the command; a word after the last subcommand is an argument.
 fn exists(command: &&'static str) -> bool {
     let arguments = Arguments::command();
-    let mut words = command.split_whitespace();
-    words
-        .try_fold(&arguments, |inside, word| inside.find_subcommand(word))
-        .is_some()
+    let mut inside = &arguments;
+    for word in command.split_whitespace() {
+        match inside.find_subcommand(word) {
+            Some(found) => inside = found,
+            None => return !inside.has_subcommands(),
+        }
+    }
+    true
 }
 
 /// A signal during the tour drops it, which kills its process and removes its folder. After the tour
 /// (`--keep`) it is what everything waits for.
 async fn until_signal(options: &Options) -> Result<Exit, DemoError> {
     let mut signals = Signals::listen()?;
-    let stage = tokio::select! {
+    let mut stage = tokio::select! {
         stage = tour(options) => stage?,
         exit = signals.first() => return Ok(exit),
     };
     if options.keep {
-        signals.first().await;
+        tokio::select! {
+            ended = stage.watch() => return Err(ended),
+            _ = signals.first() => {}
+        }
     }
     stage.close().await.map(|()| Exit::Done)
 }

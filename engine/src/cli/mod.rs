@@ -3,13 +3,22 @@
 pub mod config_check;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 pub mod exit;
 pub mod explain;
+mod form;
+mod history;
 pub mod init;
+mod list;
 mod log;
-mod reading;
+mod renew;
 mod run;
 mod source;
+mod status;
+#[cfg(test)]
+mod story;
+mod timeline;
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -38,15 +47,19 @@ enum Command {
     /// Run the engine in the foreground
     Run,
     /// How every certificate is: last renewed, due to expire, served, next action and why
-    Status(reading::StatusFlags),
+    Status(status::Flags),
     /// List certificates, accounts or bindings
-    List(reading::ListFlags),
+    List(list::Flags),
     /// Every renewal, one line each
-    History(reading::HistoryFlags),
+    History(history::Flags),
     /// One renewal drawn: what happened, when, and how long it waited
-    Timeline(reading::TimelineFlags),
+    Timeline(timeline::Flags),
     /// Why a certificate was not renewed, with evidence and what to do
-    Why(reading::WhyFlags),
+    Why(why::Flags),
+    /// Look at everything a renewal needs, and say what to do
+    Doctor(doctor::Flags),
+    /// Renew a certificate now, by the running engine
+    Renew(renew::Flags),
     /// A tour without network: order, kill in the middle, resume, serve, renew
     #[cfg(feature = "demo")]
     Demo(demo::Flags),
@@ -100,11 +113,13 @@ fn dispatch(arguments: Arguments) -> Reply {
     match arguments.command {
         Command::Init(flags) => init::run(&flags, &mut init::Terminal, style()),
         Command::Run => run::run(config, style()),
-        Command::Status(flags) => reading::status(&flags, config, style()),
-        Command::List(flags) => reading::list(&flags, config, style()),
-        Command::History(flags) => reading::history(&flags, config, style()),
-        Command::Timeline(flags) => reading::timeline(&flags, config, style()),
-        Command::Why(flags) => reading::why(&flags, config, style()),
+        Command::Status(flags) => status::run(&flags, config, style()),
+        Command::List(flags) => list::run(&flags, config, style()),
+        Command::History(flags) => history::run(&flags, config, style()),
+        Command::Timeline(flags) => timeline::run(&flags, config, style()),
+        Command::Why(flags) => why::run(&flags, config, style()),
+        Command::Doctor(flags) => doctor::run(&flags, config, style()),
+        Command::Renew(flags) => renew::run(&flags, config, style()),
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
         Command::Config {

@@ -9,10 +9,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Exit, Reply};
 use super::source;
+use crate::admin::{self, Admin, Counters};
 use crate::config::{Config, Style};
 use crate::host;
 use crate::settings::Settings;
-use crate::start::{Extras, Running, StartError, start};
+use crate::start::{Extras, LOG, Running, StartError, start};
 use crate::vault::VaultError;
 
 /// Why it ended.
@@ -59,8 +60,9 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     // Before anything is opened: a signal that comes during a long start then ends it cleanly too.
     let signals = Signals::listen().map_err(|cause| failed(&cause, Exit::Failed))?;
     let settings = Settings::from(config);
+    let counters = Counters::new();
     let extras = Extras {
-        observers: vec![crate::telemetry::event_lines()],
+        observers: vec![crate::telemetry::event_lines(), counters.observer()],
         page: None,
     };
     let running = start(&settings, extras)
@@ -69,6 +71,7 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
     }
+    let admin = admin(config, &running, counters);
     tracing::info!(
         certificates = settings.certificates.len(),
         boot = running.engine().boot().0,
@@ -80,6 +83,7 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
         End::Restart(id) => (StopReason::Restart(*id), Exit::Done, settings.restart),
         End::Fatal(_) => (StopReason::Fatal, Exit::Failed, None),
     };
+    drop(admin);
     let stopped = running.stop(reason).await;
     if let End::Fatal(cause) = end {
         return Err(failed(&cause, Exit::Failed));
@@ -95,6 +99,25 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
         )),
         Err(cause) => Err(failed(&cause.to_string(), Exit::Failed)),
     }
+}
+
+/// The admin sockets. The engine runs without them too: certificates come first.
+fn admin(config: &Config, running: &Running, counters: Counters) -> Admin {
+    let options = admin::Options {
+        socket: Some(config.state_dir.join(admin::SOCKET)),
+        listen: config.admin.listen,
+        log: Some(config.state_dir.join(LOG)),
+        responder: running.responder().addresses(),
+        counters,
+    };
+    let admin = Admin::start(options, running.handle());
+    for cause in &admin.refused {
+        tracing::warn!("{cause}");
+    }
+    if let Some(address) = admin.page() {
+        tracing::info!("the status page is at http://{address}/");
+    }
+    admin
 }
 
 /// The signals that end it.

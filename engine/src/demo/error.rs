@@ -50,6 +50,16 @@ pub enum DemoError {
         /// Why.
         cause: String,
     },
+    /// One of this program's own commands cannot read what the demo left behind.
+    #[error("`renewd {command}` failed ({status}): {said}")]
+    Reading {
+        /// Which.
+        command: &'static str,
+        /// Its exit status.
+        status: String,
+        /// Its words.
+        said: String,
+    },
     /// The CA's book does not say what the demo promises.
     #[error("the CA's own book contradicts the demo: {what}")]
     Book {

@@ -194,12 +194,14 @@ mod tests {
         (Ipv4Addr::LOCALHOST, port).into()
     }
 
-    #[test]
-    fn what_is_written_is_a_configuration_that_run_takes() {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_written_is_a_configuration_that_run_takes() {
+        let options = renewd_testca::Options::default();
+        let ca = renewd_testca::TestCa::start(options).await.unwrap();
         let place = Place::temporary().unwrap();
         let setup = Setup {
-            ca: "https://127.0.0.1:14000/dir",
-            ca_root: "-----BEGIN CERTIFICATE-----\n",
+            ca: &ca.directory_url(),
+            ca_root: ca.root_pem(),
             certificate: "demo",
             names: &["demo.renewd.test", "www.demo.renewd.test"],
             site: local(8443),

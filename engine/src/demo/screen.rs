@@ -4,8 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::time::SystemTime;
 
 use renewd_events::{Envelope, WallMs};
+use renewd_replay::escape::field;
+use renewd_replay::sentence::sentence;
 
-use super::words;
+/// A line of a wide terminal; the URLs of the demo's CA are long, and `log cat` has all of them.
+const SENTENCE_CHARACTERS_MAX: usize = 96;
 
 /// stdout of the demo. Colours only on a terminal, and not with `NO_COLOR`.
 #[derive(Debug)]
@@ -60,6 +63,13 @@ impl Screen {
         self.line(&format!("  {text}"));
     }
 
+    /// What another program has printed.
+    pub(super) fn quote(&self, text: &str) {
+        for line in text.lines() {
+            self.line(&format!("  {} {line}", self.ink(Ink::Dim, "│")));
+        }
+    }
+
     /// Something that was checked and holds.
     pub(super) fn holds(&self, text: &str) {
         self.line(&format!("  {} {text}", self.ink(Ink::Green, "ok")));
@@ -73,15 +83,20 @@ impl Screen {
         self.line(&self.ink(Ink::Red, &text));
     }
 
-    /// An event: time since the demo began, place in the log, who, what.
-    pub(super) fn event(&self, envelope: &Envelope) {
+    /// An event: time since the demo began, place in the log, who, what; and which name it is about,
+    /// where the sentence does not say so.
+    pub(super) fn event(&self, envelope: &Envelope, name: Option<&str>) {
         let head = format!("{}  #{:<3}", self.since(envelope.at), envelope.seq.0);
         let actor = format!("{:<10}", envelope.actor.to_string());
+        let mut what = sentence(&envelope.event);
+        if let Some(name) = name.filter(|name| !what.contains(*name)) {
+            what = format!("{name}: {what}");
+        }
         self.line(&format!(
             "{} {} {}",
             self.ink(Ink::Dim, &head),
             self.ink(Ink::Cyan, &actor),
-            words::sentence(&envelope.event)
+            field(&what, SENTENCE_CHARACTERS_MAX)
         ));
     }
 

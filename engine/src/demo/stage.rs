@@ -20,7 +20,7 @@ const CERTIFICATE: &str = "demo";
 /// The names in it: below `.test` (RFC 6761), which nobody can own.
 pub(super) const NAMES: [&str; 2] = ["demo.renewd.test", "www.demo.renewd.test"];
 /// Life of a certificate. The engine first asks for renewal information within a hundredth of it:
-/// here 6 s. With `--keep`, it renews by itself every few minutes.
+/// here 6 s, and 4.3 s for a certificate of this name. With `--keep` it is renewed every few minutes.
 const LIFE: Duration = Duration::from_secs(600);
 /// `Retry-After` of renewal information: the shortest that the engine follows.
 const ARI_AGAIN: Duration = Duration::from_secs(60);
@@ -34,8 +34,10 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// How to call this program, in the hints.
     pub program: String,
-    /// Which of the reading commands it has, in the hints.
-    pub commands: Vec<&'static str>,
+    /// Commands that are run on the result, for example `log verify`.
+    pub run: Vec<&'static str>,
+    /// Commands to try, in the hints.
+    pub hints: Vec<&'static str>,
 }
 
 /// Everything that runs: dropping it kills the engine, then removes a temporary folder (the fields
@@ -56,6 +58,8 @@ pub struct Stage {
     pub(super) admin: SocketAddr,
     /// stdout.
     pub(super) screen: Screen,
+    /// How to call this program, in the hints.
+    pub(super) program: String,
 }
 
 impl Stage {
@@ -94,6 +98,7 @@ impl Stage {
             site,
             admin,
             screen: Screen::new(),
+            program: options.program.clone(),
         };
         stage.introduce();
         Ok(stage)
@@ -145,6 +150,11 @@ impl Stage {
         }
     }
 
+    /// Prints what the engine does for as long as it runs; why it ended is the result.
+    pub async fn watch(&mut self) -> DemoError {
+        self.follower.watch(&mut self.worker, &self.screen).await
+    }
+
     /// A clean end of everything.
     ///
     /// # Errors
@@ -156,6 +166,7 @@ impl Stage {
             place,
             ca,
             screen,
+            program,
             ..
         } = self;
         screen.chapter("The end (SIGTERM)");
@@ -164,6 +175,9 @@ impl Stage {
         ca.shutdown().await;
         if place.is_kept() {
             screen.note(&format!("kept: {}", place.folder().display()));
+        } else {
+            screen.note("Nothing is left behind. To keep it running and look at it:");
+            screen.note(&format!("{} demo --keep", program));
         }
         stopped
     }

@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 use renewd_events::Event;
 use renewd_events::authorization::AuthorizationEvent;
 use renewd_events::certificate::CertificateEvent;
+use renewd_events::schedule::ScheduleEvent;
 use renewd_testca::{Endpoint, Fault, FaultKind};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::error::DemoError;
+use super::reading;
 use super::stage::{NAMES, Options, Stage};
 use super::visit::Shown;
 
@@ -34,6 +36,7 @@ pub async fn tour(options: &Options) -> Result<Stage, DemoError> {
     let first = stage.visit().await?;
     renewed(&mut stage, &first).await?;
     book(&stage)?;
+    read_back(&stage, options).await?;
     hints(&stage, options).await;
     Ok(stage)
 }
@@ -71,7 +74,9 @@ async fn resumed(stage: &mut Stage) -> Result<(), DemoError> {
     stage.screen.chapter(&format!(
         "2. The same order goes on (a new `renewd run`, pid {pid})"
     ));
-    stage.until("the first certificate", succeeded).await?;
+    stage
+        .until("the first certificate", over_and_planned())
+        .await?;
     let resumed = stage.only_order()?;
     if resumed.url != begun.url || resumed.certificate.is_none() {
         let what = format!("order {} was to be resumed; it has {resumed:?}", begun.url);
@@ -99,7 +104,7 @@ async fn renewed(stage: &mut Stage, first: &Shown) -> Result<(), DemoError> {
     stage.screen.note(
         "The engine asks for the suggested window within a hundredth of the certificate's life.",
     );
-    stage.until("the renewal", succeeded).await?;
+    stage.until("the renewal", over_and_planned()).await?;
     let (orders, requests) = (stage.ca.orders(), stage.ca.counts().new_order);
     let replaces = orders
         .iter()
@@ -120,17 +125,25 @@ async fn renewed(stage: &mut Stage, first: &Shown) -> Result<(), DemoError> {
             cause: "it still shows the first certificate".to_owned(),
         });
     }
-    stage
-        .screen
-        .holds("another certificate at the same listener, which never closed");
+    let pid = stage.worker.id();
+    let text = format!("another certificate, from the same process (pid {pid})");
+    stage.screen.holds(&text);
     Ok(())
 }
 
-fn succeeded(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Certificate(CertificateEvent::RenewalSucceeded { generation: _ })
-    )
+/// Reached when the renewal is over and the next one is planned.
+fn over_and_planned() -> impl FnMut(&Event) -> bool {
+    let mut over = false;
+    move |event| {
+        over |= matches!(
+            event,
+            Event::Certificate(CertificateEvent::RenewalSucceeded { generation: _ })
+        );
+        over && matches!(
+            event,
+            Event::Schedule(ScheduleEvent::RenewalScheduled { .. })
+        )
+    }
 }
 
 /// What the CA counted.
@@ -138,13 +151,15 @@ fn book(stage: &Stage) -> Result<(), DemoError> {
     let (counts, screen) = (stage.ca.counts(), &stage.screen);
     screen.chapter("5. The CA's own book");
     screen.note(&format!(
-        "{} requests: {} newAccount, {} newOrder, {} finalize, {} downloads, {} looks at renewal information",
+        "{} requests: {} newAccount, {} newOrder, {} finalize, {} certificate, {} renewal information; \
+         {} validations",
         counts.requests(),
         counts.new_account,
         counts.new_order,
         counts.finalize,
         counts.certificate,
         counts.ari,
+        counts.validations,
     ));
     let violations = stage.ca.violations();
     if !violations.is_empty() {
@@ -159,23 +174,29 @@ fn book(stage: &Stage) -> Result<(), DemoError> {
     Ok(())
 }
 
+/// Our own commands on the log of the running engine.
+async fn read_back(stage: &Stage, options: &Options) -> Result<(), DemoError> {
+    stage.screen.chapter("6. The log, read back");
+    for command in &options.run {
+        stage.screen.note(&format!("{} {command}", options.program));
+        let printed = reading::read(&stage.place.config(), command).await?;
+        stage.screen.quote(&printed);
+    }
+    Ok(())
+}
+
 /// How to look at it: only what is really there.
 async fn hints(stage: &Stage, options: &Options) {
-    let (screen, program) = (&stage.screen, &options.program);
     if !options.keep {
-        screen.chapter("Everything is removed again. To keep it and look at it:");
-        screen.note(&format!("{program} demo --keep"));
         return;
     }
+    let (screen, config) = (&stage.screen, stage.place.config());
     screen.chapter("It keeps running; Ctrl-C ends it. To look at it, in another terminal:");
-    let config = stage.place.config();
-    for command in &options.commands {
-        screen.note(&format!(
-            "{program} --config {} {command}",
-            config.display()
-        ));
+    for command in &options.hints {
+        let (program, config) = (&options.program, config.display());
+        screen.note(&format!("{program} --config {config} {command}"));
     }
     if TcpStream::connect(stage.admin).await.is_ok() {
-        screen.note(&format!("the status page: http://{}/", stage.admin));
+        screen.note(&format!("status page: http://{}/", stage.admin));
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask NAME`: everything that is done to this workspace, without shell and without tools
 //! that must be known by heart. One file per command; this one only knows their names.
 
+mod bench;
 mod ci;
 mod deny;
 mod layers;
@@ -18,7 +19,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 6] = [
+const COMMANDS: [(&str, &str, Run); 7] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -39,6 +40,11 @@ const COMMANDS: [(&str, &str, Run); 6] = [
         "deny",
         "advisories, licences, bans, sources (cargo-deny)",
         deny::run,
+    ),
+    (
+        "bench",
+        "builds as released and measures: append, replay, open, issue, swap, start, all",
+        bench::run,
     ),
     ("ci", "lint, deny, test", ci::run),
 ];

@@ -41,7 +41,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     step::last("tests", tests.args(arguments), repeat)
 }
 
-fn target_dir() -> Result<PathBuf, String> {
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> Result<PathBuf, String> {
     let mut metadata = step::cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
     let output = metadata

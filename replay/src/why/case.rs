@@ -173,13 +173,12 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
         found.sentence = format!("{}: {}.", escape::text(it.name()), recorded.title);
         found.remedy = format!("renewd explain {recorded}");
     }
-    if let Some((checked, _)) = checked {
-        found.evidence.push(Evidence {
-            seq: None,
-            at: None,
-            text: own_evidence(&case, checked.visits),
-        });
-    }
+    let own = checked.and_then(|(checked, _)| own_evidence(&case, checked.visits));
+    found.evidence.extend(own.map(|text| Evidence {
+        seq: None,
+        at: None,
+        text,
+    }));
     if witness.unresolved > 0 {
         let text = format!("{} orders whose fate nobody can tell", witness.unresolved);
         found.evidence.push(Evidence {
@@ -192,22 +191,24 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
     found
 }
 
-/// What we saw ourselves.
-fn own_evidence(case: &Case<'_>, visits: u32) -> String {
+/// What we saw ourselves. No fetch counted proves nothing: the count does not survive the process.
+fn own_evidence(case: &Case<'_>, visits: u32) -> Option<String> {
     let seen = match visits {
-        0 => "our responder counted no fetch of the token".to_owned(),
-        1 => "our responder saw 1 fetch of the token".to_owned(),
-        n => format!("our responder saw {n} fetches of the token"),
+        0 => None,
+        1 => Some("our responder saw 1 fetch of the token".to_owned()),
+        n => Some(format!("our responder saw {n} fetches of the token")),
     };
-    match case.probe {
-        None => seen,
-        Some(Probe::Seen) => format!("{seen}; our own fetch saw the right answer"),
-        Some(Probe::NotSeen(what)) => {
-            format!(
-                "{seen}; our own fetch did not see the answer: {}",
-                escape::field(what, 200)
-            )
-        }
+    let probe = match case.probe {
+        None => None,
+        Some(Probe::Seen) => Some("our own fetch, from here, saw the right answer".to_owned()),
+        Some(Probe::NotSeen(what)) => Some(format!(
+            "our own fetch, from here, did not see the answer: {}",
+            escape::field(what, 200)
+        )),
+    };
+    match (seen, probe) {
+        (Some(seen), Some(probe)) => Some(format!("{seen}; {probe}")),
+        (seen, probe) => seen.or(probe),
     }
 }
 

@@ -1,25 +1,18 @@
 //! A restart only when a listener cannot be added, asked for once, and recognised by the next life.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails loudly and reads the clock"
-)]
-
-mod world;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::world::World;
 use renewd_events::Event;
 use renewd_events::process::StopReason;
 use renewd_events::restart::RestartEvent;
-use world::World;
 
 fn observed(world: &World) -> Vec<bool> {
-    let attributed = |event: &Event| match event {
-        Event::Restart(RestartEvent::RestartObserved { attributed, .. }) => Some(*attributed),
-        _ => None,
+    let attributed = |event: &Event| {
+        let Event::Restart(RestartEvent::RestartObserved { attributed, .. }) = event else {
+            return None;
+        };
+        Some(*attributed)
     };
     world
         .envelopes()

@@ -1,0 +1,80 @@
+//! What all peers have in common: where they are, and what their processes spend.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use renewd_tests::process::Process;
+
+use super::{Ca, Spent};
+use crate::error::BenchError;
+use crate::{rig, usage};
+
+/// All processes of one start together. lego waits five seconds between two looks by itself.
+const TIME_MAX: Duration = Duration::from_secs(300);
+/// Between two looks at the processes: the error of a wall time.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Where a program is: on PATH or in one of Go's folders.
+pub(super) fn find(name: &str) -> Result<PathBuf, BenchError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let [bin, gopath, home] = ["GOBIN", "GOPATH", "HOME"].map(std::env::var_os);
+    folders.extend(bin.map(PathBuf::from));
+    folders.extend(gopath.map(|path| Path::new(&path).join("bin")));
+    folders.extend(home.map(|path| Path::new(&path).join("go/bin")));
+    let mut programs = folders.iter().map(|folder| folder.join(name));
+    programs
+        .find(|program| program.is_file())
+        .ok_or_else(|| BenchError::Wrong(format!("{name} is not installed")))
+}
+
+/// Runs all commands, at most `at_once` at a time, and says what they spent together.
+pub(super) fn spend(
+    ca: &Ca,
+    folder: &Path,
+    commands: Vec<(String, Command)>,
+    at_once: usize,
+) -> Result<Spent, BenchError> {
+    let (before, cpu) = (ca.requests(), usage::children_cpu_s()?);
+    let from = Instant::now();
+    let mut waiting = VecDeque::from(commands);
+    let mut running: Vec<Process> = Vec::new();
+    let mut peak_mib = f64::NAN;
+    while !(waiting.is_empty() && running.is_empty()) {
+        if from.elapsed() > TIME_MAX {
+            return Err(BenchError::Wrong(format!("not done after {TIME_MAX:?}")));
+        }
+        while running.len() < at_once
+            && let Some((name, mut command)) = waiting.pop_front()
+        {
+            running.push(Process::start(&name, &mut command, folder)?);
+        }
+        rig::pause(LOOK_EVERY);
+        let mut still = Vec::with_capacity(running.len());
+        for mut process in running {
+            peak_mib = usage::peak_mib(process.id()).map_or(peak_mib, |now| now.max(peak_mib));
+            match process.ended() {
+                None => still.push(process),
+                Some(status) if status.success() => {}
+                Some(status) => {
+                    let said = process.stdout() + &process.stderr();
+                    return Err(BenchError::Wrong(format!("it ended with {status}: {said}")));
+                }
+            }
+        }
+        running = still;
+    }
+    Ok(Spent {
+        wall_s: from.elapsed().as_secs_f64(),
+        cpu_s: usage::children_cpu_s()? - cpu,
+        peak_mib,
+        requests: f64::from(ca.requests().saturating_sub(before)),
+    })
+}
+
+/// The DNS name of this number.
+pub(super) fn domain(number: u32) -> String {
+    format!("www.site-{number:05}.example.org")
+}

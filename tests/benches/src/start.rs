@@ -1,0 +1,170 @@
+//! `bench start`: the responder of a process whose log holds 10,000 certificates.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use renewd_tests::host::{self, Host};
+use renewd_tests::ports;
+
+use crate::error::{BenchError, io};
+use crate::figure::{Figure, Goal, median};
+use crate::history::{self, History, Lineage};
+use crate::log_file::{End, Filler};
+use crate::{nginx, rig, say};
+
+/// Certificates that are issued already; one more waits for its validation.
+const CERTIFICATES: u32 = 10_000;
+/// Repetitions; the middle one counts.
+const ROUNDS: usize = 3;
+/// Seconds of load in one round.
+const LOAD_S: u32 = 3;
+/// Connections that wrk keeps alive: a CA has fewer, and more only wait for each other.
+const CONNECTIONS: u32 = 32;
+/// From exec to the answer: a debug build needs seconds.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+/// Between two tries to connect: the error of the measure.
+const TRY_EVERY: Duration = Duration::from_micros(200);
+/// Where challenges are fetched (RFC 8555 section 8.3).
+const PATH: &str = ".well-known/acme-challenge";
+
+pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
+    let [http_port, nginx_port, nobody] = ports::free()?;
+    // Nobody listens there: a real CA would end the challenge that must stay answered.
+    let url = format!("https://127.0.0.1:{nobody}/directory");
+    let history = History::at(&url);
+    let sites = (0..=CERTIFICATES).map(|number| history.lineage(number));
+    let sites = sites.collect::<Result<Vec<_>, _>>()?;
+    let host = rig::host(&rig::Wanted {
+        directory_url: &url,
+        root_pem: None,
+        http_port,
+        https_port: None,
+        profile: None,
+        sites: &sites,
+    })?;
+    say::progress("start: writing the log");
+    let token = fill(&host, &history, &sites)?;
+    // The first start plans all renewals; what is measured is every later one.
+    drop(rig::start(&host)?);
+    let mut starts = Vec::new();
+    for _ in 0..ROUNDS {
+        starts.push(answered_after(&host, http_port, &token)?);
+    }
+    let bare = (0..ROUNDS)
+        .map(|_| bare_exec())
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let webroot = tempfile::tempdir().map_err(io("make a temporary folder"))?;
+    let folder = webroot.path().join(PATH);
+    std::fs::create_dir_all(&folder).map_err(io("make the webroot"))?;
+    let answer = history::answer(&token);
+    std::fs::write(folder.join(&token), &answer).map_err(io("write the token"))?;
+    let renewd = rig::start(&host)?;
+    let nginx = nginx::serve(webroot.path(), nginx_port)?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        ours.push(load(http_port, &token)?);
+        theirs.push(load(nginx_port, &token)?);
+        say::progress(&format!("start: load {round} of {ROUNDS}"));
+    }
+    drop((renewd, nginx));
+    Ok(vec![
+        Figure::new("challenge answers, keep-alive", median(ours), "answers/s")
+            .beside("nginx, a static file, one worker", median(theirs))
+            .goal(Goal::AtLeast(35_000.0)),
+        Figure::new(
+            "exec to challenge answered, 10,000 certificates in the log, after kill -9",
+            median(starts),
+            "ms",
+        )
+        .beside("exec of renewd --version", median(bare)),
+    ])
+}
+
+/// Fills the log; gives the token that waits for the CA.
+fn fill(host: &Host, history: &History, sites: &[Lineage]) -> Result<String, BenchError> {
+    let now = rig::now();
+    let mut filler = Filler::create(&host.state_dir().join("log"), now)?;
+    filler.push(history.account())?;
+    let Some((waiting, issued)) = sites.split_last() else {
+        return Err(BenchError::Wrong("there are no certificates".to_owned()));
+    };
+    for site in issued {
+        filler.push(vec![site.declared()])?;
+        for batch in site.renewal_unserved(1, now) {
+            filler.push(batch)?;
+        }
+    }
+    filler.push(vec![waiting.declared()])?;
+    for batch in waiting.up_to_challenge(1, now) {
+        filler.push(batch)?;
+    }
+    filler.end(End::Clean)?;
+    Ok(waiting.token(1))
+}
+
+/// Milliseconds from exec to the right answer. The process is killed then.
+fn answered_after(host: &Host, port: u16, token: &str) -> Result<f64, BenchError> {
+    let answer = history::answer(token);
+    let from = Instant::now();
+    let mut renewd = host.start(&["run"])?;
+    while !fetch(port, token).is_ok_and(|text| text.ends_with(&answer)) {
+        if from.elapsed() > ANSWER_TIME_MAX || renewd.ended().is_some() {
+            let said = renewd.stderr();
+            return Err(BenchError::Wrong(format!(
+                "no challenge was answered: {said}"
+            )));
+        }
+        rig::pause(TRY_EVERY);
+    }
+    let time = from.elapsed();
+    renewd.sigkill()?;
+    Ok(time.as_secs_f64() * 1000.0)
+}
+
+fn fetch(port: u16, token: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    let request = format!(
+        "GET /{PATH}/{token} HTTP/1.1\r\nHost: www.example.org\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.take(4096).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Milliseconds of the smallest thing that the binary can do.
+fn bare_exec() -> Result<f64, BenchError> {
+    let binary = host::binary()?;
+    let from = Instant::now();
+    let output = Command::new(&binary).arg("--version").output();
+    let output = output.map_err(io(format!("start {}", binary.display())))?;
+    match output.status.success() {
+        true => Ok(from.elapsed().as_secs_f64() * 1000.0),
+        false => Err(BenchError::Wrong("renewd --version failed".to_owned())),
+    }
+}
+
+/// Answers per second, as wrk counts them.
+fn load(port: u16, token: &str) -> Result<f64, BenchError> {
+    let output = Command::new("wrk")
+        .args(["--threads", "1", "--connections", &CONNECTIONS.to_string()])
+        .args(["--duration", &format!("{LOAD_S}s")])
+        .arg(format!("http://127.0.0.1:{port}/{PATH}/{token}"))
+        .output()
+        .map_err(io("start wrk (apt-get install wrk)"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if text.contains("Non-2xx") || text.contains("Socket errors") {
+        return Err(BenchError::Wrong(format!(
+            "wrong answers under load:\n{text}"
+        )));
+    }
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Requests/sec:"));
+    line.and_then(|number| number.trim().parse().ok())
+        .ok_or_else(|| BenchError::Wrong(format!("wrk gave no figure:\n{text}")))
+}
