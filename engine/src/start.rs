@@ -137,13 +137,13 @@ fn open_log_with(
 
 /// Reads the whole log before it is opened: opening writes (the anchor, a torn end), and damage
 /// anywhere must leave everything as it is. No log at all gives no facts.
-fn fold(dir: &Path, reader: &mut impl FnMut(&Envelope)) -> Result<Facts, StoreError> {
+fn fold(dir: &Path, show: &mut impl FnMut(&Envelope)) -> Result<Facts, StoreError> {
     let mut facts = Facts::default();
-    let read = MirrorReader::open(dir).and_then(|mirror| {
-        for envelope in mirror.envelopes(Seq(1))? {
+    let read = MirrorReader::open(dir).and_then(|reader| {
+        for envelope in reader.envelopes(Seq(1))? {
             let envelope = envelope?;
             facts.apply(&envelope);
-            reader(&envelope);
+            show(&envelope);
         }
         Ok(())
     });
