@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use renewd_events::log::{AnchorCheck, verify};
@@ -75,11 +76,19 @@ fn newest_segment(log: &Path) -> PathBuf {
     segments.pop().unwrap()
 }
 
+/// The command socket of a running engine, or of a killed one.
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).unwrap().file_type().is_socket()
+}
+
 /// Every file with the hash of its content.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if is_socket(&path) {
+            continue;
+        }
         if path.is_dir() {
             all.extend(contents(&path));
             all.insert(path, String::new());
@@ -97,6 +106,9 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let there = to.join(path.file_name().unwrap());
+        if is_socket(&path) {
+            continue;
+        }
         if path.is_dir() {
             copy(&path, &there);
         } else {
