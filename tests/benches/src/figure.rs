@@ -144,7 +144,7 @@ pub(crate) fn closing(bench: &str, figures: &[Figure]) -> String {
 /// Three significant digits are more than a run repeats.
 fn number(value: f64) -> String {
     match value.abs() {
-        zero if zero == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         small if small >= 0.1 => format!("{value:.2}"),
