@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use renewd_events::event::NewEvent;
-use renewd_events::id::{BootNo, RenewalId, Seq, StreamId};
+use renewd_events::id::{AuthorizationId, BootNo, RenewalId, Seq, StreamId};
 use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
 
 use crate::bounds;
@@ -49,6 +49,8 @@ pub struct Session {
     pub looks: BTreeMap<EffectKey, Looks>,
     /// When a validator last fetched a token of this certificate.
     pub visited: Option<WallMs>,
+    /// How often the responder saw the tokens of its authorizations fetched.
+    pub visits: BTreeMap<AuthorizationId, u32>,
 }
 
 /// The memory of repeated looks.
@@ -65,6 +67,11 @@ pub struct Looks {
 }
 
 impl Session {
+    /// How often the responder saw this authorization's token fetched.
+    pub fn visits_of(&self, authorization: AuthorizationId) -> u32 {
+        self.visits.get(&authorization).copied().unwrap_or(0)
+    }
+
     /// How often it was looked at.
     pub fn looks(&self, key: &EffectKey) -> Looks {
         self.looks.get(key).copied().unwrap_or_default()

@@ -152,10 +152,6 @@ pub trait CertificateAuthority: Send + Sync {
         url: &'a str,
     ) -> Act<'a, Result<OrderLook, Problem>>;
 
-    #[expect(
-        clippy::fn_params_excessive_bools,
-        reason = "one flag, named in its contract"
-    )]
     /// POST-as-GET of all authorizations of an order, from the CA and not from memory when `fresh`.
     /// A read.
     fn look_at_authorizations<'a>(

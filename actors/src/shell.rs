@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::event::{Event, NewEvent};
-use renewd_events::id::{StreamId, StreamKind};
+use renewd_events::id::{AuthorizationId, StreamId, StreamKind};
 use renewd_events::{EffectId, Facts, Subject};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -169,11 +169,12 @@ impl Life {
 
     /// One decision, and the batch it wants appended.
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
-        if self
+        let aside = self
             .strikes
             .get(&subject)
-            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX)
-        {
+            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
+        if aside || self.hive.journal.broken().borrow().is_some() {
             return None;
         }
         let hive = Arc::clone(&self.hive);
@@ -182,6 +183,7 @@ impl Life {
         cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
         let session = self.sessions.entry(subject).or_default();
         session.visited = hive.visit_of(subject);
+        session.visits = visits(&hive, &facts, subject);
         // A panic in a decision strikes its subject alone.
         let decided = catch_unwind(AssertUnwindSafe(|| {
             R::decide(&facts, subject, session, &cx)
@@ -314,13 +316,17 @@ impl Life {
                 let facts = hive.read();
                 let cx = self.context(&facts);
                 let session = self.sessions.entry(subject).or_default();
+                session.visits = visits(&hive, &facts, subject);
                 let events = R::observe(&facts, &effect, outcome, session, &cx);
                 (!events.is_empty()).then(|| self.batch::<R>(events, &facts))
             };
             if let Some(batch) = batch {
-                verdict = true;
-                if let Err(cause) = self.hive.journal.append(batch).await {
-                    tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                // An outcome that is not on disk did not happen: the intent is settled by asking.
+                match self.hive.journal.append(batch).await {
+                    Ok(_) => verdict = true,
+                    Err(cause) => {
+                        tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
+                    }
                 }
             }
         }
@@ -336,4 +342,20 @@ impl Life {
         subjects.insert(subject);
         self.reconcile::<R>(subjects).await;
     }
+}
+
+/// What the responder saw of a certificate's tokens.
+fn visits(hive: &Hive, facts: &Facts, subject: Subject) -> BTreeMap<AuthorizationId, u32> {
+    let Subject::Certificate(certificate) = subject else {
+        return BTreeMap::new();
+    };
+    let answered = facts
+        .authorizations_of(certificate)
+        .filter(|(_, it)| it.answered);
+    answered
+        .filter_map(|(id, it)| {
+            let challenge = it.challenge.as_ref()?;
+            Some((id, hive.ports.prober.visits(&challenge.token)))
+        })
+        .collect()
 }

@@ -3,23 +3,30 @@
 //! Read in this order: [`settings`] (what an engine is told), [`start`] (from settings to a running
 //! engine), [`declare`] (settings into facts), `wire` (ports meet adapters); then the adapters:
 //! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where
-//! certificates are served), [`host`] (this process); then what people touch: [`config`] and [`cli`].
+//! certificates are served), [`host`] (this process); then what people touch: [`config`], [`cli`], the
+//! offline tour (`demo`), and [`embed`] for programs that have renewd inside. [`telemetry`] tells what
+//! goes on.
 //!
 //! Not here: decisions (`renewd-actors`), facts and the log (`renewd-events`), their meaning
 //! (`renewd-replay`).
 
 pub mod acme;
+pub mod admin;
 pub mod bind;
 pub mod challenge;
 pub mod cli;
 pub mod config;
 pub mod declare;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod embed;
 pub mod host;
 pub mod settings;
 pub mod start;
-mod telemetry;
+pub mod telemetry;
 pub mod vault;
 mod wire;
 
+pub use embed::{Account, Certificate, EmbedError, Renewd};
 pub use settings::Settings;
 pub use start::{Running, StartError, start};

@@ -12,6 +12,7 @@ use renewd_events::restart::Method;
 use crate::acme::Roots;
 use crate::challenge::Redirect;
 use crate::config::{self, Config};
+use crate::telemetry::TracesEndpoint;
 use crate::vault::KeySource;
 
 /// First retry of a failed renewal.
@@ -49,6 +50,8 @@ pub struct Settings {
     pub add_live: bool,
     /// The key that seals the vault.
     pub vault: KeySource,
+    /// Where traces go; nowhere without.
+    pub traces: Option<TracesEndpoint>,
 }
 
 /// The account.
@@ -118,6 +121,7 @@ impl Settings {
             restart: None,
             add_live: true,
             vault,
+            traces: None,
         }
     }
 
@@ -174,10 +178,24 @@ impl From<&Config> for Settings {
             force_ssl: config.http.force_ssl,
             hsts: config.http.hsts.as_ref().map(hsts),
             parallel: usize::from(config.renew.max_parallel),
+            retry_first: config.renew.retry_first,
             restart,
+            traces: traces(config),
             ..Self::new(config.state_dir.clone(), account, vault)
         }
     }
+}
+
+/// The configuration's collector, else the environment's.
+fn traces(config: &Config) -> Option<TracesEndpoint> {
+    let found = match &config.telemetry.otlp_endpoint {
+        Some(written) => TracesEndpoint::parse(written).map(Some),
+        None => TracesEndpoint::from_variables(|name| std::env::var(name).ok()),
+    };
+    found.unwrap_or_else(|cause| {
+        tracing::warn!(%cause, "no traces are exported");
+        None
+    })
 }
 
 fn hsts(hsts: &config::Hsts) -> String {

@@ -4,23 +4,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
-use renewd_events::Facts;
 use renewd_events::binding::Target;
 use renewd_events::id::Seq;
 use renewd_events::log::SledLog;
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
 use renewd_events::store::StoreError;
+use renewd_events::{Envelope, Facts};
 
 use crate::bind::{Bindings, Page};
 use crate::challenge::Responder;
 use crate::declare::declarations;
 use crate::host::OwnProcess;
 use crate::settings::Settings;
+use crate::telemetry::{History, Traces};
 use crate::vault::{ChainStore, FileVault, VaultError};
-use crate::wire::{Wired, wire};
+use crate::wire::{Awake, Wired, wire};
 
 /// The log's folder inside the state directory.
 pub const LOG: &str = "log";
@@ -76,12 +78,14 @@ pub struct Running {
     responder: Arc<Responder>,
     bindings: Arc<Bindings>,
     host: Arc<OwnProcess>,
+    awake: Awake,
+    traces: Option<Traces>,
 }
 
 /// Everything for a start that is not in the settings.
 pub struct Extras {
     /// Who else is told of events.
-    pub observers: Vec<renewd_actors::journal::Observer>,
+    pub observers: Vec<Observer>,
     /// What the built-in listeners serve.
     pub page: Option<Page>,
 }
@@ -97,6 +101,14 @@ impl std::fmt::Debug for Extras {
 /// # Errors
 /// [`StartError::Log`] and [`StartError::LogMissing`].
 pub fn open_log(state_dir: &Path) -> Result<(SledLog, Facts), StartError> {
+    open_log_with(state_dir, |_| {})
+}
+
+/// The same, and shows each event to `reader`.
+fn open_log_with(
+    state_dir: &Path,
+    mut reader: impl FnMut(&Envelope),
+) -> Result<(SledLog, Facts), StartError> {
     let (dir, vault) = (state_dir.join(LOG), state_dir.join(VAULT));
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
@@ -113,7 +125,9 @@ pub fn open_log(state_dir: &Path) -> Result<(SledLog, Facts), StartError> {
     };
     let mut facts = Facts::default();
     for envelope in log.replay_envelopes(Seq(1))? {
-        facts.apply(&envelope?);
+        let envelope = envelope?;
+        facts.apply(&envelope);
+        reader(&envelope);
     }
     Ok((log, facts))
 }
@@ -127,16 +141,28 @@ fn has_records(vault: &Path) -> bool {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, StartError> {
-    let (log, facts) = open_log(&settings.state_dir)?;
+    let mut history = settings.traces.as_ref().map(|_| History::default());
+    let (log, facts) = open_log_with(&settings.state_dir, |envelope| {
+        if let Some(history) = &mut history {
+            history.apply(envelope);
+        }
+    })?;
     let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
     let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
     let facts = Arc::new(RwLock::new(facts));
-    let wired = wire(settings, &facts, vault, chains, extras.page)?;
+    let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
     serve_again(&wired, &facts);
     let declarations = declarations(
         settings,
         &facts.read().unwrap_or_else(PoisonError::into_inner),
     );
+    let mut observers = extras.observers;
+    let traces = history.and_then(|history| export(settings, history, &mut observers));
+    if let Some(traces) = &traces {
+        let ca = Arc::clone(&wired.ports.ca);
+        let directory = &settings.account.directory_url;
+        wired.ports.ca = traces.watch_ca(ca, Arc::clone(&facts), directory);
+    }
     let Wired {
         ports,
         rules,
@@ -150,19 +176,35 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         facts,
         ports,
         rules,
-        observers: extras.observers,
+        observers,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         declarations,
     })
     .await?;
-    // Nobody else fills it.
-    drop(handle.set(engine.handle()));
+    *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
     Ok(Running {
         engine,
         responder,
         bindings,
         host,
+        awake: handle,
+        traces,
     })
+}
+
+/// Starts the exporter of traces. Without it the engine runs all the same.
+fn export(settings: &Settings, history: History, observers: &mut Vec<Observer>) -> Option<Traces> {
+    let endpoint = settings.traces.as_ref()?;
+    match Traces::start(endpoint, &settings.state_dir, history) {
+        Ok((traces, observer)) => {
+            observers.push(observer);
+            Some(traces)
+        }
+        Err(cause) => {
+            tracing::warn!(%cause, "no traces are exported");
+            None
+        }
+    }
 }
 
 /// Shows again what our own listeners served before: a projection of the log, so not a fact.
@@ -208,8 +250,8 @@ impl Running {
         &self.engine
     }
 
-    /// The responder, for its addresses.
-    pub fn responder(&self) -> &Responder {
+    /// The responder, for its addresses, and for those who have the port-80 server themselves.
+    pub fn responder(&self) -> &Arc<Responder> {
         &self.responder
     }
 
@@ -223,13 +265,22 @@ impl Running {
         &self.host
     }
 
-    /// Ends it cleanly. The responder ends last.
+    /// Ends it cleanly. The responder ends last; then the last spans leave, within one second.
     ///
     /// # Errors
     /// When the clean end could not be recorded; the next start finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let ended = self.engine.stop(reason).await;
+        let handle = self
+            .awake
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(handle);
         drop(self.responder);
+        if let Some(traces) = self.traces {
+            traces.finish().await;
+        }
         ended
     }
 }

@@ -1,13 +1,13 @@
 //! The one place where ports meet adapters.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 use renewd_actors::Handle;
 use renewd_actors::decision::Rules;
-use renewd_actors::ports::{HostProcess, Ports, TimeSource};
+use renewd_actors::ports::{BindingTarget, HostProcess, Ports, Prober, TimeSource};
 use renewd_events::id::{AccountId, BindingId, Hash, KeyRef};
 use renewd_events::problem::Problem;
 use renewd_events::{Facts, WallMs};
@@ -36,7 +36,7 @@ impl ChainSink for ChainStore {
 
 /// The wall clock of the operating system.
 #[derive(Clone, Copy, Debug)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl TimeSource for SystemClock {
     fn now(&self) -> WallMs {
@@ -47,6 +47,10 @@ impl TimeSource for SystemClock {
     }
 }
 
+/// The handle that the responder tells of visits. The handle leads back to the responder, so whoever
+/// stops the engine empties it, else neither is ever freed and its listeners stay open.
+pub(crate) type Awake = Arc<RwLock<Option<Handle>>>;
+
 /// The adapters of one engine.
 #[derive(Debug)]
 pub(crate) struct Wired {
@@ -55,8 +59,8 @@ pub(crate) struct Wired {
     pub(crate) responder: Arc<Responder>,
     pub(crate) bindings: Arc<Bindings>,
     pub(crate) host: Arc<OwnProcess>,
-    /// Filled when the actors run: visits before that are told to nobody.
-    pub(crate) handle: Arc<OnceLock<Handle>>,
+    /// Full while the actors run: visits before and after that are told to nobody.
+    pub(crate) handle: Awake,
 }
 
 /// Makes the adapters. The responder answers published tokens from this moment on: nothing is asked of
@@ -68,7 +72,7 @@ pub(crate) fn wire(
     chains: ChainStore,
     page: Option<Page>,
 ) -> Result<Wired, StartError> {
-    let handle: Arc<OnceLock<Handle>> = Arc::default();
+    let handle = Awake::default();
     let responder = Arc::new(responder(settings, facts, &handle)?);
     let hsts = settings
         .hsts
@@ -95,12 +99,15 @@ pub(crate) fn wire(
         restart: settings.restart,
         identity: host.identity(),
     };
+    let prober: Arc<dyn Prober> = responder.clone();
+    let targets: Arc<dyn BindingTarget> = bindings.clone();
+    let process: Arc<dyn HostProcess> = host.clone();
     let ports = Ports {
         ca: Arc::new(ca),
         vault: Arc::new(vault),
-        prober: Arc::clone(&responder) as _,
-        bindings: Arc::clone(&bindings) as _,
-        host: Arc::clone(&host) as _,
+        prober,
+        bindings: targets,
+        host: process,
         time: Arc::new(SystemClock),
     };
     Ok(Wired {
@@ -116,7 +123,7 @@ pub(crate) fn wire(
 fn responder(
     settings: &Settings,
     facts: &Arc<RwLock<Facts>>,
-    handle: &Arc<OnceLock<Handle>>,
+    handle: &Awake,
 ) -> Result<Responder, StartError> {
     let (tokens, visits) = (Arc::clone(facts), Arc::clone(handle));
     let options = ResponderOptions {
@@ -125,7 +132,8 @@ fn responder(
             facts.answer(token).map(|(_, answer)| answer)
         }),
         visited: Some(Arc::new(move |token| {
-            if let Some(handle) = visits.get() {
+            let awake = visits.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(handle) = awake.as_ref() {
                 handle.visited(token);
             }
         })),

@@ -107,6 +107,7 @@ fn every_key_of_the_account_and_the_small_sections_reaches_the_configuration() {
         1
     );
     assert_eq!(config.renew.check_every, Duration::from_secs(12 * 3600));
+    assert_eq!(config.renew.retry_first, Duration::from_secs(120));
     assert_eq!(config.renew.max_parallel, 2);
     assert_eq!(config.http.listen.len(), 1);
     assert!(config.http.force_ssl);
@@ -190,6 +191,7 @@ fn an_empty_configuration_has_the_documented_defaults() {
     let config = Config::from_bytes(Path::new("x.toml"), b"version = 1").unwrap();
     assert_eq!(config.account.ca.title(), "Let's Encrypt");
     assert!(!config.account.terms_accepted);
+    assert_eq!(config.renew.retry_first, Duration::from_secs(60));
     assert_eq!(config.renew.max_parallel, 8);
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);

@@ -146,6 +146,8 @@ pub struct Account {
     pub key: Option<AccountKey>,
     /// The registration.
     pub registration: Registration,
+    /// When the CA last said that it knows the account.
+    pub registered_at: WallMs,
     /// How often registration failed in a row.
     pub failures: u32,
     /// The contacts that are wanted.
@@ -234,6 +236,7 @@ impl Account {
                     });
                 }
                 self.registration = Registration::Registered { url: url.clone() };
+                self.registered_at = meta.at;
                 self.failures = 0;
                 self.unreachable = None;
             }

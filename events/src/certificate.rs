@@ -61,6 +61,12 @@ pub enum CertificateEvent {
         /// The evidence.
         problem: Problem,
     },
+    /// The new issue is there, but not everywhere served within the time for that. The renewal is over
+    /// all the same: the Binder goes on trying, and the next renewal must not wait for it.
+    RenewalEndedUnserved {
+        /// Which issue.
+        generation: Generation,
+    },
 }
 
 /// What the configuration says about a certificate.
@@ -310,7 +316,8 @@ impl Certificate {
                 self.current = Some(issue.clone());
                 self.renewed_at = Some(meta.at);
             }
-            CertificateEvent::RenewalSucceeded { generation: _ } => {
+            CertificateEvent::RenewalSucceeded { generation: _ }
+            | CertificateEvent::RenewalEndedUnserved { generation: _ } => {
                 self.run = None;
                 self.failure = None;
                 self.failures = 0;

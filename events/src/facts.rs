@@ -115,8 +115,23 @@ impl Facts {
         Some((id, self.orders.get(&id)?))
     }
 
-    /// Other subjects that a change of this one concerns: certificates of an account, and those that
-    /// are bound to a listener. Accounts and listeners change rarely.
+    /// Whether the CA said, after it had registered the account, that it does not know it: a CA that
+    /// lost its memory.
+    pub fn is_forgotten(&self, account: AccountId) -> bool {
+        let Some(known) = self.accounts.get(&account) else {
+            return false;
+        };
+        self.certificates
+            .values()
+            .filter(|c| c.declared.as_ref().is_some_and(|d| d.account == account))
+            .filter_map(|certificate| certificate.failure.as_ref())
+            .any(|failure| {
+                failure.problem.is_acme("accountDoesNotExist") && failure.at > known.registered_at
+            })
+    }
+
+    /// Other subjects that a change of this one concerns: certificates of an account, those that are
+    /// bound to a listener, and the account that a CA forgot. Accounts and listeners change rarely.
     pub fn related(&self, subject: Subject) -> Vec<Subject> {
         match subject {
             Subject::Account(account) => self
@@ -131,7 +146,17 @@ impl Facts {
                 .filter(|binding| binding.listener() == Some(listener))
                 .map(|binding| Subject::Certificate(binding.certificate))
                 .collect(),
-            Subject::Engine | Subject::Certificate(_) | Subject::Restart(_) => Vec::new(),
+            Subject::Certificate(id) => {
+                let certificate = self.certificates.get(&id);
+                let failure = certificate.and_then(|certificate| certificate.failure.as_ref());
+                failure
+                    .filter(|failure| failure.problem.is_acme("accountDoesNotExist"))
+                    .and_then(|_| certificate?.declared.as_ref())
+                    .map(|declared| Subject::Account(declared.account))
+                    .into_iter()
+                    .collect()
+            }
+            Subject::Engine | Subject::Restart(_) => Vec::new(),
         }
     }
 
@@ -208,7 +233,9 @@ impl Facts {
                 self.schedules.entry(id).or_default().taken_up();
                 self.runs.insert(id);
             }
-            CertificateEvent::RenewalSucceeded { .. } | CertificateEvent::RenewalFailed { .. } => {
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. }
+            | CertificateEvent::RenewalFailed { .. } => {
                 if let Some(order) = ending {
                     self.orders.remove(&order);
                 }

@@ -53,9 +53,44 @@ pub fn parse_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// In the log's codec these are the bytes; in JSON, which people and their tools read, hexadecimal as
+/// everywhere else.
+mod hexadecimal {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer, const N: usize>(
+        bytes: &[u8; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error>
+    where
+        [u8; N]: Serialize,
+    {
+        if !serializer.is_human_readable() {
+            return bytes.serialize(serializer);
+        }
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[u8; N], D::Error>
+    where
+        [u8; N]: Deserialize<'de>,
+    {
+        if !deserializer.is_human_readable() {
+            return <[u8; N]>::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        let bytes = super::parse_hex(&text).and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or_else(|| D::Error::custom(format!("{} hexadecimal octets are wanted", N)))
+    }
+}
+
 /// A SHA-256 value: of a frame, a certificate, a public key, a contact list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub struct Hash(pub [u8; 32]);
+pub struct Hash(#[serde(with = "hexadecimal")] pub [u8; 32]);
 
 impl Hash {
     /// Of exactly these bytes.
@@ -83,7 +118,7 @@ macro_rules! id16 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-        pub struct $name(pub [u8; 16]);
+        pub struct $name(#[serde(with = "hexadecimal")] pub [u8; 16]);
 
         impl $name {
             /// The id of the thing that these parts name: the same parts, the same id.

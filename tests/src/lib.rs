@@ -1,9 +1,10 @@
 //! The harness: what a test needs to run the real `renewd` against a real ACME server.
 //!
-//! Read in this order: [`pebble`] (the ACME server and its DNS), [`host`] (a directory, a
-//! configuration and the binary), [`tls`] (what is served, as a visitor sees it). Below them:
-//! [`process`] (a child that dies with its owner), [`wait`] (the only sleep), [`https`] (a bounded
-//! client without `renewd`'s own code), [`ports`] and [`error`].
+//! Read in this order: [`site`] (a CA, a host and a configuration that belong together), [`pebble`]
+//! (the ACME server and its DNS), [`host`] (a directory, a configuration and the binary), [`record`]
+//! (what the log says), [`tls`] (what is served, as a visitor sees it). Below them: [`passage`] (late
+//! or no answers between the two), [`process`] (a child that dies with its owner), [`wait`] (the only
+//! sleep), [`https`] (a bounded client without `renewd`'s own code), [`ports`] and [`error`].
 //!
 //! Everything here blocks and has a named bound. Not here: the fault-injecting CA
 //! (`renewd-testca`) and the tests themselves (`tests/it`).
@@ -13,8 +14,11 @@
 pub mod error;
 pub mod host;
 pub mod https;
+pub mod passage;
 pub mod pebble;
 pub mod ports;
 pub mod process;
+pub mod record;
+pub mod site;
 pub mod tls;
 pub mod wait;

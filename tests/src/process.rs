@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::error::HarnessError;
-use crate::wait;
+use crate::{ports, wait};
 
 /// Lines of a log that go into an error or under a failed test.
 const EVIDENCE_LINES: usize = 40;
@@ -34,12 +34,15 @@ impl Process {
     pub fn start(name: &str, command: &mut Command, folder: &Path) -> Result<Self, HarnessError> {
         let stdout = folder.join(format!("{name}.out"));
         let stderr = folder.join(format!("{name}.err"));
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(appended(&stdout)?)
-            .stderr(appended(&stderr)?)
-            .spawn()
-            .map_err(HarnessError::io("start", name))?;
+            .stderr(appended(&stderr)?);
+        let spawned = {
+            let _alone = ports::alone();
+            command.spawn()
+        };
+        let child = spawned.map_err(HarnessError::io("start", name))?;
         Ok(Self {
             name: name.to_owned(),
             child,

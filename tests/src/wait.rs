@@ -5,9 +5,32 @@ use std::time::{Duration, Instant};
 /// Pause between two looks. Short enough that no test feels it, long enough to cost no CPU.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// Pause of [`until_soon`]: a step of an order must be seen before the next one.
+const LOOK_SOON: Duration = Duration::from_millis(1);
+
 /// Looks until `look` finds something or `bound` is over; then `None`. Looks at least once, and
 /// once more at the end.
-pub fn until<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn until<T>(bound: Duration, look: impl FnMut() -> Option<T>) -> Option<T> {
+    until_every(LOOK_EVERY, bound, look)
+}
+
+/// As [`until`], but looks every millisecond: for a kill at one step.
+pub fn until_soon<T>(bound: Duration, look: impl FnMut() -> Option<T>) -> Option<T> {
+    until_every(LOOK_SOON, bound, look)
+}
+
+/// Lets time pass, where nothing can be looked at: an answer is held back, a thing must not happen.
+pub fn for_a_while(time: Duration) {
+    if !time.is_zero() {
+        pause(time);
+    }
+}
+
+fn until_every<T>(
+    every: Duration,
+    bound: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> Option<T> {
     let end = Instant::now() + bound;
     loop {
         if let Some(found) = look() {
@@ -16,7 +39,7 @@ pub fn until<T>(bound: Duration, mut look: impl FnMut() -> Option<T>) -> Option<
         if Instant::now() >= end {
             return None;
         }
-        pause(LOOK_EVERY);
+        pause(every);
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod decide;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
 mod timers;
 
 use renewd_events::event::NewEvent;

@@ -1,7 +1,5 @@
 //! What to do about a certificate: begin a renewal, carry it on, or end it.
 
-use super::verdict::{Step, classify};
-use renewd_events::Facts;
 use renewd_events::certificate::{
     Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
 };
@@ -9,6 +7,8 @@ use renewd_events::id::{CertificateId, Generation, KeyRef, OrderId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule};
+use renewd_events::{Facts, WallMs};
+use renewd_replay::codes::{Step, classify};
 
 use super::order;
 use crate::bounds;
@@ -152,7 +152,8 @@ fn carry_on(
     cx: &Context,
 ) -> Decision {
     if let Some(generation) = run.adopted {
-        return served(facts, id, run, generation);
+        let adopted = certificate.renewed_at.unwrap_or(run.started);
+        return served(facts, id, run, (generation, adopted), cx);
     }
     let mut decision = Decision::none();
     if let KeyStep::Requested(intent) = &run.key {
@@ -175,17 +176,30 @@ fn carry_on(
     decision
 }
 
-/// The new issue is adopted; the renewal ends when every binding serves it.
-fn served(facts: &Facts, id: CertificateId, run: &Run, generation: Generation) -> Decision {
+/// The new issue is adopted; the renewal ends when every binding serves it, or after a bound.
+fn served(
+    facts: &Facts,
+    id: CertificateId,
+    run: &Run,
+    (generation, adopted): (Generation, WallMs),
+    cx: &Context,
+) -> Decision {
     let all = facts.bindings_of(id).all(|(_, binding)| {
         binding
             .served
             .as_ref()
             .is_some_and(|served| served.generation >= generation)
     });
-    if !all {
+    let give_up = adopted.after(bounds::SERVED_WAIT_MAX);
+    if !all && give_up > cx.now {
         // The Binder's facts bring us here again.
-        return Decision::none();
+        let mut decision = Decision::none();
+        decision.wake_at(give_up, "the renewal ends, served or not");
+        return decision;
+    }
+    if !all {
+        let event = CertificateEvent::RenewalEndedUnserved { generation };
+        return Decision::record(vec![fact(id, event, Some(run.renewal), None)]);
     }
     let event = CertificateEvent::RenewalSucceeded { generation };
     Decision::record(vec![fact(id, event, Some(run.renewal), None)])

@@ -3,7 +3,6 @@
 mod decide;
 mod observe;
 mod order;
-mod verdict;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::verdict::Step;
 use renewd_events::authorization;
 use renewd_events::certificate::{Certificate, KeyStep, Run};
 use renewd_events::event::NewEvent;
@@ -10,6 +9,7 @@ use renewd_events::id::{CertificateId, Hash, OrderId};
 use renewd_events::order::{NewOrder, Order, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Facts, WallMs};
+use renewd_replay::codes::Step;
 
 use super::decide::{fail, may_order_again};
 use crate::bounds;

@@ -15,8 +15,14 @@ pub fn account_key_ref(account: AccountId) -> KeyRef {
     KeyRef(format!("account-{account}"))
 }
 
-/// What to do about an account.
-pub fn decide(id: AccountId, account: &Account, session: &Session, cx: &Context) -> Decision {
+/// What to do about an account. `forgotten`: the CA said that it does not know it.
+pub fn decide(
+    id: AccountId,
+    account: &Account,
+    forgotten: bool,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
     let mut decision = Decision::none();
     directory(id, session, cx, &mut decision);
     if account.anomaly.is_some() {
@@ -63,6 +69,9 @@ pub fn decide(id: AccountId, account: &Account, session: &Session, cx: &Context)
             }
             decision.wake_at(next.max(cx.now), "the CA refused the account");
         }
+        // The same key gives the same account where the CA still has it (RFC 8555 §7.3.1), and a new
+        // one where it lost its memory; once per failed renewal, so paced by their retries.
+        Registration::Registered { .. } if forgotten && may_register(account) => return ask(),
         Registration::Registered { .. } => contacts(id, account, session, cx, &mut decision),
     }
     decision

@@ -35,7 +35,9 @@ impl Role for Registrar {
             Subject::Account(id) => facts
                 .accounts
                 .get(&id)
-                .map_or_else(Decision::none, |account| decide(id, account, session, cx)),
+                .map_or_else(Decision::none, |account| {
+                    decide(id, account, facts.is_forgotten(id), session, cx)
+                }),
             Subject::Engine
             | Subject::Certificate(_)
             | Subject::Listener(_)

@@ -1,15 +1,13 @@
 //! What to do about the authorizations of a renewal's order.
 
 use renewd_events::Facts;
-use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase, Probe};
+use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::order;
-use renewd_events::problem::{Problem, ProblemClass};
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
-use crate::effect::{AuthorizationStage, Effect, Outcome};
-use crate::ports::{AuthorizationLook, AuthorizationStatus, ChallengeStatus};
+use crate::effect::{AuthorizationStage, Effect};
 
 /// The order whose authorizations are looked after.
 struct Place<'a> {
@@ -54,7 +52,7 @@ pub(super) fn decide(
         | order::Phase::Processing
         | order::Phase::Valid { .. }
         | order::Phase::Downloaded(_)
-        | order::Phase::Rejected(_) => Decision::record(all_valid(facts, id, &place)),
+        | order::Phase::Rejected(_) => Decision::record(all_valid(facts, id, &place, session)),
         order::Phase::Absent
         | order::Phase::Requested(_)
         | order::Phase::Refused(_)
@@ -74,7 +72,7 @@ fn withdraw_leftovers(facts: &Facts, id: CertificateId) -> Vec<NewEvent> {
         .collect()
 }
 
-fn of_order(
+pub(super) fn of_order(
     facts: &Facts,
     id: CertificateId,
     order: OrderId,
@@ -152,7 +150,12 @@ fn pending(
 }
 
 /// The order went on, so all its authorizations are valid (RFC 8555 §7.1.6), and the tokens can go.
-fn all_valid(facts: &Facts, id: CertificateId, place: &Place<'_>) -> Vec<NewEvent> {
+fn all_valid(
+    facts: &Facts,
+    id: CertificateId,
+    place: &Place<'_>,
+    session: &Session,
+) -> Vec<NewEvent> {
     let mut records = Vec::new();
     for (authorization_id, authorization) in of_order(facts, id, place.order) {
         let renewal = Some(place.renewal);
@@ -164,7 +167,9 @@ fn all_valid(facts: &Facts, id: CertificateId, place: &Place<'_>) -> Vec<NewEven
             | Phase::ReadinessRequested(_)
             | Phase::Ready
             | Phase::ReadinessRefused(_) => {
-                let event = AuthorizationEvent::AuthorizationBecameValid { visits: 0 };
+                let event = AuthorizationEvent::AuthorizationBecameValid {
+                    visits: session.visits_of(authorization_id),
+                };
                 records.push(fact(authorization_id, event, renewal, None));
             }
         }
@@ -202,227 +207,4 @@ fn verdict(
         decision.when_due(effect, session, cx, "the authorizations could not be read");
     }
     decision
-}
-
-/// What an outcome says.
-pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
-    match (effect, outcome) {
-        (Effect::SeeAuthorizations(order, _, _, stage), Outcome::Authorizations(result)) => {
-            let Some(place) = facts
-                .orders
-                .get(order)
-                .and_then(|order| order.request.as_ref())
-            else {
-                return Vec::new();
-            };
-            let id = place.certificate;
-            match (result, stage) {
-                (Ok(looks), AuthorizationStage::Learning) => learnt(facts, id, *order, looks),
-                (Ok(looks), AuthorizationStage::Settling) => settled(facts, id, *order, looks),
-                (Ok(looks), AuthorizationStage::Verdict) => judged(facts, id, *order, Ok(looks)),
-                (Err(problem), AuthorizationStage::Verdict)
-                    if problem.class == ProblemClass::Acme || problem.status == 404 =>
-                {
-                    judged(facts, id, *order, Err(problem))
-                }
-                (Err(_), _) => Vec::new(),
-            }
-        }
-        (Effect::ProbeChallenge(id, _, _), Outcome::Probed(probe)) => {
-            let chosen = phase(facts, *id) == Some(&Phase::Chosen);
-            let event = AuthorizationEvent::Published {
-                probe: bounded(probe),
-            };
-            if chosen {
-                vec![on(facts, *id, event)]
-            } else {
-                Vec::new()
-            }
-        }
-        (Effect::MakeReady(id, _, _, intent), Outcome::Done(result)) => {
-            let open =
-                matches!(phase(facts, *id), Some(Phase::ReadinessRequested(now)) if now == intent);
-            let event = match result {
-                Ok(()) => AuthorizationEvent::ReadinessAccepted { inferred: false },
-                Err(problem) if problem.class == ProblemClass::Acme && problem.status < 500 => {
-                    AuthorizationEvent::ReadinessRefused {
-                        problem: problem.clone(),
-                    }
-                }
-                Err(_) => return Vec::new(),
-            };
-            if open {
-                vec![on(facts, *id, event)]
-            } else {
-                Vec::new()
-            }
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn bounded(probe: &Probe) -> Probe {
-    match probe {
-        Probe::Seen => Probe::Seen,
-        Probe::NotSeen(text) => Probe::NotSeen(renewd_events::problem::cut(text, 256)),
-    }
-}
-
-fn phase(facts: &Facts, id: AuthorizationId) -> Option<&Phase> {
-    facts
-        .authorizations
-        .get(&id)
-        .map(|authorization| &authorization.phase)
-}
-
-fn renewal_of(facts: &Facts, certificate: CertificateId) -> Option<RenewalId> {
-    Some(facts.certificates.get(&certificate)?.run.as_ref()?.renewal)
-}
-
-fn on(facts: &Facts, id: AuthorizationId, event: AuthorizationEvent) -> NewEvent {
-    let certificate = facts
-        .authorizations
-        .get(&id)
-        .map(|a| a.certificate)
-        .unwrap_or_default();
-    let cause = match phase(facts, id) {
-        Some(Phase::ReadinessRequested(intent)) => Some(intent.meta().seq),
-        Some(_) | None => None,
-    };
-    fact(id, event, renewal_of(facts, certificate), cause)
-}
-
-fn learnt(
-    facts: &Facts,
-    certificate: CertificateId,
-    order: OrderId,
-    looks: &[AuthorizationLook],
-) -> Vec<NewEvent> {
-    let renewal = renewal_of(facts, certificate);
-    let mut records = Vec::new();
-    for look in looks {
-        let id = AuthorizationId::derive(&[&order.0, look.url.as_bytes()]);
-        if facts.authorizations.contains_key(&id) {
-            continue;
-        }
-        let seen = AuthorizationEvent::AuthorizationSeen {
-            order,
-            certificate,
-            url: look.url.clone(),
-            identifier: look.identifier.clone(),
-            expires: look.expires,
-            offers: look.offers.iter().take(8).cloned().collect(),
-            valid: look.status == AuthorizationStatus::Valid,
-        };
-        records.push(fact(id, seen, renewal, None));
-        match (look.status, &look.http01) {
-            (AuthorizationStatus::Pending, Some(challenge)) => {
-                let event = AuthorizationEvent::ChallengeChosen(challenge.clone());
-                records.push(fact(id, event, renewal, None));
-            }
-            (AuthorizationStatus::Pending, None) => {
-                let text = format!(
-                    "the CA offers {} for {}",
-                    look.offers.join(", "),
-                    look.identifier
-                );
-                let problem = Problem::new(ProblemClass::Acme, "no-http-01", &text);
-                let event = AuthorizationEvent::AuthorizationBecameInvalid { problem, visits: 0 };
-                records.push(fact(id, event, renewal, None));
-            }
-            (AuthorizationStatus::Invalid, _) => {
-                records.push(fact(id, invalid(look), renewal, None))
-            }
-            (AuthorizationStatus::Valid, _) => {}
-        }
-    }
-    // What does not fit is learnt by the next look: authorizations already seen are skipped.
-    records.truncate(crate::bounds::EVENTS_PER_BATCH_MAX / 2 * 2);
-    records
-}
-
-fn invalid(look: &AuthorizationLook) -> AuthorizationEvent {
-    let unsaid = || Problem::new(ProblemClass::Acme, "invalid", "the CA gave no reason");
-    AuthorizationEvent::AuthorizationBecameInvalid {
-        problem: look
-            .problem
-            .clone()
-            .unwrap_or_else(unsaid)
-            .about(&look.identifier),
-        visits: 0,
-    }
-}
-
-/// A readiness without answer: what the CA has taken is accepted; the rest is sent by the next step.
-fn settled(
-    facts: &Facts,
-    certificate: CertificateId,
-    order: OrderId,
-    looks: &[AuthorizationLook],
-) -> Vec<NewEvent> {
-    let mut records = Vec::new();
-    for (id, authorization) in of_order(facts, certificate, order) {
-        let Phase::ReadinessRequested(_) = &authorization.phase else {
-            continue;
-        };
-        let Some(look) = looks.iter().find(|look| look.url == authorization.url) else {
-            continue;
-        };
-        match (look.status, look.challenge) {
-            (AuthorizationStatus::Pending, ChallengeStatus::Pending) => {}
-            (AuthorizationStatus::Pending, ChallengeStatus::Taken)
-            | (AuthorizationStatus::Valid, _) => {
-                let event = AuthorizationEvent::ReadinessAccepted { inferred: true };
-                records.push(on(facts, id, event));
-            }
-            (AuthorizationStatus::Invalid, _) => records.push(on(facts, id, invalid(look))),
-        }
-    }
-    records
-}
-
-/// The order is dead: every authorization gets its end, and the tokens go.
-fn judged(
-    facts: &Facts,
-    certificate: CertificateId,
-    order: OrderId,
-    looks: Result<&Vec<AuthorizationLook>, &Problem>,
-) -> Vec<NewEvent> {
-    let mut records = Vec::new();
-    for (id, authorization) in of_order(facts, certificate, order) {
-        let open = matches!(
-            &authorization.phase,
-            Phase::Ready | Phase::ReadinessRequested(_)
-        );
-        if open {
-            let found = match looks {
-                Ok(looks) => looks.iter().find(|look| look.url == authorization.url),
-                Err(_) => None,
-            };
-            let event = match (found, looks) {
-                (Some(look), _) if look.status == AuthorizationStatus::Valid => {
-                    AuthorizationEvent::AuthorizationBecameValid { visits: 0 }
-                }
-                (Some(look), _) if look.status == AuthorizationStatus::Invalid => invalid(look),
-                (_, Err(problem)) => AuthorizationEvent::AuthorizationBecameInvalid {
-                    problem: problem.clone(),
-                    visits: 0,
-                },
-                // Another name failed; this one was never decided.
-                (_, Ok(_)) => AuthorizationEvent::ReadinessRefused {
-                    problem: Problem::new(
-                        ProblemClass::Acme,
-                        "undecided",
-                        "the order died before this name was decided",
-                    ),
-                },
-            };
-            records.push(on(facts, id, event));
-        }
-        if authorization.answered {
-            records.push(on(facts, id, AuthorizationEvent::ChallengeWithdrawn));
-        }
-    }
-    records.truncate(crate::bounds::EVENTS_PER_BATCH_MAX);
-    records
 }

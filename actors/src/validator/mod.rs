@@ -1,6 +1,7 @@
 //! The Validator: authorizations and their http-01 challenges (RFC 8555 §7.5, §8.3).
 
 mod decide;
+mod observe;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};
@@ -41,9 +42,9 @@ impl Role for Validator {
         facts: &Facts,
         effect: &Effect,
         outcome: &Outcome,
-        _session: &Session,
+        session: &Session,
         _cx: &Context,
     ) -> Vec<NewEvent> {
-        decide::observe(facts, effect, outcome)
+        observe::observe(facts, effect, outcome, session)
     }
 }

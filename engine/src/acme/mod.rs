@@ -24,7 +24,7 @@ mod order;
 mod orders;
 mod problem;
 mod renewal_info;
-mod roots;
+pub(crate) mod roots;
 mod seat;
 mod transport;
 

@@ -19,7 +19,7 @@ const ROOT_FILE_OCTETS_MAX: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// Names the file and what is wrong with it.
-pub(super) fn tls(roots: &Roots) -> Result<ClientConfig, Problem> {
+pub(crate) fn tls(roots: &Roots) -> Result<ClientConfig, Problem> {
     let config = match roots {
         Roots::Native => builder("the system's roots")?
             .with_native_roots()

@@ -149,7 +149,7 @@ async fn serve(acceptor: TlsAcceptor, page: Page, stream: TcpStream) {
 }
 
 /// TLS 1.2 and 1.3 with rustls' defaults, and HTTP/1.1.
-pub(super) fn server_config(
+pub(crate) fn server_config(
     resolver: Arc<dyn ResolvesServerCert>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))

@@ -14,6 +14,7 @@ mod reload;
 mod resolver;
 
 pub use bindings::Bindings;
+pub(crate) use listener::server_config;
 pub use listener::{Page, TlsServer, status_page};
 pub use reload::ReloadCommand;
 pub use resolver::CertResolver;

@@ -92,10 +92,7 @@ impl Desk {
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refusal;
         }
-        let token = request.uri().path().strip_prefix(PATH);
-        if let Some(token) = token.filter(|token| is_token(token))
-            && let Some(authorization) = (self.lookup)(token)
-        {
+        if let Some((token, authorization)) = self.pending(request.uri().path()) {
             let probe = request.headers().get(PROBE);
             if probe.is_none_or(|value| value != self.probe.as_str()) {
                 self.visits.count(token);
@@ -103,6 +100,12 @@ impl Desk {
             return found(authorization);
         }
         self.elsewhere(request)
+    }
+
+    /// The token of a challenge path and its key authorization, while it is pending.
+    pub(super) fn pending<'a>(&self, path: &'a str) -> Option<(&'a str, String)> {
+        let token = path.strip_prefix(PATH).filter(|token| is_token(token))?;
+        Some((token, (self.lookup)(token)?))
     }
 
     fn elsewhere<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {

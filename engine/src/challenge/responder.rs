@@ -116,6 +116,14 @@ impl Responder {
         Ok(local)
     }
 
+    /// The key authorization (RFC 8555 §8.1) to answer for this path, while its token is pending. For a
+    /// program that has the port-80 server itself; the fetch is counted like one on our own listener.
+    pub fn key_authorization(&self, path: &str) -> Option<String> {
+        let (token, authorization) = self.desk.pending(path)?;
+        self.desk.visits.count(token);
+        Some(authorization)
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.open_listeners()

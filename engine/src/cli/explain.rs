@@ -1,6 +1,9 @@
 //! `renewd explain R0123`: the page of an error code, built into the binary.
 //!
-//! The pages are `ops/errors/R*.md`. A new code needs a page and a row in [`PAGES`].
+//! The pages are `ops/errors/R*.md`. A new code of the configuration, of `init` or of the log needs a
+//! page and a row in [`PAGES`]; the causes of a failed renewal bring theirs ([`renewd_replay::codes`]).
+
+use renewd_replay::codes::ALL;
 
 use super::exit::{Exit, Reply};
 
@@ -13,7 +16,7 @@ macro_rules! page {
     };
 }
 
-/// Every code and its page, in order.
+/// The codes that are said in this crate and by the log, each with its page.
 const PAGES: &[(&str, &str)] = &[
     page!("R0101"),
     page!("R0102"),
@@ -71,17 +74,30 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0171"),
     page!("R0172"),
     page!("R0173"),
+    page!("R0601"),
+    page!("R0602"),
+    page!("R0603"),
+    page!("R0605"),
+    page!("R0606"),
+    page!("R0607"),
 ];
 
 /// The page of a code, `R0103` or `r0103`.
 pub fn page(code: &str) -> Option<&'static str> {
-    let found = PAGES.iter().find(|(of, _)| of.eq_ignore_ascii_case(code));
-    found.map(|(_, page)| *page)
+    let found = pages().find(|(of, _)| of.eq_ignore_ascii_case(code));
+    found.map(|(_, page)| page)
+}
+
+fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let causes = ALL.iter().map(|cause| (cause.code, cause.page));
+    PAGES.iter().copied().chain(causes)
 }
 
 /// All codes that have a page, in order.
 pub fn codes() -> impl Iterator<Item = &'static str> {
-    PAGES.iter().map(|(code, _)| *code)
+    let mut codes: Vec<&str> = pages().map(|(code, _)| code).collect();
+    codes.sort_unstable();
+    codes.into_iter()
 }
 
 /// The command: the page on stdout, or exit code 5 and the nearest codes.
@@ -116,9 +132,10 @@ mod tests {
 
     #[test]
     fn every_page_begins_with_its_own_code_and_says_what_to_do() {
-        for (code, page) in PAGES {
+        for (code, page) in pages() {
             assert!(page.starts_with(&format!("# {code}: ")), "{code}");
-            assert!(page.contains("**What to do.**"), "{code}");
+            let says = page.contains("**What to do.**") || page.contains("## What to do");
+            assert!(says, "{code}");
         }
     }
 
@@ -129,6 +146,7 @@ mod tests {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let code = name.trim_end_matches(".md");
             assert!(page(code).is_some(), "{name} is in no table");
+            assert_eq!(codes().filter(|known| *known == code).count(), 1, "{code}");
         }
     }
 
@@ -138,5 +156,7 @@ mod tests {
         assert_eq!(reply.exit, Exit::NotFound);
         assert!(reply.err.contains("R0103"));
         assert!(run("r0103").out.contains("# R0103"));
+        assert!(run("R0605").out.contains("emptied"));
+        assert!(run("R0201").out.contains("# R0201"));
     }
 }

@@ -15,6 +15,8 @@ use crate::config::{Addresses, Domain, Email, Style};
 use super::exit::{Exit, Reply};
 pub use ask::{Dialog, Terminal};
 pub use render::render;
+#[cfg(feature = "demo")]
+pub(crate) use write::make_key;
 
 /// What `init` needs to know, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! `renewd log`: check, export and print the event log. Read-only, beside a running engine too.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -95,8 +94,7 @@ fn verify(path: &Path, json: bool) -> Reply {
         None if found.is_whole() => out.push_str("order and hash chain: whole\n"),
         None => {}
         Some(bad) => {
-            // Writing into a String cannot fail.
-            drop(writeln!(out, "DAMAGED: {bad}"));
+            out.push_str(&format!("DAMAGED: {bad}\n"));
         }
     }
     Reply {

@@ -1,12 +1,24 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 pub mod config_check;
+#[cfg(feature = "demo")]
+mod demo;
+mod doctor;
 pub mod exit;
 pub mod explain;
+mod form;
+mod history;
 pub mod init;
+mod list;
 mod log;
+mod renew;
 mod run;
 mod source;
+mod status;
+#[cfg(test)]
+mod story;
+mod timeline;
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -34,6 +46,23 @@ enum Command {
     Init(init::Flags),
     /// Run the engine in the foreground
     Run,
+    /// How every certificate is: last renewed, due to expire, served, next action and why
+    Status(status::Flags),
+    /// List certificates, accounts or bindings
+    List(list::Flags),
+    /// Every renewal, one line each
+    History(history::Flags),
+    /// One renewal drawn: what happened, when, and how long it waited
+    Timeline(timeline::Flags),
+    /// Why a certificate was not renewed, with evidence and what to do
+    Why(why::Flags),
+    /// Look at everything a renewal needs, and say what to do
+    Doctor(doctor::Flags),
+    /// Renew a certificate now, by the running engine
+    Renew(renew::Flags),
+    /// A tour without network: order, kill in the middle, resume, serve, renew
+    #[cfg(feature = "demo")]
+    Demo(demo::Flags),
     /// Check the configuration
     Config {
         #[command(subcommand)]
@@ -54,7 +83,10 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read the configuration and say what is wrong with it
-    Check,
+    Check {
+        /// The file, instead of --config
+        file: Option<PathBuf>,
+    },
 }
 
 /// Parses the arguments, does what they say, and gives the exit code.
@@ -81,9 +113,18 @@ fn dispatch(arguments: Arguments) -> Reply {
     match arguments.command {
         Command::Init(flags) => init::run(&flags, &mut init::Terminal, style()),
         Command::Run => run::run(config, style()),
+        Command::Status(flags) => status::run(&flags, config, style()),
+        Command::List(flags) => list::run(&flags, config, style()),
+        Command::History(flags) => history::run(&flags, config, style()),
+        Command::Timeline(flags) => timeline::run(&flags, config, style()),
+        Command::Why(flags) => why::run(&flags, config, style()),
+        Command::Doctor(flags) => doctor::run(&flags, config, style()),
+        Command::Renew(flags) => renew::run(&flags, config, style()),
+        #[cfg(feature = "demo")]
+        Command::Demo(flags) => demo::run(flags),
         Command::Config {
-            command: ConfigCommand::Check,
-        } => config_check::run(config, style()),
+            command: ConfigCommand::Check { file },
+        } => config_check::run(file.as_deref().or(config), style()),
         Command::Log { command } => log::run(&command, config, style()),
         Command::Explain { code } => explain::run(&code),
     }

@@ -5,14 +5,15 @@ use std::path::Path;
 use renewd_events::process::StopReason;
 use renewd_events::restart::Method;
 use renewd_events::store::StoreError;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Exit, Reply};
 use super::source;
+use crate::admin::{self, Admin, Counters};
 use crate::config::{Config, Style};
 use crate::host;
 use crate::settings::Settings;
-use crate::start::{Extras, Running, StartError, start};
+use crate::start::{Extras, LOG, Running, StartError, start};
 use crate::vault::VaultError;
 
 /// Why it ended.
@@ -35,6 +36,7 @@ pub(super) fn run(config: Option<&Path>, style: Style) -> Reply {
         }
     };
     crate::telemetry::log(&config.telemetry.log);
+    host::harden();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -55,9 +57,12 @@ pub(super) fn run(config: Option<&Path>, style: Style) -> Reply {
 }
 
 async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
+    // Before anything is opened: a signal that comes during a long start then ends it cleanly too.
+    let signals = Signals::listen().map_err(|cause| failed(&cause, Exit::Failed))?;
     let settings = Settings::from(config);
+    let counters = Counters::new();
     let extras = Extras {
-        observers: vec![crate::telemetry::event_lines()],
+        observers: vec![crate::telemetry::event_lines(), counters.observer()],
         page: None,
     };
     let running = start(&settings, extras)
@@ -66,19 +71,19 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
     }
+    let admin = admin(config, &running, counters);
     tracing::info!(
         certificates = settings.certificates.len(),
         boot = running.engine().boot().0,
         "renewd is ready"
     );
-    let end = wait(&running)
-        .await
-        .map_err(|cause| failed(&cause, Exit::Failed))?;
+    let end = wait(&running, signals).await;
     let (reason, exit, method) = match &end {
         End::Signal(exit) => (StopReason::Asked, *exit, None),
         End::Restart(id) => (StopReason::Restart(*id), Exit::Done, settings.restart),
         End::Fatal(_) => (StopReason::Fatal, Exit::Failed, None),
     };
+    drop(admin);
     let stopped = running.stop(reason).await;
     if let End::Fatal(cause) = end {
         return Err(failed(&cause, Exit::Failed));
@@ -96,17 +101,47 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     }
 }
 
-async fn wait(running: &Running) -> Result<End, String> {
-    let listen = |kind| signal(kind).map_err(|cause| format!("no signals: {cause}"));
-    let (mut term, mut int) = (
-        listen(SignalKind::terminate())?,
-        listen(SignalKind::interrupt())?,
-    );
+/// The admin sockets. The engine runs without them too: certificates come first.
+fn admin(config: &Config, running: &Running, counters: Counters) -> Admin {
+    let options = admin::Options {
+        socket: Some(config.state_dir.join(admin::SOCKET)),
+        listen: config.admin.listen,
+        log: Some(config.state_dir.join(LOG)),
+        responder: running.responder().addresses(),
+        counters,
+    };
+    let admin = Admin::start(options, running.handle());
+    for cause in &admin.refused {
+        tracing::warn!("{cause}");
+    }
+    if let Some(address) = admin.page() {
+        tracing::info!("the status page is at http://{address}/");
+    }
+    admin
+}
+
+/// The signals that end it.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|cause| format!("no signals: {cause}"));
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
+async fn wait(running: &Running, mut signals: Signals) -> End {
     let mut restart = running.host().restart_asked();
     let mut fatal = running.engine().fatal();
-    Ok(tokio::select! {
-        _ = term.recv() => End::Signal(Exit::Done),
-        _ = int.recv() => End::Signal(Exit::Interrupted),
+    tokio::select! {
+        _ = signals.term.recv() => End::Signal(Exit::Done),
+        _ = signals.int.recv() => End::Signal(Exit::Interrupted),
         Ok(asked) = restart.wait_for(Option::is_some) => match *asked {
             Some(id) => End::Restart(id),
             None => End::Fatal("a restart without a plan".to_owned()),
@@ -114,7 +149,7 @@ async fn wait(running: &Running) -> Result<End, String> {
         Ok(cause) = fatal.wait_for(Option::is_some) => {
             End::Fatal(cause.clone().unwrap_or_default())
         }
-    })
+    }
 }
 
 fn failed(text: &str, exit: Exit) -> Reply {
@@ -132,7 +167,10 @@ fn refused(error: &StartError) -> Reply {
             failed(&text, Exit::Locked)
         }
         StartError::Log(error) => source::refused(error),
-        StartError::LogMissing { .. } => failed(&error.to_string(), Exit::Damaged),
+        StartError::LogMissing { .. } => {
+            let cure = "nothing was changed; `renewd explain R0605` says what to do";
+            failed(&format!("{error}\n  help: {cure}"), Exit::Damaged)
+        }
         StartError::Vault(cause) => failed(&error.to_string(), vault_exit(cause)),
         StartError::Listener(_) | StartError::Problem(_) | StartError::Engine(_) => {
             failed(&error.to_string(), Exit::Failed)
@@ -140,8 +178,9 @@ fn refused(error: &StartError) -> Reply {
     }
 }
 
+/// A key that cannot be read or is another vault's is the operator's to mend; the rest is damage.
 fn vault_exit(error: &VaultError) -> Exit {
-    if error.kind().starts_with("vaultKey") {
+    if error.kind().starts_with("vaultKey") || error.kind() == "vaultWrongKey" {
         Exit::Permission
     } else {
         Exit::Damaged

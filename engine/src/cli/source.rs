@@ -85,7 +85,9 @@ pub(super) fn refused(error: &StoreError) -> Reply {
         StoreError::Io { cause, .. } if cause.kind() == std::io::ErrorKind::PermissionDenied => {
             (Exit::Permission, "run as the user that runs the engine")
         }
-        _ => (Exit::Failed, "see the cause above"),
+        StoreError::Io { .. } | StoreError::Poisoned(_) | _ => {
+            (Exit::Failed, "see the cause above")
+        }
     };
     Reply {
         out: String::new(),

@@ -45,7 +45,7 @@ pub struct Account {
     pub email: Option<Email>,
     /// Whether a person accepted the CA's terms. Without it nothing is ordered.
     pub terms_accepted: bool,
-    /// Roots to trust beside the platform's, for a private CA.
+    /// The roots to trust instead of the platform's, for a private CA.
     pub ca_root: Option<CaRoot>,
 }
 
@@ -213,6 +213,8 @@ pub struct Renew {
     pub policy: RenewPolicy,
     /// At least this often a certificate is looked at.
     pub check_every: Duration,
+    /// The wait after a first failure, 1 s to 1 d; later waits are longer, up to a day.
+    pub retry_first: Duration,
     /// Renewals at the same time, 1 to 64.
     pub max_parallel: u8,
 }

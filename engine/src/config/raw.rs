@@ -54,7 +54,13 @@ pub(super) const SCHEMA: &[(&str, &[&str])] = &[
     ),
     (
         "renew",
-        &["ari", "at_life_left", "check_every", "max_parallel"],
+        &[
+            "ari",
+            "at_life_left",
+            "check_every",
+            "retry_first",
+            "max_parallel",
+        ],
     ),
     ("http", &["listen", "force_ssl", "hsts"]),
     (

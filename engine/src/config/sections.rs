@@ -16,6 +16,15 @@ use super::values::{self, DurationBounds};
 
 /// How often a certificate is looked at when the file says nothing.
 const CHECK_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// The wait after a first failure when the file says nothing.
+const RETRY_FIRST: Duration = Duration::from_secs(60);
+/// Its bounds: below a second it would be a loop, and the slowest retry of all is a day.
+const RETRY_FIRST_BOUNDS: DurationBounds = DurationBounds {
+    least: Duration::from_secs(1),
+    most: Duration::from_secs(24 * 3600),
+    why: "the first retry comes after it and later ones wait longer, up to a day; CAs count failures, so \
+          less than \"1m\" is for a CA of your own",
+};
 /// Renewals at once when the file says nothing.
 const MAX_PARALLEL: i64 = 8;
 /// The most: each holds sockets and a CA's patience.
@@ -52,12 +61,16 @@ pub(super) fn renew(section: &Section<'_, '_>, sink: &mut Sink) -> Renew {
     };
     let check_every = section.text("check_every", sink);
     let check_every = check_every.and_then(|found| values::duration(&found, &bounds, sink));
+    let retry_first = section.text("retry_first", sink);
+    let retry_first =
+        retry_first.and_then(|found| values::duration(&found, &RETRY_FIRST_BOUNDS, sink));
     let why = "so many renewals run at the same time; 8 is plenty for one CA";
     let bounds = (1, MAX_PARALLEL_MAX, MAX_PARALLEL);
     let max_parallel = values::number(section, "max_parallel", bounds, why, sink);
     Renew {
         policy: policy(section, default, sink),
         check_every: check_every.unwrap_or(CHECK_EVERY),
+        retry_first: retry_first.unwrap_or(RETRY_FIRST),
         max_parallel: u8::try_from(max_parallel).unwrap_or(1),
     }
 }

@@ -8,11 +8,13 @@
 
 pub(crate) mod accept;
 pub(crate) mod admission;
+mod harden;
 pub mod holder;
 pub(crate) mod http;
 mod own;
 mod restart;
 pub mod socket;
 
+pub use harden::harden;
 pub use own::{OwnProcess, OwnProcessOptions};
 pub use restart::exec_again;

@@ -1,4 +1,25 @@
-//! What the engine says while it runs: log lines on stderr.
+//! What the engine says while it runs: log lines on stderr, and traces to an OTLP collector.
+//!
+//! Read in this order: [`TracesEndpoint`] (where to), `open` (events into spans), `spans` (in
+//! OpenTelemetry's form), `traces` (the exporter), `client` (its HTTP), `live` and `ca` (calls of the CA as they
+//! happen).
+//!
+//! Traces are made from events, not from the code that runs: a renewal has one trace, whichever lives
+//! of the process it spans, with ids that follow from the log (`renewd_replay::trace`). Without an
+//! endpoint nothing of it is started.
+
+mod ca;
+mod client;
+mod endpoint;
+mod live;
+mod open;
+mod roots;
+mod spans;
+mod traces;
+
+pub use endpoint::{BadEndpoint, TracesEndpoint};
+pub(crate) use open::History;
+pub(crate) use traces::Traces;
 
 use std::io::IsTerminal;
 
@@ -35,7 +56,7 @@ pub(crate) fn event_lines() -> Observer {
                 renewd.event.seq = envelope.seq.0,
                 renewd.actor = %envelope.actor,
                 stream = %envelope.stream,
-                renewal = envelope.renewal.map(|id| tracing::field::display(id)),
+                renewal = envelope.renewal.map(tracing::field::display),
                 "{}",
                 envelope.event.name()
             );

@@ -54,7 +54,8 @@ pub enum VaultError {
     /// A record is not what was written.
     #[error(
         "the vault record {path} is damaged: {what}. The vault's key is right. Restore the file \
-         from a backup; without one, move it away and a new key is made"
+         from a backup; without one, a certificate key is replaced by the next renewal, and a lost \
+         account key needs a new account (`renewd explain R0503`)"
     )]
     Damaged {
         /// The file.

@@ -37,6 +37,13 @@ impl Frame {
     /// # Errors
     /// [`CodecError::TooLarge`] when the event is.
     pub fn encode(envelope: &Envelope) -> Result<Self, CodecError> {
+        if envelope.stream.kind != envelope.event.kind() {
+            return Err(CodecError::Body(format!(
+                "{} does not belong into {}",
+                envelope.event.name(),
+                envelope.stream
+            )));
+        }
         let body = encode_body(&envelope.event)?;
         let mut out = Vec::with_capacity(HEADER_OCTETS + TRACE_OCTETS + body.len());
         out.extend_from_slice(&MAGIC);

@@ -1,4 +1,4 @@
-//! Frames: how an [`Envelope`] becomes bytes. The header is fixed-width and written by hand, so the
+//! Frames: how an [`Envelope`](crate::Envelope) becomes bytes. The header is fixed-width and written by hand, so the
 //! chain can be verified without knowing one event type; the body is bincode of one stream's enum.
 //!
 //! A format, once released, is kept for ever: the golden files of every schema must open. A change to

@@ -1,5 +1,7 @@
 //! The bounds of the log, each with its reason.
 
+use std::time::Duration;
+
 use crate::codec::FRAME_OCTETS_MAX;
 
 /// A mirror segment is closed once it is this long: small enough to check after a crash in well
@@ -19,6 +21,14 @@ pub const SLED_CACHE_OCTETS: u64 = 16 * 1024 * 1024;
 pub const ROLL_FORWARD_FRAMES: usize = 512;
 /// Old sled directories kept as evidence. They hold nothing that the mirror does not.
 pub const SLED_KEPT_MAX: usize = 2;
+/// Copies of torn ends kept as evidence: each is an unacknowledged commit that nobody relied on.
+pub const TORN_KEPT_MAX: usize = 8;
+/// How often a held lock is tried, [`LOCK_WAIT`] apart: half a second in all. A lock outlives its
+/// holder by some milliseconds: a command that was just forked holds it until its exec, and sled's
+/// threads hold sled's file for a moment after it was dropped.
+pub const LOCK_TRIES: u32 = 50;
+/// See [`LOCK_TRIES`].
+pub const LOCK_WAIT: Duration = Duration::from_millis(10);
 /// Read buffer of a mirror segment: 256 KiB makes a sequential read cost few system calls.
 pub const READ_BUFFER_OCTETS: usize = 256 * 1024;
 

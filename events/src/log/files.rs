@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::bounds::{LOCK_TRIES, LOCK_WAIT};
 use crate::store::StoreError;
 
 /// Owner only: the log names every certificate, account and host.
@@ -54,13 +55,25 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
         .mode(FILE_MODE)
         .open(&path)
         .map_err(failed("opening the lock", &path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match lock_file(&file) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked {
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Err(StoreError::Locked {
             path: dir.to_owned(),
         }),
-        Err(cause) => Err(failed("locking", &path)(cause.into())),
+        Err(cause) => Err(failed("locking", &path)(cause)),
     }
+}
+
+/// Locks a file until it is dropped; [`io::ErrorKind::WouldBlock`] when somebody else keeps it.
+pub(super) fn lock_file(file: &File) -> io::Result<()> {
+    for _ in 0..LOCK_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_WAIT),
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
 }
 
 /// Makes a directory, and those above it, for the owner only.
@@ -106,4 +119,27 @@ pub(super) fn remove_durably(path: &Path, directory: &Path) -> Result<(), StoreE
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(cause) => Err(failed("removing", path)(cause)),
     }
+}
+
+/// Of the entries named `prefix` and a number, removes all but the `kept` with the highest numbers;
+/// returns the highest, 0 if there is none.
+pub(super) fn keep_newest(directory: &Path, prefix: &str, kept: usize) -> Result<u64, StoreError> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed("listing", directory))? {
+        let name = entry.map_err(failed("listing", directory))?.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        numbers.extend(rest.and_then(|number| number.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    let too_many = numbers.len().saturating_sub(kept);
+    for number in numbers.iter().take(too_many) {
+        let path = directory.join(format!("{prefix}{number}"));
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.map_err(failed("removing", &path))?;
+    }
+    Ok(numbers.last().copied().unwrap_or(0))
 }

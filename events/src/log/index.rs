@@ -91,6 +91,7 @@ impl Index {
     /// When sled cannot or does not want to.
     pub(super) fn open(log: &Path) -> Result<Self, IndexError> {
         let directory = directory(log);
+        wait_for_release(&directory.join("db")).map_err(IndexError::Hopeless)?;
         guarded(|| {
             let db = sled::Config::default()
                 .path(&directory)
@@ -173,6 +174,16 @@ impl Index {
     }
 }
 
+/// Waits until sled's file is free. sled itself would report a held lock like any other trouble, and
+/// the index would be taken for damaged.
+fn wait_for_release(db: &Path) -> Result<(), std::io::Error> {
+    match File::open(db) {
+        Ok(file) => files::lock_file(&file),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(cause),
+    }
+}
+
 /// Moves the index aside as evidence and removes all but the newest [`SLED_KEPT_MAX`] of those.
 ///
 /// # Errors
@@ -182,24 +193,8 @@ pub(super) fn set_aside(log: &Path) -> Result<Option<PathBuf>, StoreError> {
     if !directory.exists() {
         return Ok(None);
     }
-    let mut kept = Vec::new();
-    for entry in std::fs::read_dir(log).map_err(failed("listing", log))? {
-        let name = entry.map_err(failed("listing", log))?.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("sled.before-"))
-            .and_then(|number| number.parse::<u64>().ok());
-        kept.extend(number);
-    }
-    kept.sort_unstable();
-    let number = kept.last().map_or(1, |last| last.saturating_add(1));
-    let named = |number: u64| log.join(format!("sled.before-{number}"));
-    let old = kept.len().saturating_sub(SLED_KEPT_MAX.saturating_sub(1));
-    for number in kept.iter().take(old) {
-        let path = named(*number);
-        std::fs::remove_dir_all(&path).map_err(failed("removing", &path))?;
-    }
-    let aside = named(number);
+    let newest = files::keep_newest(log, "sled.before-", SLED_KEPT_MAX.saturating_sub(1))?;
+    let aside = log.join(format!("sled.before-{}", newest.saturating_add(1)));
     std::fs::rename(&directory, &aside).map_err(failed("moving aside", &directory))?;
     files::sync_directory(log)?;
     Ok(Some(aside))

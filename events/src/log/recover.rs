@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::anchor::{self, Anchor, Reading};
-use super::bounds::ROLL_FORWARD_FRAMES;
+use super::bounds::{ROLL_FORWARD_FRAMES, TORN_KEPT_MAX};
 use super::files::{self, damaged, failed};
 use super::index::{self, Index, IndexError};
 use super::segment::{self, Segment};
@@ -249,9 +249,11 @@ pub(super) fn cut(log: &Path, plan: &mut Plan) -> Result<(), StoreError> {
     let (first, end) = plan.tail;
     let path = segment::path(log, first);
     let seq = plan.anchor.head.seq.next();
-    let kept = segment::directory(log).join(format!("torn-{seq}"));
+    let directory = segment::directory(log);
+    files::keep_newest(&directory, "torn-", TORN_KEPT_MAX.saturating_sub(1))?;
+    let kept = directory.join(format!("torn-{seq}"));
     // The same commit may be torn twice; the older copy says nothing more.
-    files::remove_durably(&kept, &segment::directory(log))?;
+    files::remove_durably(&kept, &directory)?;
     let file = files::open_writable(&path)?;
     let mut reader = &file;
     let copy = files::create_new(&kept)?;
@@ -260,7 +262,7 @@ pub(super) fn cut(log: &Path, plan: &mut Plan) -> Result<(), StoreError> {
         .and_then(|_| io::copy(&mut reader, &mut &copy))
         .and_then(|octets| copy.sync_all().map(|()| octets))
         .map_err(failed("copying the torn end to", &kept))?;
-    files::sync_directory(&segment::directory(log))?;
+    files::sync_directory(&directory)?;
     file.set_len(end)
         .and_then(|()| file.sync_all())
         .map_err(failed("cutting the torn end of", &path))?;

@@ -156,6 +156,9 @@ pub(super) fn certificate() -> Vec<Event> {
             };
             CertificateEvent::CertificateDeclared(declaration(f, life_left))
         },
+        |f| CertificateEvent::RenewalEndedUnserved {
+            generation: Generation(f.number()),
+        },
     ])
 }
 

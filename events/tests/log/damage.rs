@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use renewd_events::id::Seq;
+use renewd_events::log::bounds::TORN_KEPT_MAX;
 use renewd_events::log::{AnchorCheck, MirrorReader, SledLog, verify};
 use renewd_events::store::{EventStore, StoreError};
 
@@ -332,6 +333,24 @@ fn a_torn_commit_is_cut_and_kept_wherever_it_was_torn() {
         let (store, opened) = SledLog::open(&log).unwrap();
         assert_eq!((store.head().seq, opened.torn), (Seq(EVENTS + 2), None));
     }
+}
+
+#[test]
+fn copies_of_torn_ends_do_not_pile_up() {
+    let mut cases = Cases::new();
+    let log = cases.log(Left::Crashed);
+    for _ in 0..TORN_KEPT_MAX + 3 {
+        let mut content = fs::read(log.join(SEGMENT)).unwrap();
+        content.extend_from_slice(b"RNW1");
+        fs::write(log.join(SEGMENT), content).unwrap();
+        let (mut store, opened) = SledLog::open(&log).unwrap();
+        assert_eq!(opened.torn.unwrap().octets, 4);
+        fill(&mut store, 1, 1);
+    }
+    let names = fs::read_dir(log.join("mirror")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let torn = names.filter(|name| name.starts_with("torn-"));
+    assert_eq!(torn.count(), TORN_KEPT_MAX);
 }
 
 #[test]

@@ -29,8 +29,17 @@ fn child_commits_until_it_is_killed() {
     }
 }
 
-/// Lets a child commit for so long and returns the last place that it acknowledged.
-fn acknowledged_until_killed(dir: &Path, after: Duration) -> u64 {
+/// When the child is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So long after its start: perhaps while it opens the log.
+    AfterStart(Duration),
+    /// So long after its first acknowledgement.
+    AfterCommit(Duration),
+}
+
+/// Lets a child commit until it is killed, and returns the last place that it acknowledged.
+fn acknowledged_until_killed(dir: &Path, moment: Moment) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "kill::child_commits_until_it_is_killed",
@@ -43,10 +52,14 @@ fn acknowledged_until_killed(dir: &Path, after: Duration) -> u64 {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let (after, first) = match moment {
+        Moment::AfterStart(after) => (after, None),
+        Moment::AfterCommit(after) => (after, lines.next()),
+    };
     let reader = std::thread::spawn(move || {
         let mut last = 0;
-        for line in lines {
+        for line in first.into_iter().chain(lines) {
             last = line.unwrap().parse().unwrap();
         }
         last
@@ -67,21 +80,26 @@ fn nothing_acknowledged_is_lost_to_a_kill() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let after = Duration::from_millis(20 + (random >> 33) % 80);
-        let acknowledged = acknowledged_until_killed(dir.path(), after);
+        let after = Duration::from_millis((random >> 33) % 60);
+        let moment = match round % 3 {
+            0 => Moment::AfterStart(after),
+            _ => Moment::AfterCommit(after),
+        };
+        let acknowledged = acknowledged_until_killed(dir.path(), moment);
         total = total.max(acknowledged);
         let report = verify(dir.path()).unwrap();
-        assert!(report.is_whole(), "round {round}, {after:?}: {report:?}");
+        assert!(report.is_whole(), "round {round}, {moment:?}: {report:?}");
         let (log, opened) = SledLog::open(dir.path()).unwrap();
         let head = log.head().seq.0;
         assert!(!opened.clean);
-        assert!(head >= total, "round {round}, {after:?}: {head} of {total}");
+        assert!(
+            head >= total,
+            "round {round}, {moment:?}: {head} of {total}"
+        );
         assert_eq!(places(&log, 1), (1..=head).collect::<Vec<_>>(), "{round}");
         let replayed = log.replay(Seq(1)).unwrap();
-        assert_eq!(
-            replayed.map(|frame| frame.unwrap().seq.0).last(),
-            Some(head)
-        );
+        let replayed: Vec<u64> = replayed.map(|frame| frame.unwrap().seq.0).collect();
+        assert_eq!(replayed, (1..=head).collect::<Vec<_>>(), "round {round}");
         total = head;
     }
     assert!(total > ROUNDS, "the child committed between the kills");

@@ -167,6 +167,11 @@ impl Pebble {
         self.pebble.sigkill()
     }
 
+    /// How the validator of the next [`Pebble::start_again`] behaves.
+    pub fn set_validation(&mut self, validation: Validation) {
+        self.options.validation = validation;
+    }
+
     /// Starts Pebble again at the same address: a CA that has lost its memory and its issuer.
     ///
     /// # Errors

@@ -97,6 +97,7 @@ const REST: &str = r#"
 ari = true               # ask the CA when to renew (RFC 9773); its answer wins
 at_life_left = "1/3"     # else when a third of the lifetime is left; "21d" = under 21 days
 check_every = "24h"      # and look at least this often
+retry_first = "1m"       # after a failure; later waits are longer, up to a day
 max_parallel = 8
 
 [http]

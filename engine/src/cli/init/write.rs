@@ -70,7 +70,7 @@ pub(super) fn write(flags: &Flags, text: &str) -> Result<String, InitError> {
 }
 
 /// A key that exists is kept whatever was asked: another one would make the vault unreadable.
-fn make_key(path: &Path) -> io::Result<bool> {
+pub(crate) fn make_key(path: &Path) -> io::Result<bool> {
     if path.exists() {
         return Ok(false);
     }

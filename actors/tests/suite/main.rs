@@ -1,0 +1,11 @@
+//! The six actors over a world in memory.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails loudly and reads the clock"
+)]
+
+mod restart;
+mod road;
+mod world;

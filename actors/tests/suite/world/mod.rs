@@ -1,0 +1,254 @@
+//! A small world for the actors: a CA that keeps a list of orders, a vault, targets and a disk, all in
+//! memory and all outliving the engine, so that an engine can be ended anywhere and started again.
+
+mod ca;
+mod ports;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
+
+use renewd_actors::decision::Rules;
+use renewd_actors::ports::*;
+use renewd_actors::{Engine, Start};
+use renewd_events::account::AccountEvent;
+use renewd_events::binding::{BindingEvent, Target};
+use renewd_events::certificate::{CertificateEvent, Declaration, LifeLeft};
+use renewd_events::codec::Frame;
+use renewd_events::event::NewEvent;
+use renewd_events::id::*;
+use renewd_events::order::OrderStatus;
+use renewd_events::restart::{Method, ProcessIdentity};
+use renewd_events::store::{EventStore, Frames, Head, StoreError};
+use renewd_events::{Envelope, Facts};
+
+/// How long a test waits for the engine before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) orders: BTreeMap<String, Placed>,
+    pub(crate) new_orders: u32,
+    pub(crate) finalized: BTreeMap<String, Hash>,
+    pub(crate) served: BTreeMap<BindingId, Fingerprint>,
+    pub(crate) keys: BTreeSet<KeyRef>,
+    pub(crate) registrations: u32,
+    /// Answers of newOrder that are lost on their way back.
+    pub(crate) lose_new_orders: u32,
+    /// Orders whose names fail their challenge.
+    pub(crate) failing: BTreeSet<String>,
+    pub(crate) violations: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Placed {
+    pub(crate) names: Vec<DnsName>,
+    pub(crate) status: OrderStatus,
+    pub(crate) ready: BTreeSet<String>,
+    pub(crate) processing: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) state: Mutex<State>,
+    pub(crate) disk: Arc<Mutex<Vec<Frame>>>,
+    pub(crate) panic_next: AtomicBool,
+    pub(crate) panics: AtomicU64,
+    pub(crate) has_list: bool,
+    /// The listener can only be opened by a restart.
+    pub(crate) needs_restart: AtomicBool,
+    /// Restarts that were begun.
+    pub(crate) restarts: Mutex<Vec<RestartId>>,
+}
+
+/// A disk that holds `limit` events and then fails for ever, as a process that dies there would leave it.
+struct Disk {
+    frames: Arc<Mutex<Vec<Frame>>>,
+    limit: usize,
+}
+
+impl EventStore for Disk {
+    fn head(&self) -> Head {
+        let frames = self.frames.lock().unwrap();
+        frames.last().map_or_else(Head::default, |frame| Head {
+            seq: frame.seq,
+            hash: frame.hash,
+        })
+    }
+
+    fn commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
+        let mut disk = self.frames.lock().unwrap();
+        if disk.len() + frames.len() > self.limit {
+            return Err(StoreError::Poisoned("the disk ends here".to_owned()));
+        }
+        disk.extend_from_slice(frames);
+        Ok(())
+    }
+
+    fn scan(&self, _from: Seq) -> Result<Frames<'_>, StoreError> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+pub(crate) fn account() -> AccountId {
+    AccountId::derive(&[b"https://ca.test/dir"])
+}
+
+/// Every certificate is served by the same listener.
+fn target() -> Target {
+    Target::Builtin {
+        address: "127.0.0.1:443".to_owned(),
+    }
+}
+
+/// What the configuration of these certificates says.
+pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
+    if !facts.accounts.is_empty() {
+        return Vec::new();
+    }
+    let new = |stream: StreamId, event: renewd_events::Event| NewEvent {
+        stream,
+        event,
+        renewal: None,
+        cause: None,
+    };
+    let declared = AccountEvent::AccountDeclared {
+        directory_url: "https://ca.test/dir".to_owned(),
+        contacts_hash: Hash::default(),
+        contacts: 0,
+    };
+    let terms = AccountEvent::TermsAccepted {
+        terms_url: None,
+        by: "test".to_owned(),
+    };
+    let mut events = vec![
+        new(account().into(), declared.into()),
+        new(account().into(), terms.into()),
+    ];
+    for name in names {
+        let id = CertificateName::parse(name).unwrap().id();
+        let declaration = Declaration {
+            name: (*name).to_owned(),
+            account: account(),
+            identifiers: vec![DnsName::parse(name).unwrap()],
+            profile: None,
+            ari: false,
+            life_left: LifeLeft::Share(1, 3),
+        };
+        events.push(new(
+            id.into(),
+            CertificateEvent::CertificateDeclared(declaration).into(),
+        ));
+        let binding = BindingId::derive(&[&id.0]);
+        let declared = BindingEvent::BindingDeclared {
+            certificate: id,
+            target: target(),
+        };
+        events.push(new(binding.into(), declared.into()));
+    }
+    events
+}
+
+impl World {
+    pub(crate) fn new() -> Arc<Self> {
+        Self::with_list(true)
+    }
+
+    pub(crate) fn with_list(has_list: bool) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            disk: Arc::default(),
+            panic_next: AtomicBool::new(false),
+            panics: AtomicU64::new(0),
+            has_list,
+            needs_restart: AtomicBool::new(false),
+            restarts: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn envelopes(&self) -> Vec<Envelope> {
+        self.disk
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|f| Frame::decode(&f.bytes).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.envelopes()
+            .iter()
+            .map(|envelope| envelope.event.name())
+            .collect()
+    }
+
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.names().iter().filter(|held| **held == name).count()
+    }
+
+    /// Starts a life on this world's disk.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        names: &[&str],
+        parallel: usize,
+        limit: usize,
+    ) -> Option<Engine> {
+        let mut facts = Facts::default();
+        for envelope in self.envelopes() {
+            facts.apply(&envelope);
+        }
+        let declarations = declarations(names, &facts);
+        let ports = Ports {
+            ca: self.clone(),
+            vault: self.clone(),
+            prober: self.clone(),
+            bindings: self.clone(),
+            host: self.clone(),
+            time: self.clone(),
+        };
+        let rules = Rules {
+            parallel_max: parallel,
+            retry_first: Duration::from_millis(50),
+            retry_max: Duration::from_secs(1),
+            restart: Some(Method::Exec),
+            identity: ProcessIdentity::default(),
+        };
+        Engine::start(Start {
+            store: Box::new(Disk {
+                frames: Arc::clone(&self.disk),
+                limit,
+            }),
+            facts: Arc::new(RwLock::new(facts)),
+            ports,
+            rules,
+            observers: Vec::new(),
+            version: "test".to_owned(),
+            declarations,
+        })
+        .await
+        .ok()
+    }
+
+    /// Waits until something holds; fails the test otherwise.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let waited = async {
+            while !holds(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let done = tokio::time::timeout(PATIENCE, waited).await;
+        assert!(
+            done.is_ok(),
+            "{what} did not come; the log: {:#?}",
+            self.names()
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! What a person and a monitor can see of a running engine: the status page, the same as JSON, health
+//! and metrics, on a loopback port; and one command, `renew`, on a Unix socket only.
+//!
+//! Read in this order: [`server`] (the two sockets), `guard` (which Host names are answered), `routes`
+//! (path to answer), `reply` (headers), `view` and `page` (facts to words and HTML), `bar` (the
+//! validity bar), `story` (past renewals, read from the log's mirror), `health`, [`metrics`],
+//! [`client`] (the other end of the Unix socket).
+//!
+//! Not here: what the states and sentences are (`renewd-replay`), what is done (`renewd-actors`).
+
+mod bar;
+
+pub mod client;
+mod gauges;
+mod guard;
+mod health;
+pub mod metrics;
+mod page;
+mod reply;
+mod routes;
+pub mod server;
+mod story;
+mod view;
+
+pub use metrics::Counters;
+pub use server::{Admin, Options};
+
+/// The Unix socket's name inside the state directory.
+pub const SOCKET: &str = "admin.sock";

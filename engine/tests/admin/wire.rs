@@ -1,0 +1,192 @@
+//! A running engine with its admin sockets and a CA, and a plain HTTP client whose headers are ours.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use renewd::acme::Roots;
+use renewd::admin::{Admin, Counters, Options};
+use renewd::settings::{AccountSettings, BindingSettings, CertificateSettings};
+use renewd::start::{Extras, LOG, Running};
+use renewd::vault::KeySource;
+use renewd::{Settings, start};
+use renewd_events::Envelope;
+use renewd_events::binding::Target;
+use renewd_events::certificate::LifeLeft;
+use renewd_events::id::{CertificateName, DnsName, Seq};
+use renewd_events::log::MirrorReader;
+use renewd_events::process::StopReason;
+use renewd_testca::TestCa;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A renewal takes half a second; a busy machine takes its time.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A CA, an engine and its admin sockets, in one folder.
+pub struct Site {
+    pub running: Running,
+    pub admin: Admin,
+    pub https: SocketAddr,
+    ca: TestCa,
+    folder: TempDir,
+}
+
+impl Site {
+    pub async fn start() -> Self {
+        let [http, https] = renewd_tests::ports::free().unwrap();
+        let (http, https) = (
+            SocketAddr::from(([127, 0, 0, 1], http)),
+            SocketAddr::from(([127, 0, 0, 1], https)),
+        );
+        let ca = TestCa::start(renewd_testca::Options {
+            http01_target: http,
+            ..Default::default()
+        });
+        let ca = ca.await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("root.pem"), ca.root_pem()).unwrap();
+        renewd::vault::make_key_file(&path("vault.key")).unwrap();
+        let account = AccountSettings {
+            directory_url: ca.directory_url(),
+            contacts: vec!["mailto:ops@example.org".to_owned()],
+            terms_accepted: true,
+            roots: Roots::File(path("root.pem")),
+        };
+        let state_dir = path("state");
+        std::fs::create_dir(&state_dir).unwrap();
+        let certificate = CertificateSettings {
+            name: CertificateName::parse("web").unwrap(),
+            identifiers: ["example.org", "www.example.org"]
+                .map(|name| DnsName::parse(name).unwrap())
+                .to_vec(),
+            profile: None,
+            ari: true,
+            life_left: LifeLeft::Share(1, 3),
+            bindings: vec![BindingSettings {
+                target: Target::Builtin {
+                    address: https.to_string(),
+                },
+                reload: None,
+            }],
+        };
+        let mut settings = Settings::new(
+            state_dir.clone(),
+            account,
+            KeySource::File(path("vault.key")),
+        );
+        settings.certificates = vec![certificate];
+        settings.http_listen = vec![http];
+        let counters = Counters::new();
+        let extras = Extras {
+            observers: vec![counters.observer()],
+            page: None,
+        };
+        let running = start(&settings, extras).await.unwrap();
+        let options = Options {
+            socket: Some(state_dir.join(renewd::admin::SOCKET)),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            log: Some(state_dir.join(LOG)),
+            responder: running.responder().addresses(),
+            counters,
+        };
+        let admin = Admin::start(options, running.handle());
+        assert!(admin.refused.is_empty(), "{:?}", admin.refused);
+        Self {
+            running,
+            admin,
+            https,
+            ca,
+            folder,
+        }
+    }
+
+    pub fn page(&self) -> SocketAddr {
+        self.admin.page().unwrap()
+    }
+
+    /// What the log holds, read beside the engine.
+    pub fn events(&self) -> Vec<Envelope> {
+        let log = MirrorReader::open(&self.folder.path().join("state").join(LOG)).unwrap();
+        log.envelopes(Seq(1)).unwrap().map(Result::unwrap).collect()
+    }
+
+    pub async fn stop(self) {
+        self.running.stop(StopReason::Asked).await.unwrap();
+        self.ca.shutdown().await;
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+    head: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+pub async fn get(at: SocketAddr, path: &str) -> Answer {
+    get_as(at, path, "localhost").await
+}
+
+pub async fn get_as(at: SocketAddr, path: &str, host: &str) -> Answer {
+    send(at, "GET", path, host).await
+}
+
+pub async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answer {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head
+        .split_ascii_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    Answer {
+        status,
+        body: body.to_owned(),
+        head: head.to_owned(),
+    }
+}
+
+/// The value of one series.
+pub fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
+    let found = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    found.unwrap_or_else(|| panic!("there is no {series} in\n{metrics}"))
+}
+
+/// Asks until there is an answer.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let answer = tokio::time::timeout(WAIT_MAX, asking).await;
+    answer.unwrap_or_else(|_| panic!("no {what} within {WAIT_MAX:?}"))
+}

@@ -1,0 +1,340 @@
+//! Every certificate in one row: its state, what is served, and exactly one next action with its time
+//! and its reason. What is going on in a renewal is read off the facts of its streams.
+
+mod doing;
+mod next;
+
+use renewd_events::binding::Binding;
+use renewd_events::certificate::Certificate;
+use renewd_events::id::CertificateId;
+use renewd_events::{Facts, WallMs};
+use serde::Serialize;
+
+use crate::codes::{self, Step, classify};
+use crate::escape;
+use crate::renewals::{shown, shown_if};
+use crate::sentence;
+
+pub use doing::{Doing, doing};
+
+/// The schema of this JSON; within `/1` fields are only added.
+pub const SCHEMA: &str = "renewd.status/1";
+
+/// How a certificate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Valid, served where it is wanted, and the next renewal is planned.
+    Ok,
+    /// There is none yet, and none failed: the first is about to be ordered.
+    First,
+    /// The renewal's time has come; it waits for its turn.
+    Due,
+    /// A renewal is under way.
+    Renewing,
+    /// Something has to be waited for that is not this certificate's: terms, account, directory.
+    Waiting,
+    /// It is issued, and not everywhere served.
+    NotServed,
+    /// The last renewal failed, or the account does not come about.
+    Failing,
+    /// The configuration no longer names it.
+    Orphan,
+    /// The log holds an event that cannot follow: nothing is done.
+    Broken,
+}
+
+impl State {
+    /// The word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::First => "first",
+            Self::Due => "due",
+            Self::Renewing => "renewing",
+            Self::Waiting => "waiting",
+            Self::NotServed => "NOT SERVED",
+            Self::Failing => "FAIL",
+            Self::Orphan => "orphan",
+            Self::Broken => "BROKEN",
+        }
+    }
+
+    /// Whether a person should look.
+    pub fn needs_a_person(self) -> bool {
+        match self {
+            Self::NotServed | Self::Failing | Self::Broken | Self::Waiting => true,
+            Self::Ok | Self::First | Self::Due | Self::Renewing | Self::Orphan => false,
+        }
+    }
+}
+
+/// What happens next, when, and why then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NextAction {
+    /// When; absent: as soon as what it waits for happens.
+    #[serde(serialize_with = "shown_if")]
+    pub at: Option<WallMs>,
+    /// What.
+    pub what: String,
+    /// Why then.
+    pub why: String,
+}
+
+/// What went wrong last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// The cause.
+    pub code: String,
+    /// The cause in a few words, and the evidence, made inert.
+    pub sentence: String,
+    /// When.
+    #[serde(serialize_with = "shown")]
+    pub at: WallMs,
+    /// How often in a row.
+    pub times: u32,
+}
+
+/// One place where the certificate is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BindingStatus {
+    /// Where.
+    pub target: String,
+    /// A handshake has shown the newest issue.
+    pub served: bool,
+    /// The issue that was seen last, by its number.
+    pub generation: Option<u32>,
+    /// SHA-256 of the certificate that was seen last.
+    #[serde(serialize_with = "shown_if")]
+    pub fingerprint: Option<renewd_events::id::Fingerprint>,
+    /// When it was seen.
+    #[serde(serialize_with = "shown_if")]
+    pub seen: Option<WallMs>,
+    /// What is wrong.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is served now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Served {
+    /// There is no certificate, or no place wants it.
+    Nothing,
+    /// The newest issue, everywhere.
+    Everywhere,
+    /// An older issue somewhere.
+    Older,
+    /// Not seen somewhere.
+    Partly,
+}
+
+/// One certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertificateStatus {
+    /// Its configured name.
+    pub name: String,
+    /// Its id.
+    #[serde(serialize_with = "shown")]
+    pub id: CertificateId,
+    /// The names in it, as configured.
+    pub identifiers: Vec<String>,
+    /// How it is.
+    pub state: State,
+    /// What is served.
+    pub served: Served,
+    /// The newest issue, by its number.
+    pub generation: Option<u32>,
+    /// When it was last renewed.
+    #[serde(serialize_with = "shown_if")]
+    pub last_renewed: Option<WallMs>,
+    /// When the newest issue expires.
+    #[serde(serialize_with = "shown_if")]
+    pub expires: Option<WallMs>,
+    /// It has expired.
+    pub expired: bool,
+    /// What is going on.
+    pub doing: Option<Doing>,
+    /// The one next action.
+    pub next: NextAction,
+    /// What went wrong.
+    pub trouble: Option<Trouble>,
+    /// Where it is wanted.
+    pub bindings: Vec<BindingStatus>,
+}
+
+/// Every certificate, by name.
+pub fn status(facts: &Facts, now: WallMs) -> Vec<CertificateStatus> {
+    let mut rows: Vec<CertificateStatus> = facts
+        .certificates
+        .iter()
+        .map(|(id, it)| one(facts, *id, it, now))
+        .collect();
+    rows.sort_by(|left, right| left.name.cmp(&right.name));
+    rows
+}
+
+/// One certificate.
+pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> CertificateStatus {
+    let bindings: Vec<BindingStatus> = facts
+        .bindings_of(id)
+        .map(|(_, binding)| binding_status(facts, it, binding))
+        .collect();
+    let expires = it.current.as_ref().map(|issue| issue.leaf.not_after);
+    let account_trouble = account_trouble(facts, it);
+    let unserved = it.current.is_some() && bindings.iter().any(|binding| binding.trouble.is_some());
+    let state = if it.anomaly.is_some() {
+        State::Broken
+    } else if it.orphaned {
+        State::Orphan
+    } else if unserved {
+        State::NotServed
+    } else if it.run.is_some() {
+        State::Renewing
+    } else if it.failure.is_some() {
+        State::Failing
+    } else if next::waits_for_terms(facts, it) {
+        State::Waiting
+    } else if account_trouble.is_some() {
+        State::Failing
+    } else if next::is_due(facts, id, now) {
+        if it.current.is_none() {
+            State::First
+        } else {
+            State::Due
+        }
+    } else if it.current.is_none() {
+        State::First
+    } else {
+        State::Ok
+    };
+    let trouble = renewal_trouble(it)
+        .or(account_trouble)
+        .or_else(|| bindings.iter().find_map(|binding| binding.trouble.clone()));
+    CertificateStatus {
+        name: escape::text(it.name()),
+        id,
+        identifiers: it
+            .declared
+            .iter()
+            .flat_map(|declared| &declared.identifiers)
+            .map(|name| escape::text(name.as_str()))
+            .collect(),
+        state,
+        served: served(it, &bindings),
+        generation: it.current.as_ref().map(|issue| issue.generation.0),
+        last_renewed: it.renewed_at,
+        expires,
+        expired: expires.is_some_and(|at| at <= now),
+        doing: doing(facts, id),
+        next: next::next(facts, id, it, now),
+        trouble,
+        bindings,
+    }
+}
+
+fn served(it: &Certificate, bindings: &[BindingStatus]) -> Served {
+    let Some(issue) = &it.current else {
+        return Served::Nothing;
+    };
+    if bindings.is_empty() {
+        Served::Nothing
+    } else if bindings.iter().all(|binding| binding.served) {
+        Served::Everywhere
+    } else if bindings.iter().any(|binding| {
+        binding
+            .generation
+            .is_some_and(|seen| seen < issue.generation.0)
+    }) {
+        Served::Older
+    } else {
+        Served::Partly
+    }
+}
+
+fn trouble(code: &str, said: &str, at: WallMs, times: u32) -> Trouble {
+    let sentence = match codes::find(code) {
+        Some(known) => format!("{}; {said}", known.title),
+        None => said.to_owned(),
+    };
+    Trouble {
+        code: escape::field(code, 16),
+        sentence,
+        at,
+        times,
+    }
+}
+
+fn renewal_trouble(it: &Certificate) -> Option<Trouble> {
+    let failure = it.failure.as_ref()?;
+    Some(trouble(
+        &failure.code,
+        &sentence::problem(&failure.problem),
+        failure.at,
+        it.failures,
+    ))
+}
+
+fn account_trouble(facts: &Facts, it: &Certificate) -> Option<Trouble> {
+    let account = facts.accounts.get(&it.declared.as_ref()?.account)?;
+    if let renewd_events::account::Registration::Refused { problem, at } = &account.registration {
+        let code = classify(Step::Account, problem);
+        return Some(trouble(
+            code,
+            &sentence::problem(problem),
+            *at,
+            account.failures,
+        ));
+    }
+    let (problem, at) = account.unreachable.as_ref()?;
+    let code = classify(Step::Account, problem);
+    account
+        .url()
+        .is_none()
+        .then(|| trouble(code, &sentence::problem(problem), *at, 1))
+}
+
+fn binding_status(facts: &Facts, it: &Certificate, binding: &Binding) -> BindingStatus {
+    let newest = it.current.as_ref().map(|issue| issue.generation);
+    let seen = binding.served.as_ref();
+    let own = binding.setback.as_ref().map(|setback| {
+        let code = classify(Step::Binding, &setback.problem);
+        trouble(
+            code,
+            &sentence::problem(&setback.problem),
+            setback.at,
+            setback.count,
+        )
+    });
+    let target = binding.target.as_ref();
+    BindingStatus {
+        target: target
+            .map(|target| escape::field(&target.label(), 120))
+            .unwrap_or_default(),
+        served: newest.is_some() && seen.map(|served| served.generation) >= newest,
+        generation: seen.map(|served| served.generation.0),
+        fingerprint: seen.map(|served| served.fingerprint),
+        seen: seen.map(|served| served.at),
+        trouble: own.or_else(|| listener_trouble(facts, binding)),
+    }
+}
+
+/// What is wrong with the listener that a binding needs.
+fn listener_trouble(facts: &Facts, binding: &Binding) -> Option<Trouble> {
+    let renewd_events::binding::Target::Builtin { address } = binding.target.as_ref()? else {
+        return None;
+    };
+    let listener = facts
+        .listeners
+        .values()
+        .find(|listener| listener.address == *address)?;
+    let setback = listener.setback.as_ref()?;
+    let code = classify(Step::Listener, &setback.problem);
+    let mut said = sentence::problem(&setback.problem);
+    if let Some(holder) = &listener.holder {
+        said = format!("{said}; held by {}", escape::field(holder, 60));
+    }
+    Some(trouble(code, &said, setback.at, setback.count))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The one next action of a certificate: what, when, and why then.
+
+use renewd_events::account::{Account, Registration};
+use renewd_events::certificate::Certificate;
+use renewd_events::id::CertificateId;
+use renewd_events::schedule::{Cause, Schedule};
+use renewd_events::{Facts, WallMs};
+
+use super::NextAction;
+use crate::escape;
+use crate::sentence;
+use crate::when;
+
+fn action(at: Option<WallMs>, what: &str, why: String) -> NextAction {
+    NextAction {
+        at,
+        what: what.to_owned(),
+        why,
+    }
+}
+
+fn account<'a>(facts: &'a Facts, it: &Certificate) -> Option<&'a Account> {
+    facts.accounts.get(&it.declared.as_ref()?.account)
+}
+
+/// Whether a person must accept terms first.
+pub(super) fn waits_for_terms(facts: &Facts, it: &Certificate) -> bool {
+    account(facts, it).is_some_and(|account| !account.terms_are_accepted())
+}
+
+/// Whether the renewal's time has come.
+pub(super) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
+    facts.schedules.get(&id).is_some_and(|schedule| {
+        schedule.requested.is_some() || schedule.planned.is_some_and(|planned| planned.at <= now)
+    })
+}
+
+/// The one next action. Exactly one of these cases holds; the first that does.
+pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> NextAction {
+    if let Some(anomaly) = &it.anomaly {
+        let why = format!(
+            "event {} ({}) cannot follow; see R0608",
+            anomaly.seq, anomaly.event
+        );
+        return action(None, "nothing: a person must look", why);
+    }
+    if let Some(doing) = super::doing(facts, id) {
+        return action(None, &doing.what, sentence::cause(run_cause(it)).to_owned());
+    }
+    if it.orphaned {
+        return action(
+            None,
+            "nothing",
+            "the configuration no longer names it".to_owned(),
+        );
+    }
+    if let Some(waits) = account_action(facts, it, now) {
+        return waits;
+    }
+    match facts.schedules.get(&id) {
+        Some(schedule) => planned(schedule, it, now),
+        None => action(
+            None,
+            "plan the renewal",
+            "the clock has not planned it yet".to_owned(),
+        ),
+    }
+}
+
+fn run_cause(it: &Certificate) -> Cause {
+    it.run.as_ref().map_or(Cause::FirstIssue, |run| run.cause)
+}
+
+fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextAction> {
+    let Some(account) = account(facts, it) else {
+        return Some(action(
+            None,
+            "declare the account",
+            "its account is not known yet".to_owned(),
+        ));
+    };
+    if !account.terms_are_accepted() {
+        let terms = account
+            .directory
+            .as_ref()
+            .and_then(|directory| directory.terms_url.as_deref());
+        let at = terms.map_or_else(String::new, |url| {
+            format!(" at {}", escape::field(url, 200))
+        });
+        let why = format!("the CA's terms{at} are not accepted (`terms_accepted`)");
+        return Some(action(None, "wait for a person to accept the terms", why));
+    }
+    match &account.registration {
+        Registration::Registered { .. } => None,
+        Registration::Requested(_) => Some(action(
+            None,
+            "wait for the CA's answer to the registration",
+            "certificates are ordered by an account".to_owned(),
+        )),
+        Registration::Refused { problem, .. } => Some(action(
+            None,
+            "register the account again, with growing waits",
+            format!("the CA refused it: {}", sentence::problem(problem)),
+        )),
+        Registration::Absent => Some(match &account.unreachable {
+            Some((problem, _)) => action(
+                None,
+                "read the CA's directory again, with growing waits",
+                format!("it could not be read: {}", sentence::problem(problem)),
+            ),
+            None => action(
+                None,
+                "register the account",
+                "certificates are ordered by an account".to_owned(),
+            ),
+        }),
+    }
+}
+
+fn planned(schedule: &Schedule, it: &Certificate, now: WallMs) -> NextAction {
+    if let Some((by, _)) = &schedule.requested {
+        let why = format!("asked for by {}", escape::field(by, 40));
+        return action(Some(now), "renew", why);
+    }
+    let Some(planned) = schedule.planned else {
+        return action(
+            None,
+            "plan the renewal",
+            "the last one has just ended".to_owned(),
+        );
+    };
+    let what = match (planned.cause, it.current.is_some()) {
+        (Cause::Retry, _) => format!("try {}", planned.attempt),
+        (Cause::FirstIssue, _) => "order the first certificate".to_owned(),
+        (_, true) => "renew".to_owned(),
+        (_, false) => "order".to_owned(),
+    };
+    let mut why = sentence::cause(planned.cause).to_owned();
+    if planned.cause == Cause::AriWindow
+        && let Some(window) = &schedule.window
+    {
+        why = format!(
+            "within the CA's window {} to {}",
+            when::minute(window.start),
+            when::minute(window.end)
+        );
+    }
+    if planned.at <= now {
+        why = format!("{why}; it waits for its turn");
+    }
+    action(Some(planned.at), &what, why)
+}

@@ -1,0 +1,126 @@
+use renewd_events::binding::BindingEvent;
+use renewd_events::certificate::CertificateEvent;
+use renewd_events::listener::ListenerEvent;
+use renewd_events::order::Found;
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::schedule::Cause;
+
+use super::*;
+use crate::testlog::{Log, binding, certificate, listener};
+
+fn row(log: &Log) -> CertificateStatus {
+    status(&log.facts(), log.now()).remove(0)
+}
+
+#[test]
+fn a_served_certificate_is_ok_and_says_what_comes_next() {
+    let row = row(&Log::first_with_crash());
+    assert_eq!(
+        (row.state, row.served, row.generation),
+        (State::Ok, Served::Everywhere, Some(1))
+    );
+    assert_eq!(row.next.what, "renew");
+    assert_eq!(row.next.why, "a share of its life is over");
+    assert!(row.next.at.is_some() && row.trouble.is_none() && row.doing.is_none());
+}
+
+#[test]
+fn what_is_going_on_is_read_off_the_streams() {
+    let doing = |log: &Log| row(log).doing.unwrap().what;
+    let mut log = Log::registered();
+    assert_eq!(row(&log).state, State::First);
+    log.started(200, Cause::FirstIssue, 1);
+    assert_eq!(doing(&log), "waiting for the CA's answer to the order");
+    log.keyed().created(1, Found::Answer);
+    assert_eq!(doing(&log), "learning the challenges");
+    for name in ["example.org", "www.example.org"] {
+        log.published(name, renewd_events::authorization::Probe::Seen);
+    }
+    log.told("example.org").accepted("example.org");
+    assert_eq!(
+        doing(&log),
+        "publishing challenges: 1 of 2 names told to the CA"
+    );
+    log.told("www.example.org").accepted("www.example.org");
+    assert_eq!(doing(&log), "the CA is checking 2 of 2 names by http-01");
+    log.issued().deploying();
+    assert_eq!(doing(&log), "putting it in place at 0.0.0.0:443");
+    assert_eq!(row(&log).state, State::Renewing);
+    assert_eq!(row(&log).next.at, None);
+}
+
+#[test]
+fn a_failure_shows_its_code_and_the_next_try() {
+    let mut log = Log::first_with_crash();
+    log.fails_over_ipv6(86_400_000, 1)
+        .fails_over_ipv6(90_000_000, 2);
+    let row = row(&log);
+    assert_eq!(row.state, State::Failing);
+    assert!(row.state.needs_a_person());
+    let trouble = row.trouble.unwrap();
+    assert_eq!((trouble.code.as_str(), trouble.times), ("R0207", 2));
+    assert_eq!(row.next.what, "try 3");
+    assert_eq!(row.served, Served::Everywhere, "the old one stays");
+}
+
+#[test]
+fn an_issue_that_is_not_served_is_a_state_of_its_own() {
+    let mut log = Log::first_with_crash();
+    let problem = Problem::new(
+        ProblemClass::Local,
+        "addressInUse",
+        "Address already in use",
+    );
+    log.add(
+        listener(),
+        ListenerEvent::ListenerFailed {
+            address: "0.0.0.0:443".to_owned(),
+            problem,
+            holder: Some("nginx (pid 812)".to_owned()),
+            needs_restart: false,
+        },
+    );
+    let row = row(&log);
+    assert_eq!(row.state, State::NotServed);
+    let trouble = row.bindings[0].trouble.as_ref().unwrap();
+    assert_eq!(trouble.code, "R0701");
+    assert!(trouble.sentence.contains("nginx (pid 812)"));
+}
+
+#[test]
+fn orphans_and_removed_bindings_are_told_apart() {
+    let mut log = Log::first_with_crash();
+    log.add(certificate(), CertificateEvent::CertificateOrphaned);
+    assert_eq!(row(&log).state, State::Orphan);
+    log.add(binding(), BindingEvent::BindingRemoved);
+    assert_eq!(row(&log).served, Served::Nothing);
+}
+
+#[test]
+fn an_account_without_terms_is_waited_for() {
+    use renewd_events::account::{AccountEvent, Directory};
+    let mut log = Log::registered();
+    log.add(
+        crate::testlog::account(),
+        AccountEvent::DirectoryObserved(Directory {
+            terms_url: Some("https://ca.test/terms-2".to_owned()),
+            ..Directory::default()
+        }),
+    );
+    let row = row(&log);
+    assert_eq!(row.state, State::Waiting);
+    assert!(
+        row.next.why.contains("https://ca.test/terms-2"),
+        "{}",
+        row.next.why
+    );
+}
+
+#[test]
+fn the_json_holds_times_as_text() {
+    let value = serde_json::to_value(row(&Log::first_with_crash())).unwrap();
+    assert_eq!(value["state"], "ok");
+    assert_eq!(value["expires"], "2027-02-21T03:10:02.114Z");
+    assert_eq!(value["next"]["at"], "2027-01-22T03:10:02.114Z");
+    assert_eq!(value["bindings"][0]["served"], true);
+}
