@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use renewd_actors::journal::{Batch, Journal};
 use renewd_actors::ports::TimeSource;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::error::{BenchError, io};
 use crate::figure::{Figure, Goal, median, per_second};
 use crate::history::{self, History};
-use crate::say;
+use crate::{rig, say};
 
 /// Repetitions of each measure; the middle one counts.
 const ROUNDS: usize = 3;
@@ -33,10 +33,7 @@ struct Clock;
 
 impl TimeSource for Clock {
     fn now(&self) -> WallMs {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        rig::now()
     }
 }
 

@@ -78,17 +78,15 @@ impl Figure {
         }
     }
 
-    fn goal_text(&self) -> String {
-        match self.goal {
-            None => "none".to_owned(),
-            Some(Goal::AtLeast(goal)) => format!(">= {} {}", number(goal), self.unit),
-            Some(Goal::AtMost(goal)) => format!("<= {} {}", number(goal), self.unit),
-            Some(Goal::RatioAtLeast(goal)) => format!("ratio >= {}", number(goal)),
-        }
-    }
-
-    fn verdict(&self) -> &'static str {
-        if self.met() { "met" } else { "missed" }
+    /// The goal as text, and `met` or `missed`.
+    fn judged(&self) -> Option<(String, &'static str)> {
+        let unit = self.unit;
+        let goal = match self.goal? {
+            Goal::AtLeast(goal) => format!(">= {} {unit}", number(goal)),
+            Goal::AtMost(goal) => format!("<= {} {unit}", number(goal)),
+            Goal::RatioAtLeast(goal) => format!("ratio >= {}", number(goal)),
+        };
+        Some((goal, if self.met() { "met" } else { "missed" }))
     }
 
     /// `VALUE UNIT, ratio R to ANCHOR, goal G: met|missed`.
@@ -100,8 +98,11 @@ impl Figure {
             }
             (None, _) | (_, None) => String::new(),
         };
-        let (goal, verdict) = (self.goal_text(), self.verdict());
-        format!("{value}{ratio}, goal {goal}: {verdict}")
+        let judged = self.judged();
+        let judged = judged.map_or(String::new(), |(goal, verdict)| {
+            format!(", goal {goal}: {verdict}")
+        });
+        format!("{value}{ratio}{judged}")
     }
 
     /// One line of the table.
@@ -110,10 +111,7 @@ impl Figure {
             format!("{} {} ({})", number(anchor.value), self.unit, anchor.name)
         });
         let ratio = self.ratio().map(number).unwrap_or_default();
-        let (goal, verdict) = match self.goal {
-            Some(_) => (self.goal_text(), self.verdict()),
-            None => (String::new(), ""),
-        };
+        let (goal, verdict) = self.judged().unwrap_or_default();
         format!(
             "| {bench} | {} | {} {} | {beside} | {ratio} | {goal} | {verdict} |",
             self.measure,
@@ -146,6 +144,7 @@ pub(crate) fn closing(bench: &str, figures: &[Figure]) -> String {
 /// Three significant digits are more than a run repeats.
 fn number(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         small if small >= 0.1 => format!("{value:.2}"),
