@@ -88,6 +88,9 @@ pub const ARI_LOOK_MIN: Duration = Duration::from_secs(60);
 pub const ARI_LOOK_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What serves is looked at this often: somebody may overwrite it.
 pub const VERIFY_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Each place is looked at sooner than [`VERIFY_EVERY`] by its own share of this, a tenth: what was
+/// deployed in one minute is not looked at in one minute for ever.
+pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);
 /// A new issue that is not served everywhere by then ends its renewal all the same: otherwise a wrong
 /// `verify` address would keep the next renewal from ever beginning.
 pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);

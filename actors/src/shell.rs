@@ -152,7 +152,7 @@ impl Life {
                         expected,
                         actual,
                     })) => {
-                        tracing::warn!(%stream, expected, actual, "decided on an old state; deciding again");
+                        tracing::debug!(%stream, expected, actual, "decided on an old state; deciding again");
                         subjects.insert(subject);
                     }
                     Ok(Err(AppendError::ReadOnly(_))) | Err(_) => {}

@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
-use renewd_events::binding::Target;
 use renewd_events::id::Seq;
 use renewd_events::log::{MirrorReader, SledLog};
 use renewd_events::problem::Problem;
@@ -15,6 +14,7 @@ use renewd_events::process::StopReason;
 use renewd_events::store::{EventStore, StoreError};
 use renewd_events::{Envelope, Facts};
 
+use crate::again::serve_again;
 use crate::bind::{Bindings, Page};
 use crate::challenge::Responder;
 use crate::declare::declarations;
@@ -173,7 +173,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
     let facts = Arc::new(RwLock::new(facts));
     let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
-    serve_again(&wired, &facts);
+    serve_again(&wired, settings, &facts);
     let declarations = declarations(
         settings,
         &facts.read().unwrap_or_else(PoisonError::into_inner),
@@ -226,38 +226,6 @@ fn export(settings: &Settings, history: History, observers: &mut Vec<Observer>) 
             tracing::warn!(%cause, "no traces are exported");
             None
         }
-    }
-}
-
-/// Shows again what our own listeners served before: a projection of the log, so not a fact.
-fn serve_again(wired: &Wired, facts: &RwLock<Facts>) {
-    let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    let mut addresses = std::collections::BTreeSet::new();
-    for (id, binding) in &facts.bindings {
-        let (Some(target), Some((generation, _))) = (&binding.target, binding.deployed) else {
-            continue;
-        };
-        let certificate = facts.certificates.get(&binding.certificate);
-        let Some(issue) = certificate.and_then(|certificate| certificate.current.as_ref()) else {
-            continue;
-        };
-        if issue.generation != generation {
-            continue;
-        }
-        if let Err(problem) = wired.bindings.show_again(*id, target, issue) {
-            tracing::error!(binding = %target.label(), detail = %problem.detail, "a certificate is not served again");
-            continue;
-        }
-        if let Target::Builtin { address } = target {
-            addresses.insert(address.clone());
-        }
-    }
-    let addresses: Vec<_> = addresses
-        .iter()
-        .filter_map(|address| crate::host::socket::parse(address).ok())
-        .collect();
-    for refused in wired.host.open_at_start(&addresses) {
-        tracing::warn!(detail = %refused.problem.detail, holder = ?refused.holder, "a listener of the last life is not open");
     }
 }
 
