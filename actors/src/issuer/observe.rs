@@ -43,7 +43,7 @@ pub(super) fn observe(
             *id,
             *stage,
             result,
-            session.looks(&effect.key()).count,
+            session.looks(&effect.key()).count.saturating_add(1),
         ),
         (Effect::Finalize(id, _, _, intent, _), Outcome::Order(result)) => {
             finalized(facts, *id, intent, result)
