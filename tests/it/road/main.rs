@@ -20,6 +20,8 @@ mod check;
 mod damage;
 mod issue;
 mod kill;
+mod kill_random;
+mod lives;
 mod place;
 mod process;
 mod renew;
