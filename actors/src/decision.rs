@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AuthorizationId, BootNo, RenewalId, Seq, StreamId};
+use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
 
 use crate::bounds;
@@ -54,16 +55,41 @@ pub struct Session {
 }
 
 /// The memory of repeated looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looks {
     /// Looks that ended.
     pub count: u32,
     /// Failures in a row.
     pub failures: u32,
+    /// Ends in a row that changed nothing.
+    pub idle: u32,
     /// When the last one ended.
     pub last: WallMs,
+    /// What the server asked to wait from then, if it did.
+    pub asked: Option<Duration>,
     /// Not before, because the server or our own back-off said so.
     pub not_before: WallMs,
+    /// Why the last one failed.
+    pub problem: Option<Problem>,
+}
+
+impl Looks {
+    /// The same answer of a kind that more asking does not change, several times: not an outage.
+    pub fn hopeless(&self) -> Option<&Problem> {
+        let problem = self
+            .problem
+            .as_ref()
+            .filter(|_| self.failures >= bounds::HOPELESS_AFTER)?;
+        match problem.class {
+            ProblemClass::Acme => {
+                (problem.status < 500 && !problem.is_acme("rateLimited")).then_some(problem)
+            }
+            ProblemClass::Local | ProblemClass::Protocol => Some(problem),
+            ProblemClass::Transport | ProblemClass::Http => {
+                (problem.status == 404).then_some(problem)
+            }
+        }
+    }
 }
 
 impl Session {
@@ -74,29 +100,55 @@ impl Session {
 
     /// How often it was looked at.
     pub fn looks(&self, key: &EffectKey) -> Looks {
-        self.looks.get(key).copied().unwrap_or_default()
+        self.looks.get(key).cloned().unwrap_or_default()
     }
 
-    /// Remembers that an effect ended.
-    pub fn ended(&mut self, key: EffectKey, outcome: &Outcome, now: WallMs) {
+    /// After the wall clock was set back, what is remembered of the future means nothing.
+    pub fn forget_future(&mut self, now: WallMs) {
+        let horizon = now.after(bounds::JUMP_MIN);
+        self.looks.retain(|_, looks| looks.last <= horizon);
+        self.visited = self.visited.filter(|visited| *visited <= horizon);
+    }
+
+    /// Remembers that an effect ended: `None` when its port panicked or hung, `recorded` when it led to
+    /// a fact. What failed or changed nothing is done again ever more slowly, so that nothing spins.
+    pub fn ended(
+        &mut self,
+        key: EffectKey,
+        outcome: Option<&Outcome>,
+        recorded: bool,
+        now: WallMs,
+    ) {
         let looks = self.looks.entry(key).or_default();
         looks.count = looks.count.saturating_add(1);
         looks.last = now;
-        let asked = outcome
-            .retry_after_ms()
-            .map_or(Duration::ZERO, Duration::from_millis);
-        let own = if outcome.problem().is_some() {
-            looks.failures = looks.failures.saturating_add(1);
+        looks.asked = outcome
+            .and_then(Outcome::retry_after_ms)
+            .map(Duration::from_millis);
+        looks.problem = outcome.and_then(Outcome::problem).cloned();
+        let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
+        looks.failures = if failed {
+            looks.failures.saturating_add(1)
+        } else {
+            0
+        };
+        looks.idle = if recorded {
+            0
+        } else {
+            looks.idle.saturating_add(1)
+        };
+        let own = if failed {
             backoff(
                 bounds::READ_RETRY_FIRST,
                 bounds::READ_RETRY_MAX,
                 looks.failures,
             )
-        } else {
-            looks.failures = 0;
+        } else if recorded {
             Duration::ZERO
+        } else {
+            backoff(bounds::IDLE_FIRST, bounds::LOOK_MAX, looks.idle)
         };
-        looks.not_before = now.after(asked.max(own));
+        looks.not_before = now.after(looks.asked.unwrap_or_default().max(own));
     }
 }
 

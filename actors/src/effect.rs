@@ -142,7 +142,8 @@ impl Outcome {
     /// The server asked to wait this long, milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Self::Order(Ok(look)) => look.retry_after_ms,
+            // A wait for days would hold the renewal's place: an hour is the longest between looks.
+            Self::Order(Ok(look)) => look.retry_after_ms.map(|asked| asked.min(3_600_000)),
             Self::Window(Ok(window)) => window.retry_after_ms,
             Self::Directory(_)
             | Self::AccountKey(_)
@@ -254,7 +255,11 @@ impl Effect {
                     Outcome::Order(ports.ca.finalize(account, &url, &intent, &csr).await)
                 }
                 Self::Download(_, account, url) => {
-                    Outcome::Chain(ports.ca.download(account, &url).await)
+                    let chain = ports.ca.download(account, &url).await;
+                    if chain.is_ok() {
+                        ports.ca.forget_order(&url);
+                    }
+                    Outcome::Chain(chain)
                 }
                 Self::SeeAuthorizations(_, account, url, stage) => {
                     let fresh = stage != AuthorizationStage::Learning;

@@ -2,6 +2,7 @@
 //! the shared facts, tells the observers, and then answers: state never runs ahead of the disk.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use renewd_events::codec::{CodecError, Frame};
@@ -94,7 +95,13 @@ impl Journal {
         };
         std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer.run(inbox))?;
+            .spawn(move || {
+                let broken = writer.broken.clone();
+                // An observer or a fold that panics leaves a log of unknown state: no more acts.
+                if catch_unwind(AssertUnwindSafe(|| writer.run(inbox))).is_err() {
+                    broken.send_replace(Some("the journal's thread panicked".to_owned()));
+                }
+            })?;
         Ok(Self {
             requests,
             head,

@@ -152,7 +152,7 @@ impl Life {
                         expected,
                         actual,
                     })) => {
-                        tracing::warn!(%stream, expected, actual, "decided on an old state; deciding again");
+                        tracing::debug!(%stream, expected, actual, "decided on an old state; deciding again");
                         subjects.insert(subject);
                     }
                     Ok(Err(AppendError::ReadOnly(_))) | Err(_) => {}
@@ -183,6 +183,7 @@ impl Life {
         cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
         let session = self.sessions.entry(subject).or_default();
         session.visited = hive.visit_of(subject);
+        session.forget_future(cx.now);
         session.visits = visits(&hive, &facts, subject);
         // A panic in a decision strikes its subject alone.
         let decided = catch_unwind(AssertUnwindSafe(|| {
@@ -250,7 +251,9 @@ impl Life {
             .is_none_or(|certificate| certificate.run.is_none());
         if over && session.running.is_empty() {
             let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
-            session.looks.retain(|key, _| lasting(key.stream.kind));
+            session
+                .looks
+                .retain(|key, _| key.version == 0 && lasting(key.stream.kind));
             session.unsure.clear();
             self.hive.forget_visits(subject);
         }
@@ -303,44 +306,65 @@ impl Life {
     async fn ended<R: Role>(&mut self, subject: Subject, effect: Effect, outcome: Option<Outcome>) {
         while self.tasks.try_join_next().is_some() {}
         let key = effect.key();
-        let now = self.hive.ports.time.now();
-        let mut verdict = false;
-        if let Some(outcome) = &outcome {
-            if let Some(problem) = outcome.problem() {
-                tracing::debug!(actor = %R::NAME, effect = key.kind, kind = %problem.kind, status = problem.status, "an effect failed");
-            }
-            let session = self.sessions.entry(subject).or_default();
-            session.ended(key, outcome, now);
-            let batch = {
-                let hive = Arc::clone(&self.hive);
-                let facts = hive.read();
-                let cx = self.context(&facts);
-                let session = self.sessions.entry(subject).or_default();
-                session.visits = visits(&hive, &facts, subject);
-                let events = R::observe(&facts, &effect, outcome, session, &cx);
-                (!events.is_empty()).then(|| self.batch::<R>(events, &facts))
-            };
-            if let Some(batch) = batch {
-                // An outcome that is not on disk did not happen: the intent is settled by asking.
-                match self.hive.journal.append(batch).await {
-                    Ok(_) => verdict = true,
-                    Err(cause) => {
-                        tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
-                    }
+        if let Some(problem) = outcome.as_ref().and_then(Outcome::problem) {
+            let (kind, status) = (&problem.kind, problem.status);
+            tracing::debug!(actor = %R::NAME, effect = key.kind, %kind, status, "an effect failed");
+        }
+        let mut recorded = false;
+        if let Some(batch) = self.observe::<R>(subject, &effect, outcome.as_ref()) {
+            // An outcome that is not on disk did not happen: the intent is settled by asking.
+            match self.hive.journal.append(batch).await {
+                Ok(_) => recorded = true,
+                Err(cause) => {
+                    tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
                 }
             }
         }
+        let now = self.hive.ports.time.now();
         let session = self.sessions.entry(subject).or_default();
+        session.ended(key, outcome.as_ref(), recorded, now);
         session.running.remove(&key);
-        if !verdict && key.version > 0 {
+        if !recorded && key.version > 0 {
             session.unsure.insert(EffectId {
                 stream: key.stream,
                 version: key.version,
             });
         }
-        let mut subjects = std::mem::take(&mut self.starved);
-        subjects.insert(subject);
+        let mut subjects = BTreeSet::from([subject]);
+        let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
+        for _ in 0..places {
+            let Some(starved) = self.starved.pop_first() else {
+                break;
+            };
+            subjects.insert(starved);
+        }
         self.reconcile::<R>(subjects).await;
+    }
+
+    /// What an outcome says, as a batch. A panic strikes its subject alone, as in a decision.
+    fn observe<R: Role>(
+        &mut self,
+        subject: Subject,
+        effect: &Effect,
+        outcome: Option<&Outcome>,
+    ) -> Option<Batch> {
+        let outcome = outcome?;
+        let hive = Arc::clone(&self.hive);
+        let facts = hive.read();
+        let cx = self.context(&facts);
+        let session = self.sessions.entry(subject).or_default();
+        session.visits = visits(&hive, &facts, subject);
+        let observed = catch_unwind(AssertUnwindSafe(|| {
+            R::observe(&facts, effect, outcome, session, &cx)
+        }));
+        match observed {
+            Ok(events) => (!events.is_empty()).then(|| self.batch::<R>(events, &facts)),
+            Err(_) => {
+                drop(facts);
+                self.strike::<R>(subject, "the reading of an outcome panicked");
+                None
+            }
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use renewd_events::account::AccountEvent;
 use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::{CertificateEvent, Declaration};
 use renewd_events::event::NewEvent;
-use renewd_events::id::{BindingId, CertificateId};
+use renewd_events::id::{BindingId, CertificateId, ListenerId};
+use renewd_events::listener::ListenerEvent;
 use renewd_events::{Facts, binding::Target};
 
 use crate::settings::{BindingSettings, CertificateSettings, Settings};
@@ -49,7 +50,30 @@ pub fn declarations(settings: &Settings, facts: &Facts) -> Vec<NewEvent> {
             events.extend(bindings(*id, &[], facts));
         }
     }
+    events.extend(listeners(settings, facts));
     events
+}
+
+/// The listeners of certificates that are there already are needed in this life too: said once here,
+/// else each of many certificates would say it, and all but the first on an old state.
+fn listeners(settings: &Settings, facts: &Facts) -> Vec<NewEvent> {
+    let issued = settings.certificates.iter().filter(|certificate| {
+        let known = facts.certificates.get(&certificate.name.id());
+        known.is_some_and(|known| known.current.is_some())
+    });
+    let addresses: BTreeSet<&String> = issued
+        .flat_map(|certificate| &certificate.bindings)
+        .filter_map(|binding| match &binding.target {
+            Target::Builtin { address } => Some(address),
+            Target::Files { .. } | Target::Library => None,
+        })
+        .collect();
+    let needed = addresses.into_iter().map(|address| {
+        let id = ListenerId::derive(&[address.as_bytes()]);
+        let address = address.clone();
+        said(id, ListenerEvent::ListenerNeeded { address })
+    });
+    needed.collect()
 }
 
 fn account(settings: &Settings, facts: &Facts) -> Vec<NewEvent> {

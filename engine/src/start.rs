@@ -7,14 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
-use renewd_events::binding::Target;
 use renewd_events::id::Seq;
-use renewd_events::log::SledLog;
+use renewd_events::log::{MirrorReader, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
-use renewd_events::store::StoreError;
+use renewd_events::store::{EventStore, StoreError};
 use renewd_events::{Envelope, Facts};
 
+use crate::again::serve_again;
 use crate::bind::{Bindings, Page};
 use crate::challenge::Responder;
 use crate::declare::declarations;
@@ -110,6 +110,7 @@ fn open_log_with(
     mut reader: impl FnMut(&Envelope),
 ) -> Result<(SledLog, Facts), StartError> {
     let (dir, vault) = (state_dir.join(LOG), state_dir.join(VAULT));
+    let mut facts = fold(&dir, &mut reader)?;
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
             if !opened.clean {
@@ -123,13 +124,34 @@ fn open_log_with(
         Err(StoreError::Absent { .. }) => SledLog::create(&dir)?,
         Err(other) => return Err(other.into()),
     };
-    let mut facts = Facts::default();
-    for envelope in log.replay_envelopes(Seq(1))? {
-        let envelope = envelope?;
-        facts.apply(&envelope);
-        reader(&envelope);
+    if log.head().seq > facts.seq {
+        // Its end was recovered, or another engine wrote until a moment ago.
+        for envelope in log.replay_envelopes(facts.seq.next())? {
+            let envelope = envelope?;
+            facts.apply(&envelope);
+            reader(&envelope);
+        }
     }
     Ok((log, facts))
+}
+
+/// Reads the whole log before it is opened: opening writes (the anchor, a torn end), and damage
+/// anywhere must leave everything as it is. No log at all gives no facts.
+fn fold(dir: &Path, show: &mut impl FnMut(&Envelope)) -> Result<Facts, StoreError> {
+    let mut facts = Facts::default();
+    let read = MirrorReader::open(dir).and_then(|reader| {
+        for envelope in reader.envelopes(Seq(1))? {
+            let envelope = envelope?;
+            facts.apply(&envelope);
+            show(&envelope);
+        }
+        Ok(())
+    });
+    match read {
+        Ok(()) | Err(StoreError::Absent { .. }) => Ok(facts),
+        // The checks at open name some kinds of damage more exactly.
+        Err(error) => Err(SledLog::check(dir).err().unwrap_or(error)),
+    }
 }
 
 fn has_records(vault: &Path) -> bool {
@@ -151,7 +173,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
     let facts = Arc::new(RwLock::new(facts));
     let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
-    serve_again(&wired, &facts);
+    serve_again(&wired, settings, &facts);
     let declarations = declarations(
         settings,
         &facts.read().unwrap_or_else(PoisonError::into_inner),
@@ -207,38 +229,6 @@ fn export(settings: &Settings, history: History, observers: &mut Vec<Observer>) 
     }
 }
 
-/// Shows again what our own listeners served before: a projection of the log, so not a fact.
-fn serve_again(wired: &Wired, facts: &RwLock<Facts>) {
-    let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    let mut addresses = std::collections::BTreeSet::new();
-    for (id, binding) in &facts.bindings {
-        let (Some(target), Some((generation, _))) = (&binding.target, binding.deployed) else {
-            continue;
-        };
-        let certificate = facts.certificates.get(&binding.certificate);
-        let Some(issue) = certificate.and_then(|certificate| certificate.current.as_ref()) else {
-            continue;
-        };
-        if issue.generation != generation {
-            continue;
-        }
-        if let Err(problem) = wired.bindings.show_again(*id, target, issue) {
-            tracing::error!(binding = %target.label(), detail = %problem.detail, "a certificate is not served again");
-            continue;
-        }
-        if let Target::Builtin { address } = target {
-            addresses.insert(address.clone());
-        }
-    }
-    let addresses: Vec<_> = addresses
-        .iter()
-        .filter_map(|address| crate::host::socket::parse(address).ok())
-        .collect();
-    for refused in wired.host.open_at_start(&addresses) {
-        tracing::warn!(detail = %refused.problem.detail, holder = ?refused.holder, "a listener of the last life is not open");
-    }
-}
-
 impl Running {
     /// To ask and command it.
     pub fn handle(&self) -> Handle {
@@ -277,7 +267,7 @@ impl Running {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(handle);
-        drop(self.responder);
+        self.responder.close();
         if let Some(traces) = self.traces {
             traces.finish().await;
         }

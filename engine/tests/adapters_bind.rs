@@ -276,8 +276,12 @@ async fn files_have_their_modes_and_three_generations_stay() {
         .collect();
     kept.sort();
     assert_eq!(kept, ["3", "4", "5"]);
+    // Nobody to ask: the files themselves must carry a handshake, and tell when they do not.
+    let (place, _) = world.bindings.handshake(&target, NAME).await.unwrap();
+    assert_eq!(place, directory.to_string_lossy());
+    fs::remove_file(directory.join("current/privkey.pem")).unwrap();
     let problem = world.bindings.handshake(&target, NAME).await.unwrap_err();
-    assert_eq!(problem.kind, "noVerifyAddress");
+    assert_eq!(problem.kind, "diskRead");
 }
 
 #[tokio::test]

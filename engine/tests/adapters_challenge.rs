@@ -146,7 +146,10 @@ async fn a_probe_says_what_it_saw_instead() {
     let seen = nowhere.probe("example.com", &challenge()).await;
     assert_eq!(
         seen,
-        Probe::NotSeen("no challenge listener is open".to_owned())
+        Probe::NotSeen(
+            "renewd has no challenge listener of its own open; the program around it has to answer"
+                .to_owned()
+        )
     );
 }
 

@@ -123,9 +123,11 @@ async fn scheduled(events: &mut Events) {
 }
 
 fn issued(events: &[What]) -> String {
-    let fingerprint = events.iter().find_map(|what| match what {
-        What::Issued { fingerprint, .. } => Some(fingerprint.clone()),
-        _ => None,
+    let fingerprint = events.iter().find_map(|what| {
+        let What::Issued { fingerprint, .. } = what else {
+            return None;
+        };
+        Some(fingerprint.clone())
     });
     fingerprint.unwrap()
 }

@@ -166,6 +166,39 @@ otlp_endpoint = "{endpoint}"
         Self { ca, directory }
     }
 
+    /// The spans that `log export` makes of the log, later.
+    fn exported_later(&self) -> BTreeSet<Essence> {
+        let file = self.directory.path().join("traces.jsonl");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
+        let config = self.directory.path().join("renewd.toml");
+        command.arg("--config").arg(config);
+        command.args(["log", "export", "--format", "otlp-json"]);
+        let ran = command.arg(&file).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        let again = command.output().unwrap();
+        assert!(!again.status.success(), "{again:?}");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        let request: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let spans = request.pointer("/resourceSpans/0/scopeSpans/0/spans");
+        let of = |span: &serde_json::Value, key: &str| {
+            let text = span.get(key).and_then(serde_json::Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let spans = spans.unwrap().as_array().unwrap().iter();
+        spans
+            .map(|span| {
+                let keys = ["name", "traceId", "spanId", "parentSpanId"];
+                let times = ["startTimeUnixNano", "endTimeUnixNano"];
+                Essence {
+                    text: keys.map(|key| of(span, key)),
+                    times: times.map(|key| of(span, key)),
+                    events: span.get("events").unwrap().as_array().unwrap().len(),
+                }
+            })
+            .collect()
+    }
+
     fn run(&self) -> Process {
         let config: PathBuf = self.directory.path().join("renewd.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
@@ -175,6 +208,34 @@ otlp_endpoint = "{endpoint}"
         command.env_remove("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
         Process::start("renewd", &mut command, self.directory.path()).unwrap()
     }
+}
+
+/// What a span comes down to: name, trace, id, parent; start and end; events.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Essence {
+    text: [String; 4],
+    times: [String; 2],
+    events: usize,
+}
+
+/// The spans that come from events.
+fn derived(spans: &[Span]) -> BTreeSet<Essence> {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+    let internal = spans
+        .iter()
+        .filter(|span| span.kind() == SpanKind::Internal);
+    internal
+        .map(|span| Essence {
+            text: [
+                span.name.clone(),
+                hex(&span.trace_id),
+                hex(&span.span_id),
+                hex(&span.parent_span_id),
+            ],
+            times: [span.start_time_unix_nano, span.end_time_unix_nano].map(|t| t.to_string()),
+            events: span.events.len(),
+        })
+        .collect()
 }
 
 /// The only renewal of these worlds.
@@ -268,6 +329,7 @@ async fn one_renewal_is_one_trace_with_derived_ids() {
     );
     renewd.sigterm().unwrap();
     assert!(renewd.wait_for_end(RENEWAL_MAX).unwrap().success());
+    assert_eq!(world.exported_later(), derived(&collector.all()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,6 +395,7 @@ async fn a_killed_renewal_goes_on_in_the_same_trace() {
     assert_eq!(world.ca.counts().new_order, 1);
     renewd.sigterm().unwrap();
     assert!(renewd.wait_for_end(RENEWAL_MAX).unwrap().success());
+    assert_eq!(world.exported_later(), derived(&collector.all()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

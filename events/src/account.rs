@@ -215,9 +215,10 @@ impl Account {
                 key_ref,
                 thumbprint,
             } => {
+                let (key_ref, thumbprint) = (key_ref.clone(), thumbprint.clone());
                 self.key = Some(AccountKey {
-                    key_ref: key_ref.clone(),
-                    thumbprint: thumbprint.clone(),
+                    key_ref,
+                    thumbprint,
                 });
             }
             AccountEvent::AccountRequested(request) => {
@@ -227,18 +228,7 @@ impl Account {
                 url,
                 already_existed: _,
             } => {
-                if let Registration::Requested(request) = &self.registration {
-                    self.contacts_known = Some(request.intent().contacts_hash);
-                } else {
-                    self.anomaly = Some(Anomaly {
-                        event: event.into(),
-                        seq: meta.seq,
-                    });
-                }
-                self.registration = Registration::Registered { url: url.clone() };
-                self.registered_at = meta.at;
-                self.failures = 0;
-                self.unreachable = None;
+                self.registered(meta, event, url);
             }
             AccountEvent::AccountRefused { problem } => {
                 self.registration = Registration::Refused {
@@ -259,5 +249,22 @@ impl Account {
                 self.contacts_change = None;
             }
         }
+    }
+
+    fn registered(&mut self, meta: &Meta, event: &AccountEvent, url: &str) {
+        if let Registration::Requested(request) = &self.registration {
+            self.contacts_known = Some(request.intent().contacts_hash);
+        } else {
+            self.anomaly = Some(Anomaly {
+                event: event.into(),
+                seq: meta.seq,
+            });
+        }
+        self.registration = Registration::Registered {
+            url: url.to_owned(),
+        };
+        self.registered_at = meta.at;
+        self.failures = 0;
+        self.unreachable = None;
     }
 }

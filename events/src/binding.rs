@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{BootNo, CertificateId, Fingerprint, Generation, ListenerId};
 use crate::intent::{Durable, Meta};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemClass};
 use crate::time::WallMs;
 
 /// Where a certificate is served.
@@ -120,6 +120,10 @@ pub struct Setback {
     pub count: u32,
 }
 
+/// Mismatches of one issue in a row from which its files are put in place again. One alone is only
+/// looked at again: a program that was just told to reload may show the old issue for a moment.
+pub const MISMATCHES_MIN: u32 = 2;
+
 /// A verified handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
@@ -154,6 +158,9 @@ pub struct Binding {
     pub served: Option<Served>,
     /// What went wrong last, until something goes right.
     pub setback: Option<Setback>,
+    /// The issue that handshakes did not show, and how often in a row. A deployment does not end the
+    /// row, only a verified handshake does: so mending that does not help grows slower.
+    pub mismatched: Option<(Generation, u32)>,
 }
 
 impl Binding {
@@ -226,6 +233,7 @@ impl Binding {
                 fingerprint,
             } => {
                 self.setback = None;
+                self.mismatched = None;
                 self.served = Some(Served {
                     generation: *generation,
                     address: address.clone(),
@@ -235,12 +243,31 @@ impl Binding {
                 });
             }
             BindingEvent::ServedMismatch {
-                generation: _,
+                generation,
                 address: _,
                 problem,
-            } => {
-                self.set_back(meta, problem);
-            }
+            } => self.mismatch(meta, *generation, problem),
+        }
+    }
+
+    /// Something else is shown. Files may have been overwritten or deleted: from the second time on they
+    /// count as not in place, so that they are put there again, as often as the back-off allows.
+    fn mismatch(&mut self, meta: &Meta, generation: Generation, problem: &Problem) {
+        let before = self.mismatched.filter(|(of, _)| *of == generation);
+        let count = before.map_or(0, |(_, count)| count).saturating_add(1);
+        self.mismatched = Some((generation, count));
+        self.setback = Some(Setback {
+            problem: problem.clone(),
+            at: meta.at,
+            count,
+        });
+        if !matches!(self.target, Some(Target::Files { .. })) || count < MISMATCHES_MIN {
+            return;
+        }
+        self.deployed = None;
+        // Whoever does not answer has nothing to read again; a wrong `verify` must not mean reloads.
+        if problem.class != ProblemClass::Transport {
+            self.reloaded = None;
         }
     }
 }

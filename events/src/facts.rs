@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::account::Account;
 use crate::authorization::{Authorization, AuthorizationEvent};
 use crate::binding::{Binding, BindingEvent};
-use crate::certificate::{Certificate, CertificateEvent};
+use crate::certificate::{Asked, Certificate, CertificateEvent};
 use crate::event::{Envelope, Event};
 use crate::id::{
     AccountId, AuthorizationId, BindingId, CertificateId, ListenerId, OrderId, RestartId, Seq,
@@ -246,8 +246,19 @@ impl Facts {
                 }
                 self.forget_unanswered(id);
             }
-            CertificateEvent::GenerationAdopted(_) => {
+            CertificateEvent::GenerationAdopted(issue) => {
                 self.runs.remove(&id);
+                let request = self
+                    .orders
+                    .get(&issue.order)
+                    .and_then(|o| o.request.clone());
+                let cause = certificate.run.as_ref().map(|run| run.cause);
+                certificate.asked = request.zip(cause).map(|(request, cause)| Asked {
+                    account: request.account,
+                    identifiers: request.identifiers,
+                    profile: request.profile,
+                    cause,
+                });
             }
             CertificateEvent::CertificateDeclared(_)
             | CertificateEvent::CertificateOrphaned

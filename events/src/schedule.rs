@@ -37,6 +37,8 @@ pub enum Cause {
     Operator,
     /// The configured names or profile changed.
     NamesChanged,
+    /// The configured CA is another one than that which issued.
+    CaChanged,
 }
 
 /// What can happen to a schedule.

@@ -214,6 +214,6 @@ mod tests {
     #[test]
     fn a_code_is_found_in_any_case() {
         assert_eq!(find("r0207"), Some(OTHER_SERVER_IPV6));
-        assert_eq!(find("R9999"), None);
+        assert_eq!(find("Q9999"), None);
     }
 }

@@ -66,6 +66,7 @@ pub fn cause(cause: Cause) -> &'static str {
         Cause::Retry => "the last try failed",
         Cause::Operator => "a person asked for it",
         Cause::NamesChanged => "the configured names changed",
+        Cause::CaChanged => "another CA is configured than the one that issued",
     }
 }
 

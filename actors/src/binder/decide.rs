@@ -9,7 +9,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Facts, WallMs};
 
 use crate::bounds;
-use crate::decision::{Context, Decision, Session, backoff, fact};
+use crate::decision::{Context, Decision, Session, backoff, fact, spread};
 use crate::effect::{Effect, Outcome};
 
 /// What to do about a certificate's bindings.
@@ -149,7 +149,9 @@ impl Place<'_> {
             .served
             .as_ref()
             .filter(|s| s.generation == self.issue.generation);
-        let at = seen.map_or(WallMs(0), |served| served.at.after(bounds::VERIFY_EVERY));
+        let every =
+            bounds::VERIFY_EVERY.saturating_sub(spread(&[&self.id.0], bounds::VERIFY_SPREAD));
+        let at = seen.map_or(WallMs(0), |served| served.at.after(every));
         let name = self.issue.leaf.names.first().cloned().unwrap_or_default();
         let effect = Effect::Handshake(self.id, target.clone(), name, self.issue.generation);
         if at <= cx.now {

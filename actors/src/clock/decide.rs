@@ -55,7 +55,10 @@ pub(super) fn certificate(
 /// What is planned already says so. A plan for "now" stays where it is.
 fn same(planned: Option<&Planned>, plan: Plan) -> bool {
     let Some(planned) = planned else { return false };
-    let now = matches!(plan.cause, Cause::FirstIssue | Cause::NamesChanged);
+    let now = matches!(
+        plan.cause,
+        Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged
+    );
     planned.cause == plan.cause && planned.attempt == plan.attempt && (now || planned.at == plan.at)
 }
 
@@ -94,10 +97,12 @@ fn ari(
     let renewed = certificate.renewed_at.unwrap_or_default();
     let first = if facts.engine.booted_at > renewed {
         // Found at a start: an unknown window at once, a known one somewhere in the next hour.
+        // An unknown window soon, ten a second over the fleet; a known one within the hour.
+        let fleet = u32::try_from(facts.certificates.len()).unwrap_or(u32::MAX);
         let span = if known {
             Duration::from_secs(3600)
         } else {
-            Duration::from_millis(1)
+            (Duration::from_millis(100) * fleet.saturating_sub(1)).max(Duration::from_millis(1))
         };
         facts.engine.booted_at.after(spread(&[&id.0, b"ari"], span))
     } else {
@@ -107,7 +112,7 @@ fn ari(
             (life / 100).min(Duration::from_secs(600)),
         ))
     };
-    let at = next_look(looks, first);
+    let at = next_look(&looks, first);
     if at <= cx.now {
         decision.effects.push(effect);
     } else {
@@ -115,17 +120,18 @@ fn ari(
     }
 }
 
-/// RFC 9773 §4.3.2: at Retry-After, within bounds.
-fn next_look(looks: Looks, first: WallMs) -> WallMs {
+/// RFC 9773 §4.3.2: at Retry-After, within bounds; what keeps failing is asked for seldom.
+fn next_look(looks: &Looks, first: WallMs) -> WallMs {
     if looks.count == 0 {
         return first;
     }
-    let asked = looks.not_before.since(looks.last);
-    let wait = if asked.is_zero() {
-        bounds::ARI_LOOK_DEFAULT
-    } else {
-        asked
-    };
+    if looks.failures >= bounds::HOPELESS_AFTER {
+        return looks.last.after(bounds::ARI_FAILING);
+    }
+    if looks.failures > 0 {
+        return looks.not_before.max(looks.last.after(bounds::ARI_LOOK_MIN));
+    }
+    let wait = looks.asked.unwrap_or(bounds::ARI_LOOK_DEFAULT);
     looks
         .last
         .after(wait.clamp(bounds::ARI_LOOK_MIN, bounds::ARI_LOOK_MAX))

@@ -8,6 +8,7 @@ use renewd_events::id::CertificateId;
 use renewd_events::problem::ProblemClass;
 use renewd_events::schedule::{Cause, Schedule, Window};
 
+use crate::bounds;
 use crate::decision::{Context, backoff, spread};
 
 /// The one next renewal.
@@ -56,6 +57,13 @@ pub fn plan(
             attempt,
         });
     };
+    if certificate.ca_changed() {
+        return Some(Plan {
+            at: cx.now,
+            cause: Cause::CaChanged,
+            attempt,
+        });
+    }
     if certificate.names_changed() {
         return Some(Plan {
             at: cx.now,
@@ -67,14 +75,42 @@ pub fn plan(
         .window
         .as_ref()
         .filter(|window| declared.ari && Some(&window.ari_id) == issue.leaf.ari_id.as_ref());
+    let by_life = by_life(id, declared, issue, attempt);
     Some(match window {
-        Some(window) => Plan {
-            at: in_window(id, window),
-            cause: Cause::AriWindow,
-            attempt,
-        },
-        None => by_life(id, declared, issue, attempt),
+        Some(window) => by_window(id, certificate, issue, window, by_life),
+        None => by_life,
     })
+}
+
+/// The CA's window (RFC 9773 §4.2), within reason.
+fn by_window(
+    id: CertificateId,
+    certificate: &Certificate,
+    issue: &Issue,
+    window: &Window,
+    by_life: Plan,
+) -> Plan {
+    let leaf = &issue.leaf;
+    let life = leaf.not_after.since(leaf.not_before);
+    let mut at = in_window(id, window);
+    // A window so late that nothing could go wrong any more is not followed.
+    if at > leaf.not_after.before(life / 10) {
+        return by_life;
+    }
+    // A CA that names the past for one issue after the other would be asked without end.
+    let again = certificate
+        .asked
+        .as_ref()
+        .is_some_and(|asked| asked.cause == Cause::AriWindow);
+    let renewed = certificate.renewed_at.unwrap_or(leaf.not_before);
+    if again && window.end <= renewed {
+        at = at.max(renewed.after(bounds::PAST_WINDOW_PAUSE.min(life / 4)));
+    }
+    Plan {
+        at,
+        cause: Cause::AriWindow,
+        attempt: by_life.attempt,
+    }
 }
 
 /// A uniformly random instant of the window (RFC 9773 §4.2), drawn from what names the window: the
@@ -114,7 +150,9 @@ fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u3
             check_every_ms,
         } => {
             // The first check, at the certificate's own moment of the period, with too little left.
-            let due = leaf.not_after.before(Duration::from_millis(left_ms)).0;
+            // A policy longer than the certificate lives would renew without end.
+            let left = Duration::from_millis(left_ms).min(life / 2);
+            let due = leaf.not_after.before(left).0;
             let period = check_every_ms.max(MINUTE_MS);
             let own = u64::try_from(spread(&[&id.0], Duration::from_millis(period)).as_millis())
                 .unwrap_or(0);
@@ -152,7 +190,15 @@ fn retry_at(
         let minutes = VALIDATION_WAITS_MIN.get(index).copied().unwrap_or(24 * 60);
         Duration::from_secs(minutes * 60)
     } else {
-        backoff(cx.rules.retry_first, cx.rules.retry_max, failures)
+        let outage = match problem.class {
+            ProblemClass::Transport | ProblemClass::Http => bounds::OUTAGE_RETRY_MAX,
+            ProblemClass::Acme | ProblemClass::Protocol | ProblemClass::Local => cx.rules.retry_max,
+        };
+        backoff(
+            cx.rules.retry_first,
+            cx.rules.retry_max.min(outage),
+            failures,
+        )
     };
     // Never more than a quarter of the life that is left.
     let left = certificate

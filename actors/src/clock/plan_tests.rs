@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use renewd_events::WallMs;
-use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, Leaf, LifeLeft};
+use renewd_events::certificate::{Asked, Certificate, Declaration, Failure, Issue, Leaf, LifeLeft};
 use renewd_events::id::{
     AccountId, BootNo, CertificateId, DnsName, Fingerprint, Generation, Hash, KeyRef, OrderId,
 };
@@ -87,6 +87,16 @@ fn failed(
     it
 }
 
+fn asked(it: &Certificate, cause: Cause) -> Asked {
+    let declared = it.declared.as_ref().unwrap();
+    Asked {
+        account: declared.account,
+        identifiers: declared.identifiers.clone(),
+        profile: declared.profile.clone(),
+        cause,
+    }
+}
+
 fn wait(it: &Certificate) -> Duration {
     let planned = plan(ID, it, &Schedule::default(), &context()).unwrap();
     assert_eq!(planned.cause, Cause::Retry);
@@ -107,6 +117,7 @@ fn nothing_issued_is_due_now() {
 #[test]
 fn other_names_are_due_now_and_an_orphan_never() {
     let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
+    it.asked = Some(asked(&it, Cause::FirstIssue));
     it.declared
         .as_mut()
         .unwrap()
@@ -200,8 +211,13 @@ fn retries_obey_retry_after_and_grow_and_stay_within_a_quarter_of_the_life_left(
             8 * minute,
         ),
         (
-            "hundredth",
+            "an outage",
             failed(ProblemClass::Transport, "timeout", None, 100),
+            6 * hour,
+        ),
+        (
+            "a hundred refusals",
+            failed(ProblemClass::Acme, "malformed", None, 100),
             DAY,
         ),
         (
@@ -253,4 +269,61 @@ fn back_off_is_never_zero_never_shrinks_and_never_passes_its_cap() {
         backoff(Duration::ZERO, DAY, u32::MAX),
         Duration::from_millis(1)
     );
+}
+
+#[test]
+fn a_policy_longer_than_the_life_does_not_renew_without_end() {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+    let policy = LifeLeft::Time {
+        left_ms: ms(21 * DAY),
+        check_every_ms: ms(DAY),
+    };
+    let it = certificate(6 * DAY, policy);
+    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    assert!(
+        planned.at >= NOW.after(3 * DAY),
+        "{:?}",
+        planned.at.since(NOW)
+    );
+}
+
+#[test]
+fn a_ca_that_names_the_past_again_and_again_is_obeyed_once_and_then_with_a_pause() {
+    let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
+    it.renewed_at = Some(NOW);
+    let past = Schedule {
+        window: Some(Window {
+            ari_id: "aki.0a".to_owned(),
+            start: NOW.before(3 * DAY),
+            end: NOW.before(2 * DAY),
+            explanation_url: None,
+        }),
+        ..Schedule::default()
+    };
+    it.asked = Some(asked(&it, Cause::FirstIssue));
+    let first = plan(ID, &it, &past, &context()).unwrap();
+    assert!(first.at < NOW, "the first time at once");
+    it.asked = Some(asked(&it, Cause::AriWindow));
+    let again = plan(ID, &it, &past, &context()).unwrap();
+    assert_eq!(again.at, NOW.after(DAY));
+}
+
+#[test]
+fn another_ca_is_asked_at_once_and_a_window_near_the_end_is_not_followed() {
+    let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
+    it.asked = Some(asked(&it, Cause::FirstIssue));
+    let late = Schedule {
+        window: Some(Window {
+            ari_id: "aki.0a".to_owned(),
+            start: NOW.after(89 * DAY),
+            end: NOW.after(95 * DAY),
+            explanation_url: None,
+        }),
+        ..Schedule::default()
+    };
+    let planned = plan(ID, &it, &late, &context()).unwrap();
+    assert_eq!(planned.cause, Cause::LifeLeft);
+    it.declared.as_mut().unwrap().account = AccountId([9; 16]);
+    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    assert_eq!((planned.at, planned.cause), (NOW, Cause::CaChanged));
 }

@@ -72,6 +72,13 @@ impl Timers {
         due
     }
 
+    /// Every wait at once: after a jump of the wall clock all of them are wrong.
+    fn take_all(&self) -> Vec<Key> {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.by_time.clear();
+        std::mem::take(&mut waits.by_key).into_keys().collect()
+    }
+
     fn earliest(&self) -> Option<WallMs> {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.by_time.first().map(|(at, _, _)| *at)
@@ -103,6 +110,9 @@ pub(crate) async fn run(
         let delta = wall.saturating_sub(elapsed);
         if delta.unsigned_abs() > JUMP_MIN.as_millis() {
             jumped(i64::try_from(delta).unwrap_or(0));
+            for (actor, subject) in timers.take_all() {
+                wake(actor, subject);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use renewd_events::certificate::{
     Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
 };
-use renewd_events::id::{CertificateId, Generation, KeyRef, OrderId};
+use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule};
@@ -78,7 +78,10 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
-    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
+    // A plan made under a clock that has been set back since is not waited for.
+    let of_the_future =
+        planned.cause == Cause::Retry && planned.decided > cx.now.after(bounds::JUMP_MIN);
+    (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
 }
 
 fn start(
@@ -102,6 +105,7 @@ fn start(
         .as_ref()
         .filter(|issue| {
             offers_ari
+                && !certificate.ca_changed()
                 && declared
                     .identifiers
                     .iter()
@@ -170,7 +174,19 @@ fn carry_on(
         return decision;
     }
     if let Phase::Downloaded(leaf) = &order.phase {
-        return adopt(id, certificate, run, order_id, leaf);
+        let names = order
+            .request
+            .as_ref()
+            .map(|request| request.identifiers.as_slice());
+        return adopt(
+            id,
+            certificate,
+            run,
+            order_id,
+            leaf,
+            names.unwrap_or_default(),
+            cx,
+        );
     }
     decision.and(order::decide(facts, id, run, order_id, order, session, cx));
     decision
@@ -190,7 +206,14 @@ fn served(
             .as_ref()
             .is_some_and(|served| served.generation >= generation)
     });
-    let give_up = adopted.after(bounds::SERVED_WAIT_MAX);
+    let life = facts
+        .certificates
+        .get(&id)
+        .and_then(|c| c.current.as_ref())
+        .map_or(bounds::SERVED_WAIT_MAX, |issue| {
+            issue.leaf.not_after.since(issue.leaf.not_before) / 4
+        });
+    let give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
     if !all && give_up > cx.now {
         // The Binder's facts bring us here again.
         let mut decision = Decision::none();
@@ -221,19 +244,15 @@ fn adopt(
     run: &Run,
     order: OrderId,
     leaf: &Leaf,
+    asked: &[DnsName],
+    cx: &Context,
 ) -> Decision {
     let KeyStep::Created { key_ref, spki, .. } = &run.key else {
         return Decision::none();
     };
-    let asked = certificate
-        .declared
-        .as_ref()
-        .map(|declared| &declared.identifiers);
-    let names = asked.is_some_and(|asked| {
-        asked
-            .iter()
-            .all(|name| leaf.names.iter().any(|held| held == name.as_str()))
-    });
+    // What was asked for counts; names that were configured meanwhile are the next renewal's.
+    let held = |name: &DnsName| leaf.names.iter().any(|held| held == name.as_str());
+    let names = asked.iter().all(held);
     let wrong = if leaf.spki != *spki {
         Some((
             "key-mismatch",
@@ -246,6 +265,11 @@ fn adopt(
         ))
     } else if leaf.not_after <= leaf.not_before {
         Some(("no-lifetime", "the certificate ends before it begins"))
+    } else if leaf.not_after <= cx.now {
+        Some((
+            "expired",
+            "the certificate is expired on arrival: look at this host's clock",
+        ))
     } else {
         None
     };

@@ -43,7 +43,7 @@ pub(super) fn observe(
             *id,
             *stage,
             result,
-            session.looks(&effect.key()).count,
+            session.looks(&effect.key()).count.saturating_add(1),
         ),
         (Effect::Finalize(id, _, _, intent, _), Outcome::Order(result)) => {
             finalized(facts, *id, intent, result)
@@ -51,11 +51,9 @@ pub(super) fn observe(
         (Effect::Download(id, _, _), Outcome::Chain(result)) => {
             let event = match result {
                 Ok(leaf) => OrderEvent::ChainDownloaded(leaf.clone()),
-                Err(problem) if problem.class == ProblemClass::Protocol => {
-                    OrderEvent::ChainRejected {
-                        problem: problem.clone(),
-                    }
-                }
+                Err(problem) if is_bad_chain(problem) => OrderEvent::ChainRejected {
+                    problem: problem.clone(),
+                },
                 Err(problem) if is_gone(problem) => OrderEvent::OrderGone {
                     problem: problem.clone(),
                 },
@@ -150,12 +148,25 @@ fn finalized(
 /// a 5xx among it, says nothing about that.
 fn has_not_acted(problem: &Problem) -> bool {
     match problem.class {
-        ProblemClass::Acme => problem.status < 500,
+        ProblemClass::Acme => {
+            problem.status < 500 || problem.is_acme("rateLimited") || busy(problem)
+        }
         ProblemClass::Local => true,
         ProblemClass::Transport => ["name", "connect", "tls"].contains(&problem.kind.as_str()),
-        ProblemClass::Http => problem.status == 429,
+        ProblemClass::Http => problem.status == 429 || busy(problem),
         ProblemClass::Protocol => problem.kind == "replaces-not-echoed",
     }
+}
+
+/// What came is no chain of certificates; other protocol errors are a proxy's noise.
+fn is_bad_chain(problem: &Problem) -> bool {
+    problem.class == ProblemClass::Protocol
+        && ["chain", "private-key-in-chain"].contains(&problem.kind.as_str())
+}
+
+/// A server that sheds load says so before it acts, and names a time (RFC 9110 §15.6.4).
+fn busy(problem: &Problem) -> bool {
+    problem.status == 503 && problem.retry_after_ms.is_some()
 }
 
 fn is_gone(problem: &Problem) -> bool {

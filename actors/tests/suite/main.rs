@@ -8,4 +8,5 @@
 
 mod restart;
 mod road;
+mod served;
 mod world;

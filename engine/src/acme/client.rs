@@ -221,8 +221,9 @@ impl CertificateAuthority for AcmeClient {
         request: &'a Durable<AccountRequest>,
     ) -> Act<'a, Result<RegisteredAccount, Problem>> {
         Box::pin(call::recorded(&self.bounds, async move {
-            let key = &request.intent().key_ref;
-            self.seat(account)?.register(key).await
+            let (seat, key) = (self.seat(account)?, &request.intent().key_ref);
+            let registered = seat.register(key).await;
+            registered.map_err(|problem| problem::mask(problem, seat.contacts()))
         }))
     }
 
@@ -232,7 +233,9 @@ impl CertificateAuthority for AcmeClient {
         _contacts: &'a Durable<Hash>,
     ) -> Act<'a, Result<(), Problem>> {
         Box::pin(call::recorded(&self.bounds, async move {
-            self.seat(account)?.update_contacts().await
+            let seat = self.seat(account)?;
+            let updated = seat.update_contacts().await;
+            updated.map_err(|problem| problem::mask(problem, seat.contacts()))
         }))
     }
 

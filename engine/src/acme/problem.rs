@@ -184,6 +184,43 @@ fn bounded(parts: impl Iterator<Item = Subproblem>) -> Vec<Subproblem> {
         .collect()
 }
 
+/// Stands in for a contact address.
+const CONTACT: &str = "<contact>";
+
+/// Without the contact addresses that a CA repeats when it refuses them: they are a person's, and the
+/// log is for ever and exported.
+pub(super) fn mask(mut problem: Problem, contacts: &[String]) -> Problem {
+    for contact in contacts {
+        let address = contact.strip_prefix("mailto:").unwrap_or(contact);
+        for hidden in [contact.as_str(), address] {
+            problem.detail = without(&problem.detail, hidden);
+            for part in &mut problem.subproblems {
+                part.detail = without(&part.detail, hidden);
+                part.identifier = without(&part.identifier, hidden);
+            }
+        }
+    }
+    problem
+}
+
+/// Replaces every `hidden`, whatever its case.
+fn without(text: &str, hidden: &str) -> String {
+    if hidden.is_empty() {
+        return text.to_owned();
+    }
+    // ASCII case keeps every offset.
+    let (lower, hidden) = (text.to_ascii_lowercase(), hidden.to_ascii_lowercase());
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, found) in lower.match_indices(&hidden) {
+        out.push_str(text.get(from..at).unwrap_or_default());
+        out.push_str(CONTACT);
+        from = at.saturating_add(found.len());
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
 /// Whether the CA refused the nonce, and so has not acted (RFC 8555 §6.5).
 pub(super) fn is_bad_nonce(error: &Error) -> bool {
     if let Error::Api(problem) = error {
@@ -196,6 +233,20 @@ pub(super) fn is_bad_nonce(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_contact_is_not_repeated() {
+        let said = r#"{"type":"urn:ietf:params:acme:error:invalidContact","status":400,
+            "detail":"contact \"mailto:Ops@example.org\" is refused; OPS@EXAMPLE.ORG bounces","subproblems":[
+            {"type":"urn:ietf:params:acme:error:invalidContact","detail":"ops@example.org: no MX"}]}"#;
+        let contacts = ["mailto:ops@example.org".to_owned()];
+        let masked = mask(of_document(said.as_bytes()).unwrap(), &contacts);
+        assert_eq!(
+            masked.detail,
+            "contact \"<contact>\" is refused; <contact> bounces"
+        );
+        assert_eq!(masked.subproblems[0].detail, "<contact>: no MX");
+    }
 
     #[test]
     fn a_problem_document_may_lack_everything() {

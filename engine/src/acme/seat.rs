@@ -78,6 +78,11 @@ impl Seat {
         }
     }
 
+    /// The contact URLs of the configuration.
+    pub(super) fn contacts(&self) -> &[String] {
+        &self.contacts
+    }
+
     /// Its way to the CA.
     pub(super) fn transport(&self) -> &Transport {
         &self.transport

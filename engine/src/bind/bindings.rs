@@ -12,11 +12,12 @@ use renewd_events::certificate::Issue;
 use renewd_events::id::{BindingId, Fingerprint, Generation};
 use renewd_events::problem::{Problem, ProblemClass};
 use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::listener::TlsServer;
 use super::reload::{Occasion, ReloadCommand};
-use super::resolver::{CertResolver, certified};
+use super::resolver::{CertResolver, Entry, certified};
 use super::{files, handshake};
 use crate::host::socket;
 use crate::vault::{ChainStore, FileVault};
@@ -29,6 +30,25 @@ pub struct Bindings {
     server: Arc<TlsServer>,
     library: Arc<CertResolver>,
     reloads: RwLock<BTreeMap<BindingId, ReloadCommand>>,
+}
+
+/// What a binding of our own process served, and serves again.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// Which binding.
+    pub binding: BindingId,
+    /// Where.
+    pub target: &'a Target,
+    /// The issue.
+    pub issue: &'a Issue,
+}
+
+fn entry(issue: &Issue, key: Arc<CertifiedKey>) -> Entry {
+    Entry {
+        generation: issue.generation,
+        names: issue.leaf.names.clone(),
+        key,
+    }
 }
 
 /// A chain and its key.
@@ -93,11 +113,7 @@ impl Bindings {
     }
 
     async fn put(&self, binding: BindingId, target: &Target, issue: &Issue) -> Result<(), Problem> {
-        let resolver = match target {
-            Target::Builtin { address } => Some(self.server.resolver(socket::parse(address)?)),
-            Target::Files { .. } => None,
-            Target::Library => Some(Arc::clone(&self.library)),
-        };
+        let resolver = self.resolver_of(target)?;
         let directory = match target {
             Target::Files { directory, .. } => Some(PathBuf::from(directory)),
             Target::Builtin { .. } | Target::Library => None,
@@ -108,7 +124,7 @@ impl Bindings {
             let Material { chain, key } = Self::material(&vault, &chains, &issue)?;
             let certified = certified(&chain, &key)?;
             if let Some(resolver) = resolver {
-                resolver.put(binding, issue.generation, &issue.leaf.names, certified)?;
+                resolver.put(binding, entry(&issue, certified))?;
             }
             directory.map_or(Ok(()), |directory| {
                 files::deploy(&directory, issue.generation, &chain, &key)
@@ -126,38 +142,53 @@ impl Bindings {
     fn on_disk(directory: &str, server_name: &str) -> Result<Arc<dyn ResolvesServerCert>, Problem> {
         let (chain, key) = files::read(Path::new(directory))?;
         let resolver = CertResolver::default();
-        let names = [server_name.to_owned()];
-        resolver.put(
-            BindingId::default(),
-            Generation(0),
-            &names,
-            certified(&chain, &key)?,
-        )?;
+        let shown = Entry {
+            generation: Generation(0),
+            names: vec![server_name.to_owned()],
+            key: certified(&chain, &key)?,
+        };
+        resolver.put(BindingId::default(), shown)?;
         Ok(Arc::new(resolver))
     }
 
-    /// Shows again, in a new life of the process, what a binding of our own process served.
-    ///
-    /// # Errors
-    /// When the vault or the chain store does not have it any more.
-    pub fn show_again(
-        &self,
-        binding: BindingId,
-        target: &Target,
-        issue: &Issue,
-    ) -> Result<(), Problem> {
-        let resolver = match target {
-            Target::Builtin { address } => self.server.resolver(socket::parse(address)?),
-            Target::Files { .. } => return Ok(()),
-            Target::Library => Arc::clone(&self.library),
-        };
-        let Material { chain, key } = Self::material(&self.vault, &self.chains, issue)?;
-        resolver.put(
-            binding,
-            issue.generation,
-            &issue.leaf.names,
-            certified(&chain, &key)?,
-        )
+    /// Shows again, in a new life of the process, what bindings of our own process served. Each
+    /// listener's table changes once, however many there are. Gives back what is not shown, and why:
+    /// the vault or the chain store does not have it any more.
+    pub fn show_again(&self, all: &[Shown<'_>]) -> Vec<(BindingId, Problem)> {
+        let mut refused = Vec::new();
+        let mut places: BTreeMap<&Target, Vec<(BindingId, Entry)>> = BTreeMap::new();
+        for shown in all {
+            let made = Self::material(&self.vault, &self.chains, shown.issue)
+                .and_then(|Material { chain, key }| certified(&chain, &key));
+            match made {
+                Ok(key) => {
+                    let entry = entry(shown.issue, key);
+                    let place = places.entry(shown.target).or_default();
+                    place.push((shown.binding, entry));
+                }
+                Err(problem) => refused.push((shown.binding, problem)),
+            }
+        }
+        for (target, entries) in places {
+            match self.resolver_of(target) {
+                Ok(Some(resolver)) => refused.extend(resolver.put_all(entries)),
+                Ok(None) => {}
+                Err(problem) => {
+                    let ids = entries.iter().map(|(id, _)| (*id, problem.clone()));
+                    refused.extend(ids);
+                }
+            }
+        }
+        refused
+    }
+
+    /// What shows the certificates of a target of our own process; none for files.
+    fn resolver_of(&self, target: &Target) -> Result<Option<Arc<CertResolver>>, Problem> {
+        Ok(match target {
+            Target::Builtin { address } => Some(self.server.resolver(socket::parse(address)?)),
+            Target::Files { .. } => None,
+            Target::Library => Some(Arc::clone(&self.library)),
+        })
     }
 
     fn command(&self, binding: BindingId) -> Option<ReloadCommand> {
@@ -217,15 +248,18 @@ impl BindingTarget for Bindings {
                 }
                 Target::Files {
                     directory, verify, ..
-                } => match verify {
-                    Some(address) => handshake::look(address, server_name).await,
-                    // Nobody to ask: the files themselves must carry a handshake.
-                    None => {
-                        let on_disk = Self::on_disk(directory, server_name)?;
-                        let seen = handshake::look_inside(on_disk, server_name).await?;
-                        Ok((directory.clone(), seen))
+                } => {
+                    // Files that are gone are a mismatch, even while the other program remembers them.
+                    let on_disk = Self::on_disk(directory, server_name)?;
+                    match verify {
+                        Some(address) => handshake::look(address, server_name).await,
+                        // Nobody to ask: the files themselves must carry a handshake.
+                        None => {
+                            let seen = handshake::look_inside(on_disk, server_name).await?;
+                            Ok((directory.clone(), seen))
+                        }
                     }
-                },
+                }
                 Target::Library => {
                     let seen = handshake::look_inside(self.resolver(), server_name).await?;
                     Ok(("library".to_owned(), seen))

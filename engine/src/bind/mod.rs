@@ -13,7 +13,7 @@ mod listener;
 mod reload;
 mod resolver;
 
-pub use bindings::Bindings;
+pub use bindings::{Bindings, Shown};
 pub(crate) use listener::server_config;
 pub use listener::{Page, TlsServer, status_page};
 pub use reload::ReloadCommand;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use renewd_events::id::{BindingId, Generation};
 use renewd_events::problem::{Problem, ProblemClass};
-use rustls::crypto::ring::default_provider;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
@@ -21,14 +21,23 @@ pub(super) fn certified(chain_pem: &[u8], pkcs8: &[u8]) -> Result<Arc<CertifiedK
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
         .collect::<Result<_, _>>()
         .map_err(|cause| bad(format!("the chain is not PEM: {cause}")))?;
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
-    let certified = CertifiedKey::from_der(chain, key, &default_provider())
-        .map_err(|cause| bad(format!("the key and the chain do not go together: {cause}")))?;
-    // from_der takes "cannot tell" for yes; we do not.
+    // Borrowed: the caller's bytes are wiped when it drops them. What rustls and ring make of them to
+    // sign with is their own, lives as long as it is served, and is not wiped.
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8));
+    let key = any_supported_type(&key)
+        .map_err(|cause| bad(format!("the key cannot be used: {cause}")))?;
+    let certified = CertifiedKey::new(chain, key);
     certified
         .keys_match()
         .map_err(|cause| bad(format!("the key and the chain do not go together: {cause}")))?;
     Ok(Arc::new(certified))
+}
+
+fn older(there: Generation, generation: Generation) -> Problem {
+    let text = format!(
+        "issue {there} is already served; issue {generation} is older and is not put in its place"
+    );
+    Problem::new(ProblemClass::Local, "olderGeneration", &text)
 }
 
 #[derive(Default)]
@@ -38,10 +47,11 @@ struct Table {
     wildcard: HashMap<String, Arc<CertifiedKey>>,
 }
 
-struct Entry {
-    generation: Generation,
-    names: Vec<String>,
-    key: Arc<CertifiedKey>,
+/// What one binding shows, and for which names.
+pub(super) struct Entry {
+    pub(super) generation: Generation,
+    pub(super) names: Vec<String>,
+    pub(super) key: Arc<CertifiedKey>,
 }
 
 /// Certificates by name. A handshake takes the table as it is at that instant; a change puts a new
@@ -63,35 +73,33 @@ impl fmt::Debug for CertResolver {
 }
 
 impl CertResolver {
-    /// Shows this certificate for these names from the next handshake on. Repeatable.
+    /// Shows this certificate for its names from the next handshake on. Repeatable. Makes the table
+    /// anew, so many at once go through [`Self::put_all`].
     ///
     /// # Errors
     /// A later issue is already there.
-    pub(super) fn put(
+    pub(super) fn put(&self, binding: BindingId, entry: Entry) -> Result<(), Problem> {
+        let refused = self.put_all([(binding, entry)]).pop();
+        refused.map_or(Ok(()), |(_, problem)| Err(problem))
+    }
+
+    /// Shows all these from the next handshake on, with one change of the table. Gives back those that
+    /// are not shown because a later issue is already there.
+    pub(super) fn put_all(
         &self,
-        binding: BindingId,
-        generation: Generation,
-        names: &[String],
-        key: Arc<CertifiedKey>,
-    ) -> Result<(), Problem> {
+        all: impl IntoIterator<Item = (BindingId, Entry)>,
+    ) -> Vec<(BindingId, Problem)> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = entries.get(&binding)
-            && there.generation > generation
-        {
-            let text = format!(
-                "issue {} is already served; issue {generation} is older and is not put in its place",
-                there.generation
-            );
-            return Err(Problem::new(ProblemClass::Local, "olderGeneration", &text));
+        let mut refused = Vec::new();
+        for (binding, entry) in all {
+            let there = entries.get(&binding).map(|there| there.generation);
+            match there.filter(|there| *there > entry.generation) {
+                Some(there) => refused.push((binding, older(there, entry.generation))),
+                None => drop(entries.insert(binding, entry)),
+            }
         }
-        let entry = Entry {
-            generation,
-            names: names.to_vec(),
-            key,
-        };
-        entries.insert(binding, entry);
         self.show(&entries);
-        Ok(())
+        refused
     }
 
     /// Shows the certificate of this binding no longer.
@@ -170,9 +178,13 @@ mod tests {
             certified(chain.as_bytes(), &key).unwrap()
         };
         let (exact, wildcard) = (key("a.example.com"), key("*.example.com"));
+        let entry = |number, name: &str, key: &Arc<CertifiedKey>| Entry {
+            generation: Generation(number),
+            names: vec![name.to_owned()],
+            key: Arc::clone(key),
+        };
         let put = |binding, number, name: &str, key: &Arc<CertifiedKey>| {
-            let names = [name.to_owned()];
-            resolver.put(binding, Generation(number), &names, Arc::clone(key))
+            resolver.put(binding, entry(number, name, key))
         };
         put(one, 2, "a.example.com", &exact).unwrap();
         put(two, 1, "*.example.com", &wildcard).unwrap();
@@ -190,5 +202,12 @@ mod tests {
         put(one, 2, "a.example.com", &exact).unwrap();
         resolver.remove(one);
         assert!(is("a.example.com", &wildcard));
+        let refused = resolver.put_all([
+            (one, entry(3, "c.example.net", &exact)),
+            (two, entry(0, "*.example.net", &wildcard)),
+        ]);
+        assert!(matches!(&refused[..], [(id, _)] if *id == two));
+        assert!(is("c.example.net", &exact));
+        assert!(is("b.example.com", &wildcard), "the later issue stays");
     }
 }

@@ -22,6 +22,9 @@ const BOUNDS: Bounds = Bounds {
     total: 256,
     per_address: 16,
 };
+/// What a probe says in a program that answers challenges on its own server.
+const NOT_OURS: &str =
+    "renewd has no challenge listener of its own open; the program around it has to answer";
 /// What a responder is made of.
 pub struct ResponderOptions {
     /// Where pending tokens are looked up.
@@ -132,6 +135,11 @@ impl Responder {
             .collect()
     }
 
+    /// Closes its listeners, whoever else still holds it; connections end by themselves.
+    pub fn close(&self) {
+        self.open_listeners().clear();
+    }
+
     /// From now on these names are sent to HTTPS, and no others.
     pub fn set_redirect(&self, redirect: Redirect) {
         let mut current = self
@@ -158,7 +166,7 @@ impl Prober for Responder {
                     let address = socket::reachable(address);
                     probe::fetch(address, identifier, challenge, &self.desk.probe).await
                 }
-                None => Probe::NotSeen("no challenge listener is open".to_owned()),
+                None => Probe::NotSeen(NOT_OURS.to_owned()),
             }
         })
     }

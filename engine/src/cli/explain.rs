@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_answered_with_its_class() {
-        let reply = run("R0199");
+        let reply = run("R019");
         assert_eq!(reply.exit, Exit::NotFound);
         assert!(reply.err.contains("R0103"));
         assert!(run("r0103").out.contains("# R0103"));

@@ -1,5 +1,7 @@
 //! `renewd log`: check, export and print the event log. Read-only, beside a running engine too.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -9,6 +11,7 @@ use renewd_events::log::{self, MirrorReader};
 use super::exit::{Exit, Reply};
 use super::source;
 use crate::config::Style;
+use crate::telemetry;
 
 /// What to do with the log.
 #[derive(Debug, Subcommand)]
@@ -19,11 +22,23 @@ pub(super) enum LogCommand {
     Export {
         /// The file to write
         file: PathBuf,
+        /// What to write: the events, or the traces of all renewals
+        #[arg(long, value_enum, default_value_t = Format::Events)]
+        format: Format,
         #[command(flatten)]
         place: Where,
     },
     /// Print the events
     Cat(Where),
+}
+
+/// What an export is made of.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Format {
+    /// The events, for `--log FILE` anywhere
+    Events,
+    /// OpenTelemetry traces, one OTLP request in JSON per line, for a collector's otlpjsonfile receiver
+    OtlpJson,
 }
 
 /// Which log.
@@ -50,7 +65,10 @@ pub(super) fn run(command: &LogCommand, config: Option<&Path>, style: Style) -> 
     };
     match command {
         LogCommand::Verify(place) => verify(&path, place.json),
-        LogCommand::Export { file, .. } => export(&path, file),
+        LogCommand::Export { file, format, .. } => match format {
+            Format::Events => export(&path, file),
+            Format::OtlpJson => export_traces(path, file),
+        },
         LogCommand::Cat(place) => cat(path, place.json),
     }
 }
@@ -113,6 +131,31 @@ fn export(path: &Path, file: &Path) -> Reply {
             exit: Exit::Done,
         },
         Err(error) => source::refused(&error),
+    }
+}
+
+/// A file that is there is not written over.
+fn export_traces(path: PathBuf, file: &Path) -> Reply {
+    let source = match source::read(path) {
+        Ok(source) => source,
+        Err(reply) => return reply,
+    };
+    let written = File::create_new(file).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        let lines = telemetry::otlp_json(&source.envelopes, &mut out)?;
+        out.flush().map(|()| lines)
+    });
+    match written {
+        Ok(lines) => Reply {
+            out: format!("{lines} traces written to {}\n", file.display()),
+            err: String::new(),
+            exit: Exit::Done,
+        },
+        Err(cause) => Reply {
+            out: String::new(),
+            err: format!("error: cannot write {}: {cause}\n", file.display()),
+            exit: Exit::Failed,
+        },
     }
 }
 

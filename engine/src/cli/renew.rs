@@ -45,6 +45,7 @@ pub(super) struct Flags {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     Renewed { generation: u32 },
+    Unserved { generation: u32 },
     Failed { code: String, said: String },
     TooLate,
 }
@@ -159,6 +160,16 @@ fn told(flags: &Flags, seq: Seq, ended: &Ended, renewal: Option<RenewalId>) -> R
             json!({ "outcome": "renewed", "generation": generation }),
             format!("{}: renewed; issue {generation} is served\n", flags.name),
         ),
+        Ended::Unserved { generation } => (
+            Exit::Failed,
+            true,
+            json!({ "outcome": "unserved", "generation": generation }),
+            format!(
+                "error: {}: issue {generation} is there, and not everywhere served\n  \
+                 help: renewd why {0}\n",
+                flags.name
+            ),
+        ),
         Ended::Failed { code, said } => (
             Exit::Failed,
             false,
@@ -262,6 +273,10 @@ impl Watch {
             return Some(Ended::Renewed {
                 generation: generation.0,
             });
+        }
+        if let CertificateEvent::RenewalEndedUnserved { generation } = event {
+            let generation = generation.0;
+            return Some(Ended::Unserved { generation });
         }
         if let CertificateEvent::RenewalFailed { code, problem } = event {
             let (code, said) = (escape::field(code, 16), sentence::problem(problem));

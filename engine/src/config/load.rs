@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_nearest_file_is_used_and_the_system_s_when_there_is_none() {
-        let home = Path::new("/home/u/.config");
+        let home = Path::new("/somebody/.config");
         let personal = home.join("renewd/renewd.toml");
         let table = [
             (

@@ -227,6 +227,10 @@ mod tests {
             ),
             (with(Certificate::new(["host.internal"])), "Let's Encrypt"),
             (
+                with(Certificate::new(["a.example.com"])).traces_to("grpc://127.0.0.1:4317"),
+                "http://HOST:4318",
+            ),
+            (
                 with(Certificate::new(["a.example.com"]))
                     .certificate(Certificate::new(["a.example.com"])),
                 "Certificate::named",

@@ -250,3 +250,51 @@ fn certificate(event: &CertificateEvent) -> Option<What> {
         | CertificateEvent::CertificateKeyFailed { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use renewd_events::ActorName;
+    use renewd_events::id::{BootNo, Hash, Seq, StreamId};
+
+    fn stopped(seq: u64) -> Arc<Envelope> {
+        Arc::new(Envelope {
+            seq: Seq(seq),
+            stream: StreamId::ENGINE,
+            version: 1,
+            batch_index: 0,
+            batch_len: 1,
+            at: WallMs(seq),
+            boot: BootNo(1),
+            actor: ActorName::Engine,
+            incarnation: 1,
+            renewal: None,
+            cause: None,
+            trace: None,
+            previous: Hash::default(),
+            event: EngineEvent::EngineStopped.into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_what_it_missed_and_delays_nobody() {
+        let (source, observer) = channel(Names::default());
+        observer(&[stopped(1)]);
+        let mut slow = source.reader();
+        let many = u64::try_from(BEHIND_MAX).unwrap() + 2;
+        for seq in 1..=many {
+            observer(&[stopped(seq)]);
+        }
+        let first = slow.next().await.unwrap();
+        assert_eq!(first.what, What::Missed(2));
+        let next = slow.next().await.unwrap();
+        assert_eq!((next.seq, next.what), (3, What::Step("EngineStopped")));
+        drop(observer);
+        let mut rest = 0;
+        while slow.next().await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, BEHIND_MAX - 1);
+        assert!(source.reader().next().await.is_none());
+    }
+}

@@ -19,23 +19,23 @@ use renewd_events::process::StopReason;
 use renewd_testca::TestCa;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A renewal takes half a second; a busy machine takes its time.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A CA, an engine and its admin sockets, in one folder.
-pub struct Site {
-    pub running: Running,
-    pub admin: Admin,
-    pub https: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) running: Running,
+    pub(crate) admin: Admin,
+    pub(crate) https: SocketAddr,
     ca: TestCa,
     folder: TempDir,
 }
 
 impl Site {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let [http, https] = renewd_tests::ports::free().unwrap();
         let (http, https) = (
             SocketAddr::from(([127, 0, 0, 1], http)),
@@ -104,17 +104,26 @@ impl Site {
         }
     }
 
-    pub fn page(&self) -> SocketAddr {
+    /// Until the certificate is served.
+    pub(crate) async fn issued(&self) {
+        until("certificate", || async {
+            let status = get(self.page(), "/api/v1/status").await.json();
+            (status.pointer("/data/0/state") == Some(&Value::from("ok"))).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn page(&self) -> SocketAddr {
         self.admin.page().unwrap()
     }
 
     /// What the log holds, read beside the engine.
-    pub fn events(&self) -> Vec<Envelope> {
+    pub(crate) fn events(&self) -> Vec<Envelope> {
         let log = MirrorReader::open(&self.folder.path().join("state").join(LOG)).unwrap();
         log.envelopes(Seq(1)).unwrap().map(Result::unwrap).collect()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.stop(StopReason::Asked).await.unwrap();
         self.ca.shutdown().await;
     }
@@ -122,39 +131,45 @@ impl Site {
 
 /// An answer as it came.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
     head: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
             key.eq_ignore_ascii_case(name).then_some(value)
         })
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-pub async fn get(at: SocketAddr, path: &str) -> Answer {
+pub(crate) async fn get(at: SocketAddr, path: &str) -> Answer {
     get_as(at, path, "localhost").await
 }
 
-pub async fn get_as(at: SocketAddr, path: &str, host: &str) -> Answer {
+pub(crate) async fn get_as(at: SocketAddr, path: &str, host: &str) -> Answer {
     send(at, "GET", path, host).await
 }
 
-pub async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answer {
-    let mut stream = TcpStream::connect(at).await.unwrap();
+pub(crate) async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answer {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    raw(TcpStream::connect(at).await.unwrap(), &request).await
+}
+
+/// Sends exactly this and reads to the end.
+pub(crate) async fn raw(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    // A server that refuses early closes while we still send.
+    drop(stream.write_all(request.as_bytes()).await);
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer).await);
+    let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head
         .split_ascii_whitespace()
@@ -170,7 +185,7 @@ pub async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answe
 }
 
 /// The value of one series.
-pub fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
+pub(crate) fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
     let found = metrics
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -178,7 +193,7 @@ pub fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
 }
 
 /// Asks until there is an answer.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {

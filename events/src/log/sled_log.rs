@@ -92,6 +92,14 @@ impl SledLog {
         Self::open_locked(dir, lock)
     }
 
+    /// Looks whether [`SledLog::open`] would refuse this log, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], or [`StoreError::Damaged`] with its code.
+    pub fn check(dir: &Path) -> Result<(), StoreError> {
+        recover::check(dir).map(drop)
+    }
+
     fn open_locked(dir: &Path, lock: File) -> Result<(Self, Opened), StoreError> {
         let mut plan = recover::check(dir)?;
         let (first, end) = plan.tail;

@@ -257,6 +257,9 @@ fn a_log_without_its_anchor_is_refused() {
         assert!(SledLog::create(&log).is_err(), "{left:?} gone");
         fs::write(log.join("HEAD"), [0; 8192]).unwrap();
         assert_eq!(outcome(&log), Outcome::Refused("R0606"), "{left:?} zeros");
+        let report = verify(&log).unwrap();
+        assert!(!report.is_whole(), "{left:?}: {report:?}");
+        assert_eq!(report.anchor, AnchorCheck::Lost);
         let log = cases.log(left);
         shorten(&log.join("HEAD"), u64::MAX);
         assert_eq!(outcome(&log), Outcome::Refused("R0606"), "{left:?} empty");

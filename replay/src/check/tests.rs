@@ -1,3 +1,5 @@
+//! The checks over hand-made logs: what is whole passes, and each break is found.
+
 use renewd_events::authorization::AuthorizationEvent;
 use renewd_events::order::{Found, OrderEvent};
 use renewd_events::problem::{Problem, ProblemClass};

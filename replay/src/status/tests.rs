@@ -1,3 +1,5 @@
+//! The status of certificates over hand-made logs.
+
 use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::listener::ListenerEvent;

@@ -1,3 +1,5 @@
+//! Timelines of hand-made logs against golden files.
+
 use renewd_events::certificate::Certificate;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Spans of hand-made logs: ids, parents, and what a crash does to them.
+
 use renewd_events::certificate::Certificate;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Causes of hand-made logs against golden files.
+
 use renewd_events::account::{AccountEvent, Directory};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::listener::ListenerEvent;

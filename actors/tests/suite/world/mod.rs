@@ -32,6 +32,12 @@ pub(crate) struct State {
     pub(crate) new_orders: u32,
     pub(crate) finalized: BTreeMap<String, Hash>,
     pub(crate) served: BTreeMap<BindingId, Fingerprint>,
+    /// How often something was put in place.
+    pub(crate) deployments: u32,
+    /// Deployments that somebody undoes at once.
+    pub(crate) overwrite: u32,
+    /// How often the other program was told to read its files again.
+    pub(crate) reloads: u32,
     pub(crate) keys: BTreeSet<KeyRef>,
     pub(crate) registrations: u32,
     /// Answers of newOrder that are lost on their way back.
@@ -98,8 +104,15 @@ pub(crate) fn account() -> AccountId {
     AccountId::derive(&[b"https://ca.test/dir"])
 }
 
-/// Every certificate is served by the same listener.
-fn target() -> Target {
+/// Every certificate is served by the same listener, except those of another program.
+fn target(name: &str) -> Target {
+    if name.starts_with("files.") {
+        return Target::Files {
+            directory: format!("/tls/{name}"),
+            reload: true,
+            verify: None,
+        };
+    }
     Target::Builtin {
         address: "127.0.0.1:443".to_owned(),
     }
@@ -146,7 +159,7 @@ pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
         let binding = BindingId::derive(&[&id.0]);
         let declared = BindingEvent::BindingDeclared {
             certificate: id,
-            target: target(),
+            target: target(name),
         };
         events.push(new(binding.into(), declared.into()));
     }

@@ -51,7 +51,16 @@ impl BindingTarget for World {
         issue: &'a Issue,
         _: &'a Durable<Deployment>,
     ) -> Act<'a, Result<(), Problem>> {
-        self.state().served.insert(binding, issue.leaf.fingerprint);
+        let mut state = self.state();
+        state.deployments += 1;
+        let shown = if state.overwrite > 0 {
+            state.overwrite -= 1;
+            Hash::of(b"not ours")
+        } else {
+            issue.leaf.fingerprint
+        };
+        state.served.insert(binding, shown);
+        drop(state);
         soon(Ok(()))
     }
 
@@ -60,6 +69,7 @@ impl BindingTarget for World {
         _: BindingId,
         _: &'a Durable<Generation>,
     ) -> Act<'a, Result<(), Problem>> {
+        self.state().reloads += 1;
         soon(Ok(()))
     }
 

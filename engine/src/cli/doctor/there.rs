@@ -358,4 +358,34 @@ mod tests {
         assert!(apache.unwrap().ends_with("Server: Apache"));
         assert!(stranger(&answer(200, &[], "")).is_some());
     }
+
+    #[tokio::test]
+    async fn our_responder_is_told_from_another_server() {
+        use crate::challenge::{Redirect, Responder, ResponderOptions};
+        let options = ResponderOptions {
+            lookup: std::sync::Arc::new(|_| None),
+            visited: None,
+            redirect: Redirect::default(),
+        };
+        let responder = Responder::start(&["127.0.0.1:0".parse().unwrap()], options).unwrap();
+        let name = DnsName::parse("example.org").unwrap();
+        let at = responder.addresses()[0];
+        let ours = fetch(at, &name).await.unwrap();
+        assert_eq!(stranger(&ours), None, "{ours:?}");
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = other.local_addr().unwrap();
+        let asking = fetch(at, &name);
+        let answering = async {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut stream, _) = other.accept().await.unwrap();
+            let read = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(read > 0);
+            let page = "HTTP/1.1 404 Not Found\r\nServer: Apache\r\nContent-Length: 2\r\n\r\nno";
+            stream.write_all(page.as_bytes()).await.unwrap();
+            stream
+        };
+        let (theirs, _stream) = tokio::join!(asking, answering);
+        let seen = stranger(&theirs.unwrap()).unwrap();
+        assert_eq!(seen, "another server answers: status 404, Server: Apache");
+    }
 }
