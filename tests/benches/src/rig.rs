@@ -13,8 +13,6 @@ use renewd_tests::process::Process;
 use crate::error::{BenchError, io};
 use crate::history::Lineage;
 
-/// From exec to "ready": milliseconds; a debug build with 10,000 certificates takes seconds.
-const READY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Any value will do: it seals the keys of one run in a folder that is removed after it.
 const VAULT_KEY: [u8; 32] = [7; 32];
 /// Renewals at once: renewd's largest, as a fleet's first start would set it.
@@ -93,13 +91,6 @@ pub(crate) fn wait_for(
     Ok(renewd.wait_until(&what, bound, |renewd| {
         (renewd.stderr().matches(&needle).count() >= count).then_some(())
     })?)
-}
-
-/// Starts `renewd run` and waits until it says that it is ready.
-pub(crate) fn start(host: &Host) -> Result<Process, BenchError> {
-    let mut renewd = host.start(&["run"])?;
-    renewd.wait_for_line("renewd is ready", READY_TIME_MAX)?;
-    Ok(renewd)
 }
 
 /// All events of a host's log so far.

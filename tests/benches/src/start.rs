@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use renewd_tests::host::{self, Host};
 use renewd_tests::ports;
+use renewd_tests::process::Process;
 
 use crate::error::{BenchError, io};
 use crate::figure::{Figure, Goal, median};
@@ -50,12 +51,14 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
     let token = fill(&host, &history, &sites)?;
     let issued = sites.len() - 1;
     // The first start plans all renewals; what is measured is every later one.
-    let mut renewd = rig::start(&host)?;
+    let mut renewd = host.start(&["run"])?;
     rig::wait_for(&mut renewd, "RenewalScheduled", issued, PLAN_TIME_MAX)?;
     renewd.sigkill()?;
     let mut starts = Vec::new();
     for _ in 0..ROUNDS {
-        starts.push(answered_after(&host, http_port, &token)?);
+        let (mut renewd, time) = answering(&host, http_port, &token)?;
+        renewd.sigkill()?;
+        starts.push(time.as_secs_f64() * 1000.0);
     }
     let bare = (0..ROUNDS)
         .map(|_| bare_exec())
@@ -66,7 +69,7 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
     std::fs::create_dir_all(&folder).map_err(io("make the webroot"))?;
     let answer = history::answer(&token);
     std::fs::write(folder.join(&token), &answer).map_err(io("write the token"))?;
-    let renewd = rig::start(&host)?;
+    let (renewd, _) = answering(&host, http_port, &token)?;
     let nginx = nginx::serve(webroot.path(), nginx_port)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
@@ -110,8 +113,8 @@ fn fill(host: &Host, history: &History, sites: &[Lineage]) -> Result<String, Ben
     Ok(waiting.token(1))
 }
 
-/// Milliseconds from exec to the right answer. The process is killed then.
-fn answered_after(host: &Host, port: u16, token: &str) -> Result<f64, BenchError> {
+/// Starts renewd and waits for its first right answer; says how long that was from exec.
+fn answering(host: &Host, port: u16, token: &str) -> Result<(Process, Duration), BenchError> {
     let answer = history::answer(token);
     let from = Instant::now();
     let mut renewd = host.start(&["run"])?;
@@ -124,9 +127,7 @@ fn answered_after(host: &Host, port: u16, token: &str) -> Result<f64, BenchError
         }
         rig::pause(TRY_EVERY);
     }
-    let time = from.elapsed();
-    renewd.sigkill()?;
-    Ok(time.as_secs_f64() * 1000.0)
+    Ok((renewd, from.elapsed()))
 }
 
 fn fetch(port: u16, token: &str) -> std::io::Result<String> {
@@ -162,6 +163,7 @@ fn load(port: u16, token: &str) -> Result<f64, BenchError> {
         .output()
         .map_err(io("start wrk (apt-get install wrk)"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if text.contains("Non-2xx") || text.contains("Socket errors") {
         return Err(BenchError::Wrong(format!(
             "wrong answers under load:\n{text}"
@@ -171,5 +173,5 @@ fn load(port: u16, token: &str) -> Result<f64, BenchError> {
         .lines()
         .find_map(|line| line.strip_prefix("Requests/sec:"));
     line.and_then(|number| number.trim().parse().ok())
-        .ok_or_else(|| BenchError::Wrong(format!("wrk gave no figure:\n{text}")))
+        .ok_or_else(|| BenchError::Wrong(format!("wrk gave no figure:\n{text}{said}")))
 }
