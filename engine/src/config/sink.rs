@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use miette::NamedSource;
 
-use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX, line_of};
+use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX};
 use super::fault::Fault;
 
 /// The file being read and what was found wrong so far.
 pub(super) struct Sink {
     source: Arc<NamedSource<String>>,
     folder: PathBuf,
+    /// Offsets of the line ends: thousands of certificates ask for their lines.
+    line_ends: Vec<usize>,
     errors: Vec<ConfigError>,
 }
 
@@ -20,10 +22,12 @@ impl Sink {
     /// `text` is what may be shown: secrets are blanked out in it, places are the same.
     pub(super) fn new(path: &Path, text: String) -> Self {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         let source = Arc::new(NamedSource::new(path.display().to_string(), text));
         Self {
             source,
             folder,
+            line_ends,
             errors: Vec::new(),
         }
     }
@@ -47,7 +51,7 @@ impl Sink {
 
     /// Line of a byte, from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
-        line_of(self.source.inner(), offset)
+        self.line_ends.partition_point(|end| *end < offset) + 1
     }
 
     /// Blanks out a value that turned out to be a secret, also in mistakes noted before.
