@@ -25,12 +25,8 @@ pub const INTENSITY_MAX: usize = 5;
 /// See [`INTENSITY_MAX`]. Five in a minute cannot be bad luck.
 pub const INTENSITY_WINDOW: Duration = Duration::from_secs(60);
 /// Waits before an actor is started again: at once, then slower.
-pub const RESPAWN_WAITS: [Duration; 4] = [
-    Duration::ZERO,
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
+pub const RESPAWN_WAITS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(10)];
 /// The longest sleep of the Clock: a suspended host or a set wall clock is noticed within it.
 pub const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// A difference between wall and monotonic time above this is a jump; NTP slews stay far below.

@@ -76,10 +76,7 @@ pub struct Looks {
 impl Looks {
     /// The same answer of a kind that more asking does not change, several times: not an outage.
     pub fn hopeless(&self) -> Option<&Problem> {
-        let problem = self
-            .problem
-            .as_ref()
-            .filter(|_| self.failures >= bounds::HOPELESS_AFTER)?;
+        let problem = self.problem.as_ref().filter(|_| self.failures >= bounds::HOPELESS_AFTER)?;
         match problem.class {
             ProblemClass::Acme => {
                 (problem.status < 500 && !problem.is_acme("rateLimited")).then_some(problem)
@@ -122,27 +119,13 @@ impl Session {
         let looks = self.looks.entry(key).or_default();
         looks.count = looks.count.saturating_add(1);
         looks.last = now;
-        looks.asked = outcome
-            .and_then(Outcome::retry_after_ms)
-            .map(Duration::from_millis);
+        looks.asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
         looks.problem = outcome.and_then(Outcome::problem).cloned();
         let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
-        looks.failures = if failed {
-            looks.failures.saturating_add(1)
-        } else {
-            0
-        };
-        looks.idle = if recorded {
-            0
-        } else {
-            looks.idle.saturating_add(1)
-        };
+        looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };
+        looks.idle = if recorded { 0 } else { looks.idle.saturating_add(1) };
         let own = if failed {
-            backoff(
-                bounds::READ_RETRY_FIRST,
-                bounds::READ_RETRY_MAX,
-                looks.failures,
-            )
+            backoff(bounds::READ_RETRY_FIRST, bounds::READ_RETRY_MAX, looks.failures)
         } else if recorded {
             Duration::ZERO
         } else {
@@ -155,22 +138,14 @@ impl Session {
 /// `first` doubled for each failure after the first, never above `max`, never zero: saturating, since
 /// an overflow here once made a server hammer its CA (CVE-2025-55753).
 pub fn backoff(first: Duration, max: Duration, failures: u32) -> Duration {
-    let doubled = 2u32
-        .checked_pow(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    first
-        .saturating_mul(doubled)
-        .min(max)
-        .max(Duration::from_millis(1))
+    let doubled = 2u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(doubled).min(max).max(Duration::from_millis(1))
 }
 
 /// A number in `0..span` that is the same for the same parts: jitter that a restart does not re-roll.
 pub fn spread(parts: &[&[u8]], span: Duration) -> Duration {
     let hash = renewd_events::id::sha256(parts);
-    let draw = hash
-        .iter()
-        .take(8)
-        .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    let draw = hash.iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
     let span_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
     Duration::from_millis(draw % span_ms)
 }
@@ -196,10 +171,7 @@ impl Decision {
 
     /// Appends these facts.
     pub fn record(records: Vec<NewEvent>) -> Self {
-        Self {
-            records,
-            ..Self::default()
-        }
+        Self { records, ..Self::default() }
     }
 
     /// Looks again at `at`; the earliest wish wins.
@@ -247,12 +219,7 @@ pub fn fact(
     renewal: Option<RenewalId>,
     cause: Option<Seq>,
 ) -> NewEvent {
-    NewEvent {
-        stream: stream.into(),
-        event: event.into(),
-        renewal,
-        cause,
-    }
+    NewEvent { stream: stream.into(), event: event.into(), renewal, cause }
 }
 
 /// An actor's part: plain functions, no I/O.

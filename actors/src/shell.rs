@@ -88,8 +88,7 @@ impl<R: Role> Actor for Shell<R> {
                 life.reconcile::<R>(subjects).await;
             }
             Message::Ended(subject, effect, outcome) => {
-                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome))
-                    .await;
+                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome)).await;
             }
             Message::Command(events, reply) => {
                 let batch = life.batch::<R>(events, &life.hive.read());
@@ -113,17 +112,8 @@ impl Life {
 
     fn batch<R: Role>(&self, events: Vec<NewEvent>, facts: &Facts) -> Batch {
         let streams: BTreeSet<StreamId> = events.iter().map(|event| event.stream).collect();
-        let expected = streams
-            .into_iter()
-            .map(|stream| (stream, facts.version(stream)))
-            .collect();
-        Batch {
-            actor: R::NAME,
-            incarnation: self.incarnation,
-            expected,
-            events,
-            trace: None,
-        }
+        let expected = streams.into_iter().map(|stream| (stream, facts.version(stream))).collect();
+        Batch { actor: R::NAME, incarnation: self.incarnation, expected, events, trace: None }
     }
 
     /// Decides about these subjects until nothing is left to record. Their appends go out together, so
@@ -147,11 +137,7 @@ impl Life {
                 self.starting = 0;
                 match answer.await {
                     Ok(Ok(_)) => drop(subjects.insert(subject)),
-                    Ok(Err(AppendError::Conflict {
-                        stream,
-                        expected,
-                        actual,
-                    })) => {
+                    Ok(Err(AppendError::Conflict { stream, expected, actual })) => {
                         tracing::debug!(%stream, expected, actual, "decided on an old state; deciding again");
                         subjects.insert(subject);
                     }
@@ -169,10 +155,8 @@ impl Life {
 
     /// One decision, and the batch it wants appended.
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
-        let aside = self
-            .strikes
-            .get(&subject)
-            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        let aside =
+            self.strikes.get(&subject).is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
         // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
         if aside || self.hive.journal.broken().borrow().is_some() {
             return None;
@@ -186,9 +170,7 @@ impl Life {
         session.forget_future(cx.now);
         session.visits = visits(&hive, &facts, subject);
         // A panic in a decision strikes its subject alone.
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            R::decide(&facts, subject, session, &cx)
-        }));
+        let decided = catch_unwind(AssertUnwindSafe(|| R::decide(&facts, subject, session, &cx)));
         match decided {
             Ok(decision) if decision.records.is_empty() => Some((decision, None)),
             Ok(mut decision) => {
@@ -198,11 +180,7 @@ impl Life {
                         Event::Certificate(CertificateEvent::RenewalStarted { .. })
                     )
                 };
-                self.starting += decision
-                    .records
-                    .iter()
-                    .filter(|event| begins(event))
-                    .count();
+                self.starting += decision.records.iter().filter(|event| begins(event)).count();
                 let batch = self.batch::<R>(std::mem::take(&mut decision.records), &facts);
                 Some((decision, Some(batch)))
             }
@@ -245,15 +223,10 @@ impl Life {
             return;
         };
         let facts = self.hive.read();
-        let over = facts
-            .certificates
-            .get(&id)
-            .is_none_or(|certificate| certificate.run.is_none());
+        let over = facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none());
         if over && session.running.is_empty() {
             let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
-            session
-                .looks
-                .retain(|key, _| key.version == 0 && lasting(key.stream.kind));
+            session.looks.retain(|key, _| key.version == 0 && lasting(key.stream.kind));
             session.unsure.clear();
             self.hive.forget_visits(subject);
         }
@@ -261,11 +234,7 @@ impl Life {
 
     /// Lets as many waiting renewals decide again as there are places.
     fn give_turns<R: Role>(&mut self) {
-        let places = self
-            .hive
-            .rules
-            .parallel_max
-            .saturating_sub(self.hive.read().runs.len());
+        let places = self.hive.rules.parallel_max.saturating_sub(self.hive.read().runs.len());
         for _ in 0..places {
             let Some(subject) = self.turns.pop_first() else {
                 return;
@@ -325,10 +294,7 @@ impl Life {
         session.ended(key, outcome.as_ref(), recorded, now);
         session.running.remove(&key);
         if !recorded && key.version > 0 {
-            session.unsure.insert(EffectId {
-                stream: key.stream,
-                version: key.version,
-            });
+            session.unsure.insert(EffectId { stream: key.stream, version: key.version });
         }
         let mut subjects = BTreeSet::from([subject]);
         let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
@@ -354,9 +320,8 @@ impl Life {
         let cx = self.context(&facts);
         let session = self.sessions.entry(subject).or_default();
         session.visits = visits(&hive, &facts, subject);
-        let observed = catch_unwind(AssertUnwindSafe(|| {
-            R::observe(&facts, effect, outcome, session, &cx)
-        }));
+        let observed =
+            catch_unwind(AssertUnwindSafe(|| R::observe(&facts, effect, outcome, session, &cx)));
         match observed {
             Ok(events) => (!events.is_empty()).then(|| self.batch::<R>(events, &facts)),
             Err(_) => {
@@ -373,9 +338,7 @@ fn visits(hive: &Hive, facts: &Facts, subject: Subject) -> BTreeMap<Authorizatio
     let Subject::Certificate(certificate) = subject else {
         return BTreeMap::new();
     };
-    let answered = facts
-        .authorizations_of(certificate)
-        .filter(|(_, it)| it.answered);
+    let answered = facts.authorizations_of(certificate).filter(|(_, it)| it.answered);
     answered
         .filter_map(|(id, it)| {
             let challenge = it.challenge.as_ref()?;

@@ -174,10 +174,8 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     let facts = Arc::new(RwLock::new(facts));
     let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
     serve_again(&wired, settings, &facts);
-    let declarations = declarations(
-        settings,
-        &facts.read().unwrap_or_else(PoisonError::into_inner),
-    );
+    let declarations =
+        declarations(settings, &facts.read().unwrap_or_else(PoisonError::into_inner));
     let mut observers = extras.observers;
     let traces = history.and_then(|history| export(settings, history, &mut observers));
     if let Some(traces) = &traces {
@@ -185,14 +183,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         let directory = &settings.account.directory_url;
         wired.ports.ca = traces.watch_ca(ca, Arc::clone(&facts), directory);
     }
-    let Wired {
-        ports,
-        rules,
-        responder,
-        bindings,
-        host,
-        handle,
-    } = wired;
+    let Wired { ports, rules, responder, bindings, host, handle } = wired;
     let engine = Engine::start(Start {
         store: Box::new(log),
         facts,
@@ -204,14 +195,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     })
     .await?;
     *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
-    Ok(Running {
-        engine,
-        responder,
-        bindings,
-        host,
-        awake: handle,
-        traces,
-    })
+    Ok(Running { engine, responder, bindings, host, awake: handle, traces })
 }
 
 /// Starts the exporter of traces. Without it the engine runs all the same.
@@ -261,11 +245,7 @@ impl Running {
     /// When the clean end could not be recorded; the next start finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let ended = self.engine.stop(reason).await;
-        let handle = self
-            .awake
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let handle = self.awake.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(handle);
         self.responder.close();
         if let Some(traces) = self.traces {

@@ -35,10 +35,7 @@ impl Site {
     async fn new() -> Self {
         let [http, https] = renewd_tests::ports::free().unwrap();
         let http01_target = ([127, 0, 0, 1], http).into();
-        let options = renewd_testca::Options {
-            http01_target,
-            ..Default::default()
-        };
+        let options = renewd_testca::Options { http01_target, ..Default::default() };
         let ca = TestCa::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -65,10 +62,7 @@ impl Site {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
-        command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.path("renewd.toml"));
+        command.args(arguments).arg("--config").arg(self.path("renewd.toml"));
         command.kill_on_drop(true);
         command
     }
@@ -76,11 +70,7 @@ impl Site {
     async fn ran(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().await.unwrap();
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        Ran {
-            code: output.status.code(),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
+        Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
     /// Starts the engine and waits for its socket and its first certificate.
@@ -93,11 +83,7 @@ impl Site {
             }
         };
         let waited = tokio::time::timeout(START_MAX, ready).await;
-        assert!(
-            waited.is_ok(),
-            "{}",
-            std::fs::read_to_string(self.path("run.log")).unwrap()
-        );
+        assert!(waited.is_ok(), "{}", std::fs::read_to_string(self.path("run.log")).unwrap());
         child
     }
 
@@ -112,16 +98,12 @@ impl Site {
 /// What doctor says about one thing.
 fn verdict<'v>(findings: &'v Value, check: &str) -> &'v Value {
     let all = findings.get("data").and_then(Value::as_array).unwrap();
-    let found = all
-        .iter()
-        .find(|finding| finding.get("check") == Some(&Value::from(check)));
+    let found = all.iter().find(|finding| finding.get("check") == Some(&Value::from(check)));
     found.unwrap_or_else(|| panic!("doctor did not look at {check}: {findings}"))
 }
 
 fn leftover(folder: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     names
         .map(|name| name.to_string_lossy().into_owned())
         .filter(|name| name.starts_with('.'))
@@ -133,11 +115,7 @@ async fn without_an_engine_renew_says_so_and_doctor_looks_all_the_same() {
     let site = Site::new().await;
     let ran = site.ran(&["renew", "web"]).await;
     assert_eq!(ran.code, Some(4), "{}", ran.err);
-    assert!(
-        ran.err.contains("state/admin.sock") && ran.err.contains("renewd run"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("state/admin.sock") && ran.err.contains("renewd run"), "{}", ran.err);
 
     let findings = site.ran(&["doctor", "--json"]).await.json();
     assert_eq!(findings["schema"], "renewd.doctor/1");
@@ -151,11 +129,7 @@ async fn without_an_engine_renew_says_so_and_doctor_looks_all_the_same() {
         ("clock", "ok"),
         ("terms", "ok"),
     ] {
-        assert_eq!(
-            verdict(&findings, check)["verdict"],
-            expected,
-            "{check}: {findings}"
-        );
+        assert_eq!(verdict(&findings, check)["verdict"], expected, "{check}: {findings}");
     }
     assert!(!site.path("state").exists(), "looking makes nothing");
     // Somebody else takes the challenge address.
@@ -168,11 +142,7 @@ async fn without_an_engine_renew_says_so_and_doctor_looks_all_the_same() {
     let pid = format!("(pid {})", std::process::id());
     assert!(held["seen"].as_str().unwrap().contains(&pid), "{held}");
     assert_eq!(site.ran(&["doctor", "nope"]).await.code, Some(5));
-    assert!(
-        site.ca.violations().is_empty(),
-        "{:?}",
-        site.ca.violations()
-    );
+    assert!(site.ca.violations().is_empty(), "{:?}", site.ca.violations());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,15 +152,8 @@ async fn a_wish_is_followed_to_its_end() {
     let ran = site.ran(&["renew", "web", "--wait", "--json"]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let data = ran.json()["data"].clone();
-    assert_eq!(
-        (&data["changed"], &data["generation"]),
-        (&Value::from(true), &Value::from(2))
-    );
-    assert!(
-        ran.err.contains("renewal 2 started"),
-        "progress is told: {}",
-        ran.err
-    );
+    assert_eq!((&data["changed"], &data["generation"]), (&Value::from(true), &Value::from(2)));
+    assert!(ran.err.contains("renewal 2 started"), "progress is told: {}", ran.err);
     let refusal = FaultKind::Problem {
         status: 403,
         kind: "rejectedIdentifier".to_owned(),
@@ -200,38 +163,17 @@ async fn a_wish_is_followed_to_its_end() {
     site.ca.inject(Fault::once(Endpoint::NewOrder, refusal));
     let ran = site.ran(&["renew", "web", "--wait", "--json"]).await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
-    assert_eq!(
-        ran.json().pointer("/data/changed"),
-        Some(&Value::from(false))
-    );
-    assert!(
-        ran.err.contains("the CA does not want this name"),
-        "{}",
-        ran.err
-    );
+    assert_eq!(ran.json().pointer("/data/changed"), Some(&Value::from(false)));
+    assert!(ran.err.contains("the CA does not want this name"), "{}", ran.err);
     assert!(ran.err.contains("renewd why web"), "{}", ran.err);
     assert_eq!(site.ran(&["renew", "nope"]).await.code, Some(5));
     assert_eq!(site.ran(&["renew", "../x"]).await.code, Some(5));
 
     let findings = site.ran(&["doctor", "--json"]).await.json();
-    for check in [
-        "engine",
-        "disk",
-        "log",
-        "vault",
-        "challenge address",
-        "https address",
-        "CA",
-    ] {
-        assert_eq!(
-            verdict(&findings, check)["verdict"],
-            "ok",
-            "{check}: {findings}"
-        );
+    for check in ["engine", "disk", "log", "vault", "challenge address", "https address", "CA"] {
+        assert_eq!(verdict(&findings, check)["verdict"], "ok", "{check}: {findings}");
     }
-    let seen = verdict(&findings, "challenge address")["seen"]
-        .as_str()
-        .unwrap();
+    let seen = verdict(&findings, "challenge address")["seen"].as_str().unwrap();
     assert_eq!(seen, "held by the running engine");
     assert_eq!(leftover(&site.path("state")), Vec::<String>::new());
 
@@ -244,10 +186,7 @@ async fn a_damaged_vault_key_is_found_before_the_engine_starts() {
     let mut engine = site.engine().await;
     engine.kill().await.unwrap();
     let before = site.ran(&["doctor", "--json"]).await.json();
-    assert_eq!(
-        verdict(&before, "vault")["seen"],
-        "opens; the account key is there"
-    );
+    assert_eq!(verdict(&before, "vault")["seen"], "opens; the account key is there");
     // A socket of a killed engine is no engine.
     assert_eq!(site.ran(&["renew", "web"]).await.code, Some(4));
     std::fs::remove_file(site.path("vault.key")).unwrap();

@@ -250,9 +250,7 @@ pub struct Certificate {
 impl Certificate {
     /// Its configured name; empty before it was declared.
     pub fn name(&self) -> &str {
-        self.declared
-            .as_ref()
-            .map_or("", |declared| declared.name.as_str())
+        self.declared.as_ref().map_or("", |declared| declared.name.as_str())
     }
 
     /// The id of the renewal with this number.
@@ -294,12 +292,7 @@ impl Certificate {
                 self.orphaned = false;
             }
             CertificateEvent::CertificateOrphaned => self.orphaned = true,
-            CertificateEvent::RenewalStarted {
-                number,
-                cause,
-                attempt,
-                replaces,
-            } => {
+            CertificateEvent::RenewalStarted { number, cause, attempt, replaces } => {
                 self.renewals = *number;
                 self.run = Some(Run {
                     renewal: meta.renewal.unwrap_or_default(),
@@ -315,18 +308,11 @@ impl Certificate {
                 });
             }
             CertificateEvent::CertificateKeyRequested(request) => {
-                self.key_step(
-                    meta,
-                    event,
-                    KeyStep::Requested(Durable::of(meta, request.clone())),
-                );
+                self.key_step(meta, event, KeyStep::Requested(Durable::of(meta, request.clone())));
             }
             CertificateEvent::CertificateKeyCreated { key_ref, spki, csr } => {
-                let created = KeyStep::Created {
-                    key_ref: key_ref.clone(),
-                    spki: *spki,
-                    csr: csr.clone(),
-                };
+                let created =
+                    KeyStep::Created { key_ref: key_ref.clone(), spki: *spki, csr: csr.clone() };
                 self.key_step(meta, event, created);
             }
             CertificateEvent::CertificateKeyFailed { problem } => {
@@ -364,12 +350,7 @@ impl Certificate {
     fn key_step(&mut self, meta: &Meta, event: &CertificateEvent, step: KeyStep) {
         match &mut self.run {
             Some(run) => run.key = step,
-            None => {
-                self.anomaly = Some(Anomaly {
-                    event: event.into(),
-                    seq: meta.seq,
-                })
-            }
+            None => self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq }),
         }
     }
 }

@@ -241,22 +241,13 @@ pub struct StreamId {
 
 impl StreamId {
     /// The one stream of the installation.
-    pub const ENGINE: Self = Self {
-        kind: StreamKind::Engine,
-        id: [0; 16],
-    };
+    pub const ENGINE: Self = Self { kind: StreamKind::Engine, id: [0; 16] };
     /// The one stream of the clock.
-    pub const CLOCK: Self = Self {
-        kind: StreamKind::Clock,
-        id: [0; 16],
-    };
+    pub const CLOCK: Self = Self { kind: StreamKind::Clock, id: [0; 16] };
 
     /// When this certificate is renewed next: a stream beside its own, owned by the Clock.
     pub fn schedule(certificate: CertificateId) -> Self {
-        Self {
-            kind: StreamKind::Schedule,
-            id: certificate.0,
-        }
+        Self { kind: StreamKind::Schedule, id: certificate.0 }
     }
 }
 
@@ -360,10 +351,7 @@ impl CertificateName {
             return Err(BadName::Empty);
         }
         if text.len() > CERTIFICATE_NAME_OCTETS_MAX {
-            return Err(BadName::TooLong {
-                octets: text.len(),
-                max: CERTIFICATE_NAME_OCTETS_MAX,
-            });
+            return Err(BadName::TooLong { octets: text.len(), max: CERTIFICATE_NAME_OCTETS_MAX });
         }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
         match text.chars().find(|c| !allowed(*c)) {
@@ -401,10 +389,7 @@ impl DnsName {
             return Err(BadName::Empty);
         }
         if text.len() > DNS_NAME_OCTETS_MAX {
-            return Err(BadName::TooLong {
-                octets: text.len(),
-                max: DNS_NAME_OCTETS_MAX,
-            });
+            return Err(BadName::TooLong { octets: text.len(), max: DNS_NAME_OCTETS_MAX });
         }
         let name = text.strip_prefix("*.").unwrap_or(text);
         let allowed =

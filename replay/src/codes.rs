@@ -150,9 +150,7 @@ codes! {
 
 /// The code written so, in any case of letters.
 pub fn find(code: &str) -> Option<Code> {
-    ALL.iter()
-        .find(|known| known.code.eq_ignore_ascii_case(code))
-        .copied()
+    ALL.iter().find(|known| known.code.eq_ignore_ascii_case(code)).copied()
 }
 
 /// Where in the work a problem came up. The same words of a CA mean different things at different
@@ -200,12 +198,7 @@ mod tests {
         for code in ALL {
             let head = format!("# {}: {}\n", code.code, code.title);
             assert!(code.page.starts_with(&head), "{}", code.code);
-            for part in [
-                "## What happened",
-                "## Evidence",
-                "## What to do",
-                "## When renewd",
-            ] {
+            for part in ["## What happened", "## Evidence", "## What to do", "## When renewd"] {
                 assert!(code.page.contains(part), "{} lacks {part}", code.code);
             }
         }

@@ -52,10 +52,7 @@ pub(crate) fn binding() -> BindingId {
 }
 
 pub(crate) fn dns(names: &[&str]) -> Vec<DnsName> {
-    names
-        .iter()
-        .map(|name| DnsName::parse(name).unwrap())
-        .collect()
+    names.iter().map(|name| DnsName::parse(name).unwrap()).collect()
 }
 
 pub(crate) fn acme(kind: &str, status: u16, detail: &str) -> Problem {
@@ -146,15 +143,7 @@ impl Log {
         };
         let tail = Seq(u64::try_from(self.envelopes.len()).unwrap());
         let version = "0.1.0".to_owned();
-        self.add(
-            StreamId::ENGINE,
-            EngineEvent::EngineBooted {
-                identity,
-                version,
-                previous,
-                tail,
-            },
-        )
+        self.add(StreamId::ENGINE, EngineEvent::EngineBooted { identity, version, previous, tail })
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -200,29 +189,13 @@ impl Log {
                 life_left: LifeLeft::Share(1, 3),
             }),
         );
-        let target = Target::Builtin {
-            address: "0.0.0.0:443".to_owned(),
-        };
+        let target = Target::Builtin { address: "0.0.0.0:443".to_owned() };
         let certificate = certificate();
-        log.add(
-            binding(),
-            BindingEvent::BindingDeclared {
-                certificate,
-                target,
-            },
-        );
-        log.add(
-            listener(),
-            ListenerEvent::ListenerOpened {
-                address: "0.0.0.0:443".to_owned(),
-            },
-        );
+        log.add(binding(), BindingEvent::BindingDeclared { certificate, target });
+        log.add(listener(), ListenerEvent::ListenerOpened { address: "0.0.0.0:443".to_owned() });
         log.add(
             account(),
-            AccountEvent::TermsAccepted {
-                terms_url: None,
-                by: "configuration".to_owned(),
-            },
+            AccountEvent::TermsAccepted { terms_url: None, by: "configuration".to_owned() },
         );
         log
     }
@@ -250,11 +223,7 @@ impl Log {
         let contacts_hash = Hash::default();
         log.add(
             account(),
-            AccountEvent::AccountRequested(AccountRequest {
-                key_ref,
-                thumbprint,
-                contacts_hash,
-            }),
+            AccountEvent::AccountRequested(AccountRequest { key_ref, thumbprint, contacts_hash }),
         );
         log.at(150).add(
             account(),
@@ -265,11 +234,7 @@ impl Log {
         );
         log.add(
             StreamId::schedule(certificate()),
-            ScheduleEvent::RenewalScheduled {
-                at: log.now(),
-                cause: Cause::FirstIssue,
-                attempt: 1,
-            },
+            ScheduleEvent::RenewalScheduled { at: log.now(), cause: Cause::FirstIssue, attempt: 1 },
         );
         log
     }
@@ -282,21 +247,13 @@ impl Log {
         self.at(offset);
         self.add(
             certificate(),
-            CertificateEvent::RenewalStarted {
-                number,
-                cause,
-                attempt,
-                replaces: None,
-            },
+            CertificateEvent::RenewalStarted { number, cause, attempt, replaces: None },
         );
         let key = KeyRequest {
             key_ref: KeyRef(format!("cert-{number}")),
             identifiers: dns(&["example.org", "www.example.org"]),
         };
-        self.add(
-            certificate(),
-            CertificateEvent::CertificateKeyRequested(key),
-        );
+        self.add(certificate(), CertificateEvent::CertificateKeyRequested(key));
         self.requested(1)
     }
 
@@ -367,10 +324,7 @@ impl Log {
 
     pub(crate) fn told(&mut self, name: &str) -> &mut Self {
         let challenge_url = format!("https://ca.test/c/{name}");
-        self.add(
-            self.authorization(name),
-            AuthorizationEvent::ReadinessRequested { challenge_url },
-        )
+        self.add(self.authorization(name), AuthorizationEvent::ReadinessRequested { challenge_url })
     }
 
     pub(crate) fn accepted(&mut self, name: &str) -> &mut Self {
@@ -396,10 +350,7 @@ impl Log {
 
     pub(crate) fn failed(&mut self, code: &str, problem: Problem) -> &mut Self {
         let code = code.to_owned();
-        self.add(
-            certificate(),
-            CertificateEvent::RenewalFailed { code, problem },
-        );
+        self.add(certificate(), CertificateEvent::RenewalFailed { code, problem });
         self.renewal = None;
         self
     }
@@ -412,17 +363,9 @@ impl Log {
             let id = self.authorization(name);
             self.add(id, AuthorizationEvent::ChallengeWithdrawn);
         }
-        self.add(
-            order,
-            OrderEvent::FinalizationRequested { csr: Hash([4; 32]) },
-        );
+        self.add(order, OrderEvent::FinalizationRequested { csr: Hash([4; 32]) });
         self.now += 80;
-        self.add(
-            order,
-            OrderEvent::FinalizationAccepted {
-                status: OrderStatus::Processing,
-            },
-        );
+        self.add(order, OrderEvent::FinalizationAccepted { status: OrderStatus::Processing });
         self.now += 1100;
         let url = "https://ca.test/cert/1".to_owned();
         self.add(order, OrderEvent::CertificateReady { url, looks: 1 });
@@ -445,10 +388,7 @@ impl Log {
         let fingerprint = Hash([2; 32]);
         self.add(
             binding(),
-            BindingEvent::DeploymentRequested(Deployment {
-                generation,
-                fingerprint,
-            }),
+            BindingEvent::DeploymentRequested(Deployment { generation, fingerprint }),
         )
     }
 
@@ -466,17 +406,10 @@ impl Log {
                 fingerprint: Hash([2; 32]),
             },
         );
-        self.add(
-            certificate(),
-            CertificateEvent::RenewalSucceeded { generation },
-        );
+        self.add(certificate(), CertificateEvent::RenewalSucceeded { generation });
         self.renewal = None;
         let at = WallMs(START + 60 * DAY_MS);
-        let event = ScheduleEvent::RenewalScheduled {
-            at,
-            cause: Cause::LifeLeft,
-            attempt: 1,
-        };
+        let event = ScheduleEvent::RenewalScheduled { at, cause: Cause::LifeLeft, attempt: 1 };
         self.add(StreamId::schedule(certificate()), event)
     }
 
@@ -499,25 +432,13 @@ impl Log {
 
     /// A renewal that failed since another server answers over IPv6, for the `attempt`th time.
     pub(crate) fn fails_over_ipv6(&mut self, offset: u64, attempt: u32) -> &mut Self {
-        self.started(
-            offset,
-            if attempt == 1 {
-                Cause::AriWindow
-            } else {
-                Cause::Retry
-            },
-            attempt,
-        );
+        self.started(offset, if attempt == 1 { Cause::AriWindow } else { Cause::Retry }, attempt);
         self.at(offset + 20).keyed();
         self.at(offset + 500).created(1, Found::Answer);
         self.at(offset + 600).published("example.org", Probe::Seen);
         self.published("www.example.org", Probe::Seen);
-        self.at(offset + 610)
-            .told("example.org")
-            .told("www.example.org");
-        self.at(offset + 650)
-            .accepted("example.org")
-            .accepted("www.example.org");
+        self.at(offset + 610).told("example.org").told("www.example.org");
+        self.at(offset + 650).accepted("example.org").accepted("www.example.org");
         let problem = acme(
             "unauthorized",
             403,
@@ -525,24 +446,16 @@ impl Log {
         );
         let summary = acme("unauthorized", 403, "see authorizations");
         let order = self.order(1);
-        self.at(offset + 3000)
-            .add(order, OrderEvent::OrderBecameInvalid { problem: summary });
-        self.at(offset + 3100)
-            .invalid("example.org", problem.clone(), 0);
+        self.at(offset + 3000).add(order, OrderEvent::OrderBecameInvalid { problem: summary });
+        self.at(offset + 3100).invalid("example.org", problem.clone(), 0);
         self.valid("www.example.org");
         for name in ["example.org", "www.example.org"] {
-            self.add(
-                self.authorization(name),
-                AuthorizationEvent::ChallengeWithdrawn,
-            );
+            self.add(self.authorization(name), AuthorizationEvent::ChallengeWithdrawn);
         }
         self.failed("R0207", problem);
         let at = self.now().after(std::time::Duration::from_secs(3600));
-        let event = ScheduleEvent::RenewalScheduled {
-            at,
-            cause: Cause::Retry,
-            attempt: attempt + 1,
-        };
+        let event =
+            ScheduleEvent::RenewalScheduled { at, cause: Cause::Retry, attempt: attempt + 1 };
         self.add(StreamId::schedule(certificate()), event)
     }
 }
@@ -553,9 +466,7 @@ pub(crate) fn listener() -> ListenerId {
 
 /// Compares with `golden/NAME`; with `RENEWD_GOLDEN=write` in the environment it writes the file.
 pub(crate) fn golden(name: &str, found: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
     if std::env::var_os("RENEWD_GOLDEN").is_some_and(|wish| wish == "write") {
         std::fs::write(&path, found).unwrap();
         return;

@@ -37,10 +37,7 @@ impl Timers {
             waits.by_time.remove(&(old, key.0, key.1));
         }
         if let Some((at, why)) = wake {
-            let earliest = waits
-                .by_time
-                .first()
-                .is_none_or(|(first, _, _)| at < *first);
+            let earliest = waits.by_time.first().is_none_or(|(first, _, _)| at < *first);
             waits.by_key.insert(key, (at, why));
             waits.by_time.insert((at, key.0, key.1));
             if earliest {
@@ -53,9 +50,7 @@ impl Timers {
     pub(crate) fn next_of(&self, subject: Subject) -> Option<(WallMs, ActorName, &'static str)> {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let of_subject = waits.by_key.iter().filter(|((_, of), _)| *of == subject);
-        of_subject
-            .map(|((actor, _), (at, why))| (*at, *actor, *why))
-            .min()
+        of_subject.map(|((actor, _), (at, why))| (*at, *actor, *why)).min()
     }
 
     fn take_due(&self, now: WallMs) -> Vec<Key> {
@@ -99,9 +94,7 @@ pub(crate) async fn run(
         let now = time.now();
         let until = timers.earliest().map_or(SLEEP_MAX, |at| at.since(now));
         // A hair longer: waking a fraction of a millisecond early would spin.
-        let nap = until
-            .min(SLEEP_MAX)
-            .saturating_add(Duration::from_millis(1));
+        let nap = until.min(SLEEP_MAX).saturating_add(Duration::from_millis(1));
         let began = Instant::now();
         // A change of the set ends the nap early; both ways lead to the same look.
         drop(tokio::time::timeout(nap, timers.changed.notified()).await);

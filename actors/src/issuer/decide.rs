@@ -123,27 +123,12 @@ fn start(
         profile: declared.profile.clone(),
         replaces: replaces.clone(),
     };
-    let started = CertificateEvent::RenewalStarted {
-        number,
-        cause,
-        attempt,
-        replaces,
-    };
+    let started = CertificateEvent::RenewalStarted { number, cause, attempt, replaces };
     let order_id = Certificate::order_id(renewal, 1);
     Decision::record(vec![
         fact(id, started, Some(renewal), None),
-        fact(
-            id,
-            CertificateEvent::CertificateKeyRequested(key),
-            Some(renewal),
-            None,
-        ),
-        fact(
-            order_id,
-            OrderEvent::OrderRequested(order),
-            Some(renewal),
-            None,
-        ),
+        fact(id, CertificateEvent::CertificateKeyRequested(key), Some(renewal), None),
+        fact(order_id, OrderEvent::OrderRequested(order), Some(renewal), None),
     ])
 }
 
@@ -174,19 +159,8 @@ fn carry_on(
         return decision;
     }
     if let Phase::Downloaded(leaf) = &order.phase {
-        let names = order
-            .request
-            .as_ref()
-            .map(|request| request.identifiers.as_slice());
-        return adopt(
-            id,
-            certificate,
-            run,
-            order_id,
-            leaf,
-            names.unwrap_or_default(),
-            cx,
-        );
+        let names = order.request.as_ref().map(|request| request.identifiers.as_slice());
+        return adopt(id, certificate, run, order_id, leaf, names.unwrap_or_default(), cx);
     }
     decision.and(order::decide(facts, id, run, order_id, order, session, cx));
     decision
@@ -201,10 +175,7 @@ fn served(
     cx: &Context,
 ) -> Decision {
     let all = facts.bindings_of(id).all(|(_, binding)| {
-        binding
-            .served
-            .as_ref()
-            .is_some_and(|served| served.generation >= generation)
+        binding.served.as_ref().is_some_and(|served| served.generation >= generation)
     });
     let life = facts
         .certificates
@@ -254,22 +225,13 @@ fn adopt(
     let held = |name: &DnsName| leaf.names.iter().any(|held| held == name.as_str());
     let names = asked.iter().all(held);
     let wrong = if leaf.spki != *spki {
-        Some((
-            "key-mismatch",
-            "the certificate holds another public key than the one sent",
-        ))
+        Some(("key-mismatch", "the certificate holds another public key than the one sent"))
     } else if !names {
-        Some((
-            "names-missing",
-            "the certificate lacks names that were asked for",
-        ))
+        Some(("names-missing", "the certificate lacks names that were asked for"))
     } else if leaf.not_after <= leaf.not_before {
         Some(("no-lifetime", "the certificate ends before it begins"))
     } else if leaf.not_after <= cx.now {
-        Some((
-            "expired",
-            "the certificate is expired on arrival: look at this host's clock",
-        ))
+        Some(("expired", "the certificate is expired on arrival: look at this host's clock"))
     } else {
         None
     };
@@ -279,23 +241,11 @@ fn adopt(
         let rejected = OrderEvent::ChainRejected { problem };
         return Decision::record(vec![fact(order, rejected, renewal, None)]);
     }
-    let generation = certificate
-        .current
-        .as_ref()
-        .map_or(Generation(1), |issue| issue.generation.next());
-    let issue = Issue {
-        generation,
-        order,
-        key_ref: key_ref.clone(),
-        spki: *spki,
-        leaf: leaf.clone(),
-    };
-    Decision::record(vec![fact(
-        id,
-        CertificateEvent::GenerationAdopted(issue),
-        renewal,
-        None,
-    )])
+    let generation =
+        certificate.current.as_ref().map_or(Generation(1), |issue| issue.generation.next());
+    let issue =
+        Issue { generation, order, key_ref: key_ref.clone(), spki: *spki, leaf: leaf.clone() };
+    Decision::record(vec![fact(id, CertificateEvent::GenerationAdopted(issue), renewal, None)])
 }
 
 /// How many orders a renewal may still ask for.

@@ -27,9 +27,7 @@ pub(super) fn observe(
             match result {
                 Ok(look) => vec![outcome_of(intent, *id, created(look, Found::Answer))],
                 Err(problem) if has_not_acted(problem) => {
-                    let event = OrderEvent::OrderRefused {
-                        problem: problem.clone(),
-                    };
+                    let event = OrderEvent::OrderRefused { problem: problem.clone() };
                     vec![outcome_of(intent, *id, event)]
                 }
                 Err(_) => Vec::new(),
@@ -38,25 +36,21 @@ pub(super) fn observe(
         (Effect::FindOrder(id, intent, _), Outcome::Found(result)) => {
             found(facts, *id, intent, result)
         }
-        (Effect::LookAtOrder(id, _, _, stage), Outcome::Order(result)) => looked(
-            facts,
-            *id,
-            *stage,
-            result,
-            session.looks(&effect.key()).count.saturating_add(1),
-        ),
+        (Effect::LookAtOrder(id, _, _, stage), Outcome::Order(result)) => {
+            looked(facts, *id, *stage, result, session.looks(&effect.key()).count.saturating_add(1))
+        }
         (Effect::Finalize(id, _, _, intent, _), Outcome::Order(result)) => {
             finalized(facts, *id, intent, result)
         }
         (Effect::Download(id, _, _), Outcome::Chain(result)) => {
             let event = match result {
                 Ok(leaf) => OrderEvent::ChainDownloaded(leaf.clone()),
-                Err(problem) if is_bad_chain(problem) => OrderEvent::ChainRejected {
-                    problem: problem.clone(),
-                },
-                Err(problem) if is_gone(problem) => OrderEvent::OrderGone {
-                    problem: problem.clone(),
-                },
+                Err(problem) if is_bad_chain(problem) => {
+                    OrderEvent::ChainRejected { problem: problem.clone() }
+                }
+                Err(problem) if is_gone(problem) => {
+                    OrderEvent::OrderGone { problem: problem.clone() }
+                }
                 Err(_) => return Vec::new(),
             };
             on_order(facts, *id, event)
@@ -82,15 +76,9 @@ fn key(
             spki: key.spki,
             csr: key.csr.clone(),
         },
-        Err(problem) => CertificateEvent::CertificateKeyFailed {
-            problem: problem.clone(),
-        },
+        Err(problem) => CertificateEvent::CertificateKeyFailed { problem: problem.clone() },
     };
-    if open {
-        vec![outcome_of(intent, id, event)]
-    } else {
-        Vec::new()
-    }
+    if open { vec![outcome_of(intent, id, event)] } else { Vec::new() }
 }
 
 fn found(
@@ -107,9 +95,9 @@ fn found(
         Ok(FoundOrder::NotThere) => OrderEvent::OrderRequestUnresolved {
             evidence: "the account's list has no such order".to_owned(),
         },
-        Ok(FoundOrder::NoList(said)) => OrderEvent::OrderRequestUnresolved {
-            evidence: renewd_events::problem::cut(said, 512),
-        },
+        Ok(FoundOrder::NoList(said)) => {
+            OrderEvent::OrderRequestUnresolved { evidence: renewd_events::problem::cut(said, 512) }
+        }
         Err(_) => return Vec::new(),
     };
     vec![outcome_of(intent, id, event)]
@@ -129,19 +117,13 @@ fn finalized(
         Ok(look) if look.status == OrderStatus::Valid => valid(look, 0),
         Ok(look) if is_dead(look.status) => invalid(look),
         Ok(look) if look.status == OrderStatus::Ready => return Vec::new(),
-        Ok(look) => OrderEvent::FinalizationAccepted {
-            status: look.status,
-        },
-        Err(problem) if has_not_acted(problem) => OrderEvent::FinalizationRefused {
-            problem: problem.clone(),
-        },
+        Ok(look) => OrderEvent::FinalizationAccepted { status: look.status },
+        Err(problem) if has_not_acted(problem) => {
+            OrderEvent::FinalizationRefused { problem: problem.clone() }
+        }
         Err(_) => return Vec::new(),
     };
-    if open {
-        vec![outcome_of(intent, id, event)]
-    } else {
-        Vec::new()
-    }
+    if open { vec![outcome_of(intent, id, event)] } else { Vec::new() }
 }
 
 /// The CA answered with an error of its own, or nothing was sent: it has not acted. Everything else,
@@ -194,17 +176,12 @@ fn created(look: &OrderLook, found: Found) -> OrderEvent {
 }
 
 fn valid(look: &OrderLook, looks: u32) -> OrderEvent {
-    OrderEvent::CertificateReady {
-        url: look.certificate.clone().unwrap_or_default(),
-        looks,
-    }
+    OrderEvent::CertificateReady { url: look.certificate.clone().unwrap_or_default(), looks }
 }
 
 fn invalid(look: &OrderLook) -> OrderEvent {
     let unsaid = || Problem::new(ProblemClass::Acme, "invalid", "the CA gave no reason");
-    OrderEvent::OrderBecameInvalid {
-        problem: look.problem.clone().unwrap_or_else(unsaid),
-    }
+    OrderEvent::OrderBecameInvalid { problem: look.problem.clone().unwrap_or_else(unsaid) }
 }
 
 fn requested(facts: &Facts, id: OrderId, intent: &Durable<NewOrder>) -> bool {
@@ -219,12 +196,7 @@ fn outcome_of<I>(
     stream: impl Into<renewd_events::id::StreamId>,
     event: impl Into<renewd_events::Event>,
 ) -> NewEvent {
-    fact(
-        stream,
-        event,
-        intent.meta().renewal,
-        Some(intent.meta().seq),
-    )
+    fact(stream, event, intent.meta().renewal, Some(intent.meta().seq))
 }
 
 fn renewal_of(facts: &Facts, id: OrderId) -> Option<RenewalId> {
@@ -251,31 +223,20 @@ fn looked(
         return Vec::new();
     };
     let event = match result {
-        Err(problem) if is_gone(problem) => OrderEvent::OrderGone {
-            problem: problem.clone(),
-        },
+        Err(problem) if is_gone(problem) => OrderEvent::OrderGone { problem: problem.clone() },
         Err(_) => return Vec::new(),
         Ok(look) => match (look.status, stage) {
             (OrderStatus::Invalid, _) => invalid(look),
             (OrderStatus::Ready, OrderStage::Pending) => OrderEvent::OrderBecameReady { looks },
             (OrderStatus::Valid, _) => valid(look, looks),
             (OrderStatus::Processing, OrderStage::Pending | OrderStage::Settling) => {
-                OrderEvent::FinalizationAccepted {
-                    status: OrderStatus::Processing,
-                }
+                OrderEvent::FinalizationAccepted { status: OrderStatus::Processing }
             }
             (OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing, _) => {
                 return Vec::new();
             }
         },
     };
-    let waiting = matches!(
-        order.phase,
-        Phase::Pending | Phase::Processing | Phase::Finalizing(_)
-    );
-    if waiting {
-        on_order(facts, id, event)
-    } else {
-        Vec::new()
-    }
+    let waiting = matches!(order.phase, Phase::Pending | Phase::Processing | Phase::Finalizing(_));
+    if waiting { on_order(facts, id, event) } else { Vec::new() }
 }

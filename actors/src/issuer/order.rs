@@ -36,10 +36,7 @@ pub(super) fn decide(
         Phase::Absent | Phase::Downloaded(_) => {}
         Phase::Requested(intent) => return find(facts, id, run, order_id, intent, session, cx),
         Phase::Unresolved if order.since.after(bounds::LOST_ANSWER_WAIT) > cx.now => {
-            decision.wake_at(
-                order.since.after(bounds::LOST_ANSWER_WAIT),
-                "one more order",
-            );
+            decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
             return Decision::record(vec![again(run, request.clone())]);
@@ -47,15 +44,7 @@ pub(super) fn decide(
         Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost()),
         Phase::Refused(problem) => return refused(id, run, request, problem),
         Phase::Pending => {
-            return pending(
-                facts,
-                id,
-                run,
-                order,
-                look(OrderStage::Pending),
-                session,
-                cx,
-            );
+            return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
         }
         Phase::Ready => {
             if let KeyStep::Created { csr, .. } = &run.key {
@@ -77,15 +66,7 @@ pub(super) fn decide(
         }
         Phase::FinalizeRefused(problem) => return fail(id, run, Step::Finalize, problem),
         Phase::Processing => {
-            return processing(
-                facts,
-                id,
-                run,
-                order,
-                look(OrderStage::Processing),
-                session,
-                cx,
-            );
+            return processing(facts, id, run, order, look(OrderStage::Processing), session, cx);
         }
         Phase::Valid { .. } => {
             let effect = Effect::Download(order_id, request.account, url.clone());
@@ -135,9 +116,7 @@ fn find(
 ) -> Decision {
     let mut decision = Decision::none();
     if may_do(intent, session, cx) {
-        decision
-            .effects
-            .push(Effect::CreateOrder(order_id, intent.clone()));
+        decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
         return decision;
     }
     let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));
@@ -149,12 +128,7 @@ fn find(
     if sent.count > 0 && earliest > cx.now {
         decision.wake_at(earliest, "the CA is asked whether it has the order");
     } else {
-        decision.when_due(
-            effect,
-            session,
-            cx,
-            "the CA is asked whether it has the order",
-        );
+        decision.when_due(effect, session, cx, "the CA is asked whether it has the order");
     }
     decision
 }
@@ -200,22 +174,13 @@ fn processing(
 
 /// URLs of orders that other renewals know: they are not the lost one.
 fn known_urls(facts: &Facts) -> Vec<String> {
-    facts
-        .orders
-        .values()
-        .filter_map(|order| order.url.clone())
-        .collect()
+    facts.orders.values().filter_map(|order| order.url.clone()).collect()
 }
 
 /// One more order within the renewal.
 fn again(run: &Run, request: NewOrder) -> NewEvent {
     let next = Certificate::order_id(run.renewal, run.orders.saturating_add(1));
-    fact(
-        next,
-        OrderEvent::OrderRequested(request),
-        Some(run.renewal),
-        None,
-    )
+    fact(next, OrderEvent::OrderRequested(request), Some(run.renewal), None)
 }
 
 /// Some refusals name a part of the request that can be left out (RFC 9773 §5, profiles draft).
@@ -225,10 +190,7 @@ fn refused(id: CertificateId, run: &Run, request: &NewOrder, problem: &Problem) 
             || problem.is_acme("malformed")
             || problem.kind == "replaces-not-echoed");
     if without_replaces && may_order_again(run) {
-        let request = NewOrder {
-            replaces: None,
-            ..request.clone()
-        };
+        let request = NewOrder { replaces: None, ..request.clone() };
         return Decision::record(vec![again(run, request)]);
     }
     fail(id, run, Step::NewOrder, problem)
@@ -245,11 +207,7 @@ fn pending(
 ) -> Decision {
     let looks = session.looks(&effect.key());
     if order.expires.is_some_and(|expires| expires <= cx.now) {
-        let problem = Problem::new(
-            ProblemClass::Acme,
-            "expired",
-            "the order expired unfinished",
-        );
+        let problem = Problem::new(ProblemClass::Acme, "expired", "the order expired unfinished");
         return fail(id, run, Step::Validation, &problem);
     }
     if let Some(problem) = given_up(facts, order, &looks, cx) {
@@ -305,11 +263,7 @@ fn accepted<'a>(
 }
 
 fn look_at(effect: Effect, at: WallMs, why: &'static str, cx: &Context, decision: &mut Decision) {
-    if at <= cx.now {
-        decision.effects.push(effect)
-    } else {
-        decision.wake_at(at, why)
-    }
+    if at <= cx.now { decision.effects.push(effect) } else { decision.wake_at(at, why) }
 }
 
 /// The first look at `first`, later ones ever more slowly; a Retry-After is a floor (RFC 8555 §7.5.1).
@@ -374,10 +328,7 @@ fn dead(
             | authorization::Phase::Valid => {}
         }
     }
-    let step = if run.adopted.is_none() && verdict.is_some() {
-        Step::Validation
-    } else {
-        Step::Order
-    };
+    let step =
+        if run.adopted.is_none() && verdict.is_some() { Step::Validation } else { Step::Order };
     fail(id, run, step, verdict.unwrap_or(problem))
 }

@@ -23,12 +23,7 @@ impl Role for Registrar {
     }
 
     fn subjects(facts: &Facts) -> Vec<Subject> {
-        facts
-            .accounts
-            .keys()
-            .copied()
-            .map(Subject::Account)
-            .collect()
+        facts.accounts.keys().copied().map(Subject::Account).collect()
     }
 
     fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
@@ -60,11 +55,6 @@ impl Role for Registrar {
 
 /// An account of a CA that no certificate is configured with any more is left alone.
 fn is_wanted(facts: &Facts, account: AccountId) -> bool {
-    let declared = facts
-        .certificates
-        .values()
-        .filter(|certificate| !certificate.orphaned);
-    declared
-        .filter_map(|certificate| certificate.declared.as_ref())
-        .any(|d| d.account == account)
+    let declared = facts.certificates.values().filter(|certificate| !certificate.orphaned);
+    declared.filter_map(|certificate| certificate.declared.as_ref()).any(|d| d.account == account)
 }

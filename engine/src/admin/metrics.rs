@@ -68,11 +68,8 @@ impl Counters {
         for kind in (0..=u8::MAX).filter_map(StreamKind::from_number) {
             drop(counters.appended.get_or_create(&appended(kind)));
         }
-        for cause in CAUSES
-            .map(|cause| cause.to_string())
-            .iter()
-            .map(String::as_str)
-            .chain([RESUMED])
+        for cause in
+            CAUSES.map(|cause| cause.to_string()).iter().map(String::as_str).chain([RESUMED])
         {
             for outcome in [SUCCEEDED, UNSERVED, FAILED] {
                 drop(counters.renewals.get_or_create(&renewal(outcome, cause)));
@@ -91,11 +88,7 @@ impl Counters {
             "Events appended to the log",
             self.appended.clone(),
         );
-        registry.register(
-            "renewd_renewals",
-            "Renewals that ended",
-            self.renewals.clone(),
-        );
+        registry.register("renewd_renewals", "Renewals that ended", self.renewals.clone());
         registry.register(
             "renewd_actor_restarts",
             "Actors started again after a failure",
@@ -116,9 +109,7 @@ impl Counters {
     }
 
     fn count(&self, envelope: &Envelope, begun: &mut BTreeMap<CertificateId, Cause>) {
-        self.appended
-            .get_or_create(&appended(envelope.event.kind()))
-            .inc();
+        self.appended.get_or_create(&appended(envelope.event.kind())).inc();
         let id = CertificateId(envelope.stream.id);
         if let Event::Certificate(CertificateEvent::RenewalStarted { cause, .. }) = &envelope.event
         {
@@ -159,10 +150,7 @@ fn appended(kind: StreamKind) -> Labels {
 }
 
 fn renewal(outcome: &str, cause: &str) -> Labels {
-    vec![
-        ("outcome", outcome.to_owned()),
-        ("cause", cause.to_string()),
-    ]
+    vec![("outcome", outcome.to_owned()), ("cause", cause.to_string())]
 }
 
 fn restart(actor: ActorName) -> Labels {
@@ -195,9 +183,7 @@ mod tests {
     }
 
     fn succeeded() -> CertificateEvent {
-        CertificateEvent::RenewalSucceeded {
-            generation: Generation(1),
-        }
+        CertificateEvent::RenewalSucceeded { generation: Generation(1) }
     }
 
     #[test]
@@ -213,34 +199,12 @@ mod tests {
         };
         observer(&[envelope(started, of(1)), envelope(succeeded(), of(2))]);
         observer(&[envelope(succeeded(), of(1))]);
-        let restarted = EngineEvent::ActorRestarted {
-            actor: ActorName::Binder,
-            incarnation: 2,
-        };
+        let restarted = EngineEvent::ActorRestarted { actor: ActorName::Binder, incarnation: 2 };
         observer(&[envelope(restarted, StreamId::ENGINE)]);
-        let renewals = |cause: &str| {
-            counters
-                .renewals
-                .get_or_create(&renewal(SUCCEEDED, cause))
-                .get()
-        };
-        assert_eq!(
-            (renewals("ari-window"), renewals(RESUMED), renewals("retry")),
-            (1, 1, 0)
-        );
-        assert_eq!(
-            counters
-                .restarts
-                .get_or_create(&restart(ActorName::Binder))
-                .get(),
-            1
-        );
-        assert_eq!(
-            counters
-                .appended
-                .get_or_create(&appended(StreamKind::Certificate))
-                .get(),
-            3
-        );
+        let renewals =
+            |cause: &str| counters.renewals.get_or_create(&renewal(SUCCEEDED, cause)).get();
+        assert_eq!((renewals("ari-window"), renewals(RESUMED), renewals("retry")), (1, 1, 0));
+        assert_eq!(counters.restarts.get_or_create(&restart(ActorName::Binder)).get(), 1);
+        assert_eq!(counters.appended.get_or_create(&appended(StreamKind::Certificate)).get(), 3);
     }
 }

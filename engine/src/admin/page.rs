@@ -139,11 +139,6 @@ mod tests {
     fn the_policy_names_exactly_this_style_sheet() {
         let hash = STANDARD.encode(sha256_plain(STYLE.as_bytes()));
         let policy = policy();
-        assert!(
-            policy
-                .to_str()
-                .unwrap()
-                .contains(&format!("style-src 'sha256-{hash}'"))
-        );
+        assert!(policy.to_str().unwrap().contains(&format!("style-src 'sha256-{hash}'")));
     }
 }

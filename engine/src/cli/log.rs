@@ -78,11 +78,7 @@ fn verify(path: &Path, json: bool) -> Reply {
         Ok(found) => found,
         Err(error) => return source::refused(&error),
     };
-    let exit = if found.is_whole() {
-        Exit::Done
-    } else {
-        Exit::Damaged
-    };
+    let exit = if found.is_whole() { Exit::Done } else { Exit::Damaged };
     let bad = found.first_bad.as_ref();
     if json {
         let data = serde_json::json!({
@@ -94,11 +90,7 @@ fn verify(path: &Path, json: bool) -> Reply {
             "first_bad": bad.map(ToString::to_string),
         });
         let out = format!("{}\n", crate::cli::exit::json("renewd.log-verify/1", data));
-        return Reply {
-            out,
-            err: String::new(),
-            exit,
-        };
+        return Reply { out, err: String::new(), exit };
     }
     let mut out = format!(
         "{}\n{} events in {} segments, head {}\nanchor: {}\n",
@@ -115,11 +107,7 @@ fn verify(path: &Path, json: bool) -> Reply {
             out.push_str(&format!("DAMAGED: {bad}\n"));
         }
     }
-    Reply {
-        out,
-        err: String::new(),
-        exit,
-    }
+    Reply { out, err: String::new(), exit }
 }
 
 fn export(path: &Path, file: &Path) -> Reply {
@@ -169,11 +157,7 @@ fn cat(path: PathBuf, json: bool) -> Reply {
         out.push_str(&line(envelope, json));
         out.push('\n');
     }
-    Reply {
-        out,
-        err: String::new(),
-        exit: Exit::Done,
-    }
+    Reply { out, err: String::new(), exit: Exit::Done }
 }
 
 fn line(envelope: &Envelope, json: bool) -> String {

@@ -24,29 +24,16 @@ impl Sink {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         let source = Arc::new(NamedSource::new(path.display().to_string(), text));
-        Self {
-            source,
-            folder,
-            line_ends,
-            errors: Vec::new(),
-        }
+        Self { source, folder, line_ends, errors: Vec::new() }
     }
 
     /// Notes a mistake at a place.
     pub(super) fn push(&mut self, field: &str, span: Range<usize>, fault: Fault) {
         let span = self.first_line(span);
-        let corrected = fault
-            .fixed()
-            .and_then(|value| self.corrected(&span, &value));
+        let corrected = fault.fixed().and_then(|value| self.corrected(&span, &value));
         let source = Arc::clone(&self.source);
         let field = field.to_owned();
-        self.errors.push(ConfigError {
-            fault,
-            field,
-            span: Some(span),
-            corrected,
-            source,
-        });
+        self.errors.push(ConfigError { fault, field, span: Some(span), corrected, source });
     }
 
     /// Line of a byte, from 1.
@@ -76,14 +63,10 @@ impl Sink {
         if self.errors.is_empty() {
             return Ok(());
         }
-        self.errors
-            .sort_by_key(|error| error.span.as_ref().map(|span| (span.start, span.end)));
+        self.errors.sort_by_key(|error| error.span.as_ref().map(|span| (span.start, span.end)));
         let not_shown = self.errors.len().saturating_sub(ERRORS_SHOWN_MAX);
         self.errors.truncate(ERRORS_SHOWN_MAX);
-        Err(ConfigErrors {
-            errors: self.errors,
-            not_shown,
-        })
+        Err(ConfigErrors { errors: self.errors, not_shown })
     }
 
     /// A place that ends with its first line: a whole section underlined helps nobody.

@@ -181,9 +181,7 @@ fn certificate_of(envelope: &Envelope, facts: &Facts) -> Option<CertificateId> {
 
 /// Wall time as programs take it.
 pub(super) fn time(at: WallMs) -> SystemTime {
-    UNIX_EPOCH
-        .checked_add(Duration::from_millis(at.0))
-        .unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH.checked_add(Duration::from_millis(at.0)).unwrap_or(UNIX_EPOCH)
 }
 
 fn event(envelope: &Envelope, names: &Names) -> Event {
@@ -201,19 +199,11 @@ fn what(event: &renewd_events::Event) -> What {
     match event {
         Logged::Certificate(event) => certificate(event).unwrap_or(step),
         Logged::Schedule(ScheduleEvent::RenewalScheduled { at, cause, .. }) => {
-            What::RenewalScheduled {
-                at: time(*at),
-                cause: cause.to_string(),
-            }
+            What::RenewalScheduled { at: time(*at), cause: cause.to_string() }
         }
-        Logged::Binding(BindingEvent::ServedVerified {
-            address,
-            fingerprint,
-            ..
-        }) => What::Served {
-            fingerprint: fingerprint.to_string(),
-            address: address.clone(),
-        },
+        Logged::Binding(BindingEvent::ServedVerified { address, fingerprint, .. }) => {
+            What::Served { fingerprint: fingerprint.to_string(), address: address.clone() }
+        }
         Logged::Engine(EngineEvent::EngineStopping { .. }) => What::Stopping,
         Logged::Schedule(_)
         | Logged::Binding(_)
@@ -229,20 +219,18 @@ fn what(event: &renewd_events::Event) -> What {
 
 fn certificate(event: &CertificateEvent) -> Option<What> {
     match event {
-        CertificateEvent::RenewalStarted { cause, attempt, .. } => Some(What::RenewalStarted {
-            cause: cause.to_string(),
-            attempt: *attempt,
-        }),
+        CertificateEvent::RenewalStarted { cause, attempt, .. } => {
+            Some(What::RenewalStarted { cause: cause.to_string(), attempt: *attempt })
+        }
         CertificateEvent::GenerationAdopted(issue) => Some(What::Issued {
             fingerprint: issue.leaf.fingerprint.to_string(),
             not_after: time(issue.leaf.not_after),
         }),
         CertificateEvent::RenewalSucceeded { .. } => Some(What::Renewed),
         CertificateEvent::RenewalEndedUnserved { .. } => Some(What::RenewedUnserved),
-        CertificateEvent::RenewalFailed { code, problem } => Some(What::RenewalFailed {
-            code: code.clone(),
-            detail: problem.detail.clone(),
-        }),
+        CertificateEvent::RenewalFailed { code, problem } => {
+            Some(What::RenewalFailed { code: code.clone(), detail: problem.detail.clone() })
+        }
         CertificateEvent::CertificateDeclared(_)
         | CertificateEvent::CertificateOrphaned
         | CertificateEvent::CertificateKeyRequested(_)

@@ -33,9 +33,7 @@ use crate::config::{Log, LogFormat};
 /// Sends log lines to stderr: text for people, JSON for machines.
 pub(crate) fn log(log: &Log) {
     let filter = EnvFilter::new(log.level.as_str());
-    let to_stderr = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let to_stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
     let json = match log.format {
         LogFormat::Json => true,

@@ -117,12 +117,7 @@ impl TimeSource for Nothing {
 }
 
 fn said(stream: StreamId, event: Event) -> NewEvent {
-    NewEvent {
-        stream,
-        event,
-        renewal: None,
-        cause: None,
-    }
+    NewEvent { stream, event, renewal: None, cause: None }
 }
 
 /// A running engine with one certificate that nobody can order.

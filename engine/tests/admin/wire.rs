@@ -37,14 +37,10 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) async fn start() -> Self {
         let [http, https] = renewd_tests::ports::free().unwrap();
-        let (http, https) = (
-            SocketAddr::from(([127, 0, 0, 1], http)),
-            SocketAddr::from(([127, 0, 0, 1], https)),
-        );
-        let ca = TestCa::start(renewd_testca::Options {
-            http01_target: http,
-            ..Default::default()
-        });
+        let (http, https) =
+            (SocketAddr::from(([127, 0, 0, 1], http)), SocketAddr::from(([127, 0, 0, 1], https)));
+        let ca =
+            TestCa::start(renewd_testca::Options { http01_target: http, ..Default::default() });
         let ca = ca.await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -67,24 +63,16 @@ impl Site {
             ari: true,
             life_left: LifeLeft::Share(1, 3),
             bindings: vec![BindingSettings {
-                target: Target::Builtin {
-                    address: https.to_string(),
-                },
+                target: Target::Builtin { address: https.to_string() },
                 reload: None,
             }],
         };
-        let mut settings = Settings::new(
-            state_dir.clone(),
-            account,
-            KeySource::File(path("vault.key")),
-        );
+        let mut settings =
+            Settings::new(state_dir.clone(), account, KeySource::File(path("vault.key")));
         settings.certificates = vec![certificate];
         settings.http_listen = vec![http];
         let counters = Counters::new();
-        let extras = Extras {
-            observers: vec![counters.observer()],
-            page: None,
-        };
+        let extras = Extras { observers: vec![counters.observer()], page: None };
         let running = start(&settings, extras).await.unwrap();
         let options = Options {
             socket: Some(state_dir.join(renewd::admin::SOCKET)),
@@ -95,13 +83,7 @@ impl Site {
         };
         let admin = Admin::start(options, running.handle());
         assert!(admin.refused.is_empty(), "{:?}", admin.refused);
-        Self {
-            running,
-            admin,
-            https,
-            ca,
-            folder,
-        }
+        Self { running, admin, https, ca, folder }
     }
 
     /// Until the certificate is served.
@@ -171,24 +153,13 @@ pub(crate) async fn raw(mut stream: impl AsyncRead + AsyncWrite + Unpin, request
     drop(stream.read_to_end(&mut answer).await);
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head
-        .split_ascii_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    Answer {
-        status,
-        body: body.to_owned(),
-        head: head.to_owned(),
-    }
+    let status = head.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    Answer { status, body: body.to_owned(), head: head.to_owned() }
 }
 
 /// The value of one series.
 pub(crate) fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
-    let found = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let found = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     found.unwrap_or_else(|| panic!("there is no {series} in\n{metrics}"))
 }
 

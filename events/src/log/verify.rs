@@ -103,10 +103,7 @@ pub fn verify(path: &Path) -> Result<Verified, StoreError> {
         match step {
             Ok(frame) => {
                 events = events.saturating_add(1);
-                head = Head {
-                    seq: frame.seq,
-                    hash: frame.hash,
-                };
+                head = Head { seq: frame.seq, hash: frame.hash };
                 partial = !frame.last_of_batch;
                 if anchor.is_some_and(|anchor| anchor.head.seq == frame.seq) {
                     at_anchor = Some(frame.hash);
@@ -146,11 +143,7 @@ fn compare(
     at_anchor: Option<Hash>,
 ) -> AnchorCheck {
     let Some(anchor) = anchor.map(|anchor| anchor.head) else {
-        return if is_file {
-            AnchorCheck::NotExpected
-        } else {
-            AnchorCheck::Lost
-        };
+        return if is_file { AnchorCheck::NotExpected } else { AnchorCheck::Lost };
     };
     if at_anchor.is_some_and(|hash| hash != anchor.hash) {
         AnchorCheck::Differs
@@ -192,16 +185,7 @@ impl std::fmt::Display for AnchorCheck {
 
 impl std::fmt::Display for FirstBad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            seq,
-            file,
-            offset,
-            what,
-        } = self;
-        write!(
-            f,
-            "event {seq} in {} at octet {offset}: {what}",
-            file.display()
-        )
+        let Self { seq, file, offset, what } = self;
+        write!(f, "event {seq} in {} at octet {offset}: {what}", file.display())
     }
 }

@@ -40,13 +40,7 @@ pub(crate) enum Goal {
 impl Figure {
     /// A figure without anchor and goal.
     pub(crate) fn new(measure: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self {
-            measure: measure.into(),
-            value,
-            unit,
-            anchor: None,
-            goal: None,
-        }
+        Self { measure: measure.into(), value, unit, anchor: None, goal: None }
     }
 
     /// Beside a peer or limit measured in the same run.
@@ -99,9 +93,8 @@ impl Figure {
             (None, _) | (_, None) => String::new(),
         };
         let judged = self.judged();
-        let judged = judged.map_or(String::new(), |(goal, verdict)| {
-            format!(", goal {goal}: {verdict}")
-        });
+        let judged =
+            judged.map_or(String::new(), |(goal, verdict)| format!(", goal {goal}: {verdict}"));
         format!("{value}{ratio}{judged}")
     }
 
@@ -133,11 +126,7 @@ pub(crate) fn closing(bench: &str, figures: &[Figure]) -> String {
         .collect();
     match missed.is_empty() || !first.met() {
         true => format!("bench {bench}: {}", first.line()),
-        false => format!(
-            "bench {bench}: {}, but missed: {}",
-            first.line(),
-            missed.join("; ")
-        ),
+        false => format!("bench {bench}: {}, but missed: {}", first.line(), missed.join("; ")),
     }
 }
 
@@ -189,11 +178,7 @@ mod tests {
 
     #[test]
     fn a_goal_by_ratio_is_missed_without_an_anchor() {
-        assert!(
-            !Figure::new("x", 1.0, "s")
-                .goal(Goal::RatioAtLeast(0.5))
-                .met()
-        );
+        assert!(!Figure::new("x", 1.0, "s").goal(Goal::RatioAtLeast(0.5)).met());
         assert!(!Figure::new("x", 1.0, "s").goal(Goal::AtLeast(2.0)).met());
     }
 

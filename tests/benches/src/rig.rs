@@ -48,10 +48,7 @@ pub(crate) fn host(wanted: &Wanted<'_>) -> Result<Host, BenchError> {
         ca = wanted.directory_url,
     );
     if let Some(pem) = wanted.root_pem {
-        toml.push_str(&format!(
-            "ca_root_file = {:?}\n",
-            host.write("root.pem", pem)?
-        ));
+        toml.push_str(&format!("ca_root_file = {:?}\n", host.write("root.pem", pem)?));
     }
     toml.push_str(&format!(
         "[renew]\nari = false\nmax_parallel = {PARALLEL}\n\
@@ -72,9 +69,7 @@ fn certificate(wanted: &Wanted<'_>, site: &Lineage) -> String {
         toml.push_str(&format!("profile = {profile:?}\n"));
     }
     if let Some(port) = wanted.https_port {
-        toml.push_str(&format!(
-            "bind = {{ address = \"127.0.0.1\", port = {port} }}\n"
-        ));
+        toml.push_str(&format!("bind = {{ address = \"127.0.0.1\", port = {port} }}\n"));
     }
     toml
 }
@@ -106,10 +101,7 @@ pub(crate) fn now() -> WallMs {
 }
 
 /// A short pause between two looks. Only benches of real processes in real time use it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "benches watch real processes in real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "benches watch real processes in real time")]
 pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -60,9 +60,7 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
         renewd.sigkill()?;
         starts.push(time.as_secs_f64() * 1000.0);
     }
-    let bare = (0..ROUNDS)
-        .map(|_| bare_exec())
-        .collect::<Result<Vec<_>, _>>()?;
+    let bare = (0..ROUNDS).map(|_| bare_exec()).collect::<Result<Vec<_>, _>>()?;
 
     let webroot = tempfile::tempdir().map_err(io("make a temporary folder"))?;
     let folder = webroot.path().join(PATH);
@@ -121,9 +119,7 @@ fn answering(host: &Host, port: u16, token: &str) -> Result<(Process, Duration),
     while !fetch(port, token).is_ok_and(|text| text.ends_with(&answer)) {
         if from.elapsed() > ANSWER_TIME_MAX || renewd.ended().is_some() {
             let said = renewd.stderr();
-            return Err(BenchError::Wrong(format!(
-                "no challenge was answered: {said}"
-            )));
+            return Err(BenchError::Wrong(format!("no challenge was answered: {said}")));
         }
         rig::pause(TRY_EVERY);
     }
@@ -165,13 +161,9 @@ fn load(port: u16, token: &str) -> Result<f64, BenchError> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if text.contains("Non-2xx") || text.contains("Socket errors") {
-        return Err(BenchError::Wrong(format!(
-            "wrong answers under load:\n{text}"
-        )));
+        return Err(BenchError::Wrong(format!("wrong answers under load:\n{text}")));
     }
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Requests/sec:"));
+    let line = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
     line.and_then(|number| number.trim().parse().ok())
         .ok_or_else(|| BenchError::Wrong(format!("wrk gave no figure:\n{text}{said}")))
 }

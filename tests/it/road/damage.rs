@@ -68,10 +68,8 @@ const DAMAGES: [Damage; 7] = [
 ];
 
 fn newest_segment(log: &Path) -> PathBuf {
-    let mut segments: Vec<PathBuf> = fs::read_dir(log.join("mirror"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut segments: Vec<PathBuf> =
+        fs::read_dir(log.join("mirror")).unwrap().map(|entry| entry.unwrap().path()).collect();
     segments.sort();
     segments.pop().unwrap()
 }
@@ -128,43 +126,20 @@ fn refused(original: &Path, damage: &Damage) {
     let code = damage.codes.iter().find(|code| ran.stderr.contains(*code));
     let code =
         code.unwrap_or_else(|| panic!("{name}: none of {:?} in {}", damage.codes, ran.stderr));
-    assert!(
-        ran.stderr.contains("help: "),
-        "{name}: no cure in {}",
-        ran.stderr
-    );
-    assert_eq!(
-        contents(&host.state_dir()),
-        before,
-        "{name}: something was changed"
-    );
+    assert!(ran.stderr.contains("help: "), "{name}: no cure in {}", ran.stderr);
+    assert_eq!(contents(&host.state_dir()), before, "{name}: something was changed");
 
     let explained = host.run(&["explain", code]).unwrap();
     assert_eq!(explained.code, Some(0), "{code} has no page");
-    assert!(
-        explained.stdout.contains("What to do"),
-        "{}",
-        explained.stdout
-    );
+    assert!(explained.stdout.contains("What to do"), "{}", explained.stdout);
 
     let verified = host.run(&["log", "verify"]).unwrap();
     let said = format!("{}{}", verified.stdout, verified.stderr);
     let log_is_there = host.state_dir().join("log").is_dir();
-    assert_eq!(
-        verified.code,
-        Some(if log_is_there { 7 } else { 5 }),
-        "{name}: {said}"
-    );
+    assert_eq!(verified.code, Some(if log_is_there { 7 } else { 5 }), "{name}: {said}");
     let place = ["event ", "octet", "HEAD", "mirror", "/log"];
-    assert!(
-        place.iter().any(|word| said.contains(word)),
-        "{name}: where? {said}"
-    );
-    assert_eq!(
-        contents(&host.state_dir()),
-        before,
-        "{name}: verifying changed something"
-    );
+    assert!(place.iter().any(|word| said.contains(word)), "{name}: where? {said}");
+    assert_eq!(contents(&host.state_dir()), before, "{name}: verifying changed something");
 }
 
 #[test]

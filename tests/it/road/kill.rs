@@ -40,10 +40,7 @@ fn killed_at(moments: &[When], late: Duration) -> Killed {
         ends.push(kill_when(&site, &mut renewd, &mut follower, moment));
     }
     let renewd = next_life(&site);
-    Killed {
-        orders: went_well(&site, &wanted, renewd, &when),
-        ends,
-    }
+    Killed { orders: went_well(&site, &wanted, renewd, &when), ends }
 }
 
 /// The kinds of events of a whole first issue, in the order of their first appearance.
@@ -85,25 +82,16 @@ fn all(kills: &[Vec<When>], late: Duration) -> Vec<Killed> {
 #[test]
 fn killed_as_soon_as_each_kind_of_event_is_on_disk() {
     let steps = steps();
-    let musts = [
-        "OrderRequested",
-        "ReadinessRequested",
-        "FinalizationRequested",
-        "ChainDownloaded",
-    ];
+    let musts =
+        ["OrderRequested", "ReadinessRequested", "FinalizationRequested", "ChainDownloaded"];
     for must in musts {
         assert!(steps.iter().any(|step| step == must), "{steps:?}");
     }
     assert!(steps.len() >= 24, "{steps:?}");
-    let kills: Vec<Vec<When>> = steps
-        .into_iter()
-        .map(|step| vec![When::OnDisk(step)])
-        .collect();
+    let kills: Vec<Vec<When>> = steps.into_iter().map(|step| vec![When::OnDisk(step)]).collect();
     let results = all(&kills, LATE);
-    let ends: BTreeSet<&String> = results
-        .iter()
-        .flat_map(|killed| killed.ends.iter().flatten())
-        .collect();
+    let ends: BTreeSet<&String> =
+        results.iter().flat_map(|killed| killed.ends.iter().flatten()).collect();
     println!("lives ended at: {ends:?}");
     for (kill, killed) in kills.iter().zip(&results) {
         assert!(killed.ends[0].is_some(), "the moment never came: {kill:?}");
@@ -128,10 +116,7 @@ fn killed_when_the_ca_has_acted_and_before_it_answers() {
         assert!(killed.ends[0].is_some(), "{request} never came");
         // Only a validator that met the dead port may cost an order.
         let orders = killed.orders;
-        assert!(
-            orders == 1 || *request == "POST /chalZ/",
-            "{request}: {orders} orders"
-        );
+        assert!(orders == 1 || *request == "POST /chalZ/", "{request}: {orders} orders");
     }
 }
 
@@ -144,18 +129,9 @@ fn a_lost_answer_to_new_order_is_found_in_the_list() {
     let moment = When::Acted("POST /order-plz");
     let end = kill_when(&site, &mut renewd, &mut follower, &moment);
     assert!(end.is_some());
-    assert_eq!(
-        (
-            site.pebble.orders_made(),
-            site.events_named("OrderCreated").len()
-        ),
-        (1, 0)
-    );
+    assert_eq!((site.pebble.orders_made(), site.events_named("OrderCreated").len()), (1, 0));
     let renewd = next_life(&site);
-    assert_eq!(
-        went_well(&site, &wanted, renewd, "newOrder's answer lost"),
-        1
-    );
+    assert_eq!(went_well(&site, &wanted, renewd, "newOrder's answer lost"), 1);
     let created = site.events_named("OrderCreated");
     assert_eq!(created.len(), 1);
     assert_eq!(created[0].text("/found"), "List");
@@ -170,24 +146,12 @@ fn killed_again_while_it_resumes() {
         vec![on_disk("OrderRequested"), booted()],
         vec![When::Acted("POST /order-plz"), on_disk("OrderCreated")],
         vec![on_disk("FinalizationRequested"), booted(), booted()],
-        vec![
-            on_disk("FinalizationRequested"),
-            on_disk("ChainDownloaded"),
-            booted(),
-        ],
-        vec![
-            When::Acted("POST /certZ/"),
-            booted(),
-            on_disk("GenerationAdopted"),
-        ],
+        vec![on_disk("FinalizationRequested"), on_disk("ChainDownloaded"), booted()],
+        vec![When::Acted("POST /certZ/"), booted(), on_disk("GenerationAdopted")],
     ];
     let results = all(&kills, LATE);
     for (kill, killed) in kills.iter().zip(results) {
         assert_eq!(killed.orders, 1, "{kill:?}");
-        assert!(
-            killed.ends.iter().all(Option::is_some),
-            "{kill:?}: {:?}",
-            killed.ends
-        );
+        assert!(killed.ends.iter().all(Option::is_some), "{kill:?}: {:?}", killed.ends);
     }
 }

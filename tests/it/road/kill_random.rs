@@ -73,11 +73,7 @@ fn killed_at_instants_that_nobody_chose() {
 
 #[test]
 fn killed_in_a_renewal_it_serves_the_old_certificate_before_it_asks_the_ca() {
-    for step in [
-        "OrderRequested",
-        "ReadinessRequested",
-        "FinalizationRequested",
-    ] {
+    for step in ["OrderRequested", "ReadinessRequested", "FinalizationRequested"] {
         let (site, wanted) = site();
         let mut renewd = site.run().unwrap();
         site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
@@ -107,13 +103,8 @@ fn killed_in_a_renewal_it_serves_the_old_certificate_before_it_asks_the_ca() {
         assert_ne!(second.leaf_sha256, first.leaf_sha256, "{step}");
         orders_are_explained(&site, step, 2);
         let requested = site.events_named("OrderRequested");
-        let ari_id = site.events_named("GenerationAdopted")[0]
-            .text("/leaf/ari_id")
-            .to_owned();
-        assert!(
-            requested[1..].iter().all(|e| e.text("/replaces") == ari_id),
-            "{requested:?}"
-        );
+        let ari_id = site.events_named("GenerationAdopted")[0].text("/leaf/ari_id").to_owned();
+        assert!(requested[1..].iter().all(|e| e.text("/replaces") == ari_id), "{requested:?}");
         check::stop(renewd);
         check::log_is_whole(&site);
     }

@@ -75,10 +75,7 @@ pub(crate) fn published(events: &[Record]) -> BTreeMap<String, String> {
         match event.name.as_str() {
             "ChallengeChosen" => {
                 let answer = format!("{}.{}", event.text("/token"), event.text("/thumbprint"));
-                tokens.insert(
-                    event.stream.clone(),
-                    (event.text("/token").to_owned(), answer),
-                );
+                tokens.insert(event.stream.clone(), (event.text("/token").to_owned(), answer));
             }
             "ChallengeWithdrawn" => drop(tokens.remove(&event.stream)),
             _ => {}
@@ -97,9 +94,7 @@ pub(crate) fn next_life(site: &Site) -> Process {
     let asked_before: usize = site.pebble.requests().values().sum();
     let mut renewd = site.run().unwrap();
     renewd
-        .wait_until("the responder", RESPONDER_TIME_MAX, |_| {
-            site.ask_responder("/").ok()
-        })
+        .wait_until("the responder", RESPONDER_TIME_MAX, |_| site.ask_responder("/").ok())
         .unwrap();
     for (token, answer) in tokens {
         let path = format!("/.well-known/acme-challenge/{token}");
@@ -128,31 +123,18 @@ pub(crate) fn orders_are_explained(site: &Site, when: &str, renewals: usize) -> 
         // Of the same certificate, and since its last success.
         let certificate = &later.data["certificate"];
         let is_before = |e: &&Record| e.name == "OrderRequested" && e.seq < later.seq;
-        let before = events
-            .iter()
-            .filter(is_before)
-            .rfind(|e| e.data["certificate"] == *certificate);
+        let before =
+            events.iter().filter(is_before).rfind(|e| e.data["certificate"] == *certificate);
         let Some(before) = before else { continue };
-        let ends = [
-            "RenewalSucceeded",
-            "RenewalFailed",
-            "OrderRequestUnresolved",
-        ];
+        let ends = ["RenewalSucceeded", "RenewalFailed", "OrderRequestUnresolved"];
         let between = events
             .iter()
             .filter(|e| before.seq < e.seq && e.seq < later.seq && e.renewal == before.renewal);
         let explained = between.clone().any(|e| ends.contains(&e.name.as_str()));
-        assert!(
-            explained,
-            "{when}: event {} without a reason before it",
-            later.seq
-        );
+        assert!(explained, "{when}: event {} without a reason before it", later.seq);
     }
     let dead = ["OrderBecameInvalid", "OrderGone"];
-    let dead = events
-        .iter()
-        .filter(|e| dead.contains(&e.name.as_str()))
-        .count();
+    let dead = events.iter().filter(|e| dead.contains(&e.name.as_str())).count();
     let made = site.pebble.orders_made();
     let lost = format!("{when}: {dead} orders ended without a certificate");
     assert_eq!(made, renewals + dead, "{lost}");

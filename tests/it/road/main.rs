@@ -10,10 +10,7 @@
     clippy::indexing_slicing,
     reason = "a test fails loudly, its helpers too"
 )]
-#![expect(
-    clippy::print_stdout,
-    reason = "how often a kill cost an order is worth a line"
-)]
+#![expect(clippy::print_stdout, reason = "how often a kill cost an order is worth a line")]
 
 mod ca;
 mod check;

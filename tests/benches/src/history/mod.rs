@@ -44,21 +44,12 @@ fn wrong(cause: impl std::fmt::Display) -> BenchError {
 }
 
 fn said(stream: impl Into<StreamId>, event: impl Into<Event>, run: Option<RenewalId>) -> NewEvent {
-    NewEvent {
-        stream: stream.into(),
-        event: event.into(),
-        renewal: run,
-        cause: None,
-    }
+    NewEvent { stream: stream.into(), event: event.into(), renewal: run, cause: None }
 }
 
 /// Text of the length and alphabet of a base64url digest, different for different parts.
 fn digest_text(parts: &[&[u8]]) -> String {
-    Hash(sha256(parts))
-        .to_string()
-        .chars()
-        .take(DIGEST_CHARACTERS)
-        .collect()
+    Hash(sha256(parts)).to_string().chars().take(DIGEST_CHARACTERS).collect()
 }
 
 impl History {
@@ -81,10 +72,7 @@ impl History {
                 contacts_hash: none,
                 contacts: 0,
             },
-            AccountEvent::TermsAccepted {
-                terms_url: None,
-                by: "configuration".to_owned(),
-            },
+            AccountEvent::TermsAccepted { terms_url: None, by: "configuration".to_owned() },
             AccountEvent::DirectoryObserved(Directory {
                 terms_url: Some("https://ca.example.org/terms/v7".to_owned()),
                 profiles: vec!["default".to_owned(), "shortlived".to_owned()],
@@ -105,10 +93,7 @@ impl History {
                 already_existed: false,
             },
         ];
-        events
-            .into_iter()
-            .map(|event| said(self.account, event, None))
-            .collect()
+        events.into_iter().map(|event| said(self.account, event, None)).collect()
     }
 
     /// The certificate of this number.
@@ -136,27 +121,14 @@ impl Lineage {
             ari: false,
             life_left: LifeLeft::Share(1, 3),
         };
-        said(
-            self.id,
-            CertificateEvent::CertificateDeclared(declaration),
-            None,
-        )
+        said(self.id, CertificateEvent::CertificateDeclared(declaration), None)
     }
 
     /// A place to serve it.
     pub(crate) fn bound(&self) -> NewEvent {
-        let target = Target::Builtin {
-            address: "192.0.2.1:443".to_owned(),
-        };
+        let target = Target::Builtin { address: "192.0.2.1:443".to_owned() };
         let certificate = self.id;
-        said(
-            self.binding,
-            BindingEvent::BindingDeclared {
-                certificate,
-                target,
-            },
-            None,
-        )
+        said(self.binding, BindingEvent::BindingDeclared { certificate, target }, None)
     }
 }
 
@@ -198,10 +170,7 @@ mod tests {
         assert_eq!(facts.seq, Seq(u64::from(events)));
         let certificate = &facts.certificates[&site.id];
         assert_eq!(certificate.anomaly, None);
-        assert_eq!(
-            certificate.current.as_ref().unwrap().generation,
-            Generation(2)
-        );
+        assert_eq!(certificate.current.as_ref().unwrap().generation, Generation(2));
         assert_eq!((facts.orders.len(), facts.answers()), (1, 1));
         let token = site.token(3);
         assert_eq!(facts.answer(&token).unwrap().1, answer(&token));

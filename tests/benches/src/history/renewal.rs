@@ -42,15 +42,8 @@ impl Lineage {
     /// A renewal as it stands when the CA is about to fetch the token.
     pub(crate) fn up_to_challenge(&self, number: u32, at: WallMs) -> Vec<Batch> {
         let (run, order) = self.ids(number);
-        let scheduled = ScheduleEvent::RenewalScheduled {
-            at,
-            cause: Cause::LifeLeft,
-            attempt: 1,
-        };
-        let key = KeyRequest {
-            key_ref: self.key(run),
-            identifiers: vec![self.domain.clone()],
-        };
+        let scheduled = ScheduleEvent::RenewalScheduled { at, cause: Cause::LifeLeft, attempt: 1 };
+        let key = KeyRequest { key_ref: self.key(run), identifiers: vec![self.domain.clone()] };
         let started = CertificateEvent::RenewalStarted {
             number,
             cause: Cause::LifeLeft,
@@ -87,9 +80,7 @@ impl Lineage {
     fn order_created(&self, order: OrderId, at: WallMs) -> OrderEvent {
         OrderEvent::OrderCreated {
             url: format!("https://ca.example.org/acme/order/1234567890/{order}"),
-            authorizations: vec![format!(
-                "https://ca.example.org/acme/authz/1234567890/{order}"
-            )],
+            authorizations: vec![format!("https://ca.example.org/acme/authz/1234567890/{order}")],
             status: OrderStatus::Pending,
             expires: Some(at.after(Duration::from_secs(7 * 86_400))),
             found: Found::Answer,
@@ -105,9 +96,7 @@ impl Lineage {
             url: format!("https://ca.example.org/acme/authz/1234567890/{order}"),
             identifier: self.domain.as_str().to_owned(),
             expires: Some(at.after(Duration::from_secs(7 * 86_400))),
-            offers: ["http-01", "dns-01", "tls-alpn-01"]
-                .map(str::to_owned)
-                .into(),
+            offers: ["http-01", "dns-01", "tls-alpn-01"].map(str::to_owned).into(),
             valid: false,
         };
         let url = format!("https://ca.example.org/acme/chall/1234567890/{order}/AbCdEf");
@@ -119,11 +108,7 @@ impl Lineage {
         let published = AuthorizationEvent::Published { probe: Probe::Seen };
         let requested = AuthorizationEvent::ReadinessRequested { challenge_url: url };
         let of = |event| said(authorization, event, run);
-        [
-            vec![of(seen), of(chosen)],
-            vec![of(published)],
-            vec![of(requested)],
-        ]
+        [vec![of(seen), of(chosen)], vec![of(published)], vec![of(requested)]]
     }
 
     fn validated(&self, number: u32) -> [Batch; 2] {
@@ -132,21 +117,14 @@ impl Lineage {
         let accepted = AuthorizationEvent::ReadinessAccepted { inferred: false };
         let valid = AuthorizationEvent::AuthorizationBecameValid { visits: 5 };
         let of = |event| said(authorization, event, Some(run));
-        [
-            vec![of(accepted)],
-            vec![of(valid), of(AuthorizationEvent::ChallengeWithdrawn)],
-        ]
+        [vec![of(accepted)], vec![of(valid), of(AuthorizationEvent::ChallengeWithdrawn)]]
     }
 
     fn issued(&self, number: u32, at: WallMs) -> [Batch; 4] {
         let (run, order) = self.ids(number);
         let ready = OrderEvent::OrderBecameReady { looks: 1 };
-        let finalize = OrderEvent::FinalizationRequested {
-            csr: Hash::of(&run.0),
-        };
-        let accepted = OrderEvent::FinalizationAccepted {
-            status: OrderStatus::Processing,
-        };
+        let finalize = OrderEvent::FinalizationRequested { csr: Hash::of(&run.0) };
+        let accepted = OrderEvent::FinalizationAccepted { status: OrderStatus::Processing };
         let certificate = OrderEvent::CertificateReady {
             url: format!("https://ca.example.org/acme/cert/{order}"),
             looks: 1,
@@ -164,31 +142,21 @@ impl Lineage {
             vec![said(order, ready, run), said(order, finalize, run)],
             vec![said(order, accepted, run)],
             vec![said(order, certificate, run)],
-            vec![
-                said(order, OrderEvent::ChainDownloaded(leaf), run),
-                said(self.id, adopted, run),
-            ],
+            vec![said(order, OrderEvent::ChainDownloaded(leaf), run), said(self.id, adopted, run)],
         ]
     }
 
     fn served(&self, number: u32, at: WallMs) -> [Batch; 3] {
         let (run, _) = self.ids(number);
         let (generation, fingerprint) = (Generation(number), self.leaf(run, at).fingerprint);
-        let wanted = BindingEvent::DeploymentRequested(Deployment {
-            generation,
-            fingerprint,
-        });
+        let wanted = BindingEvent::DeploymentRequested(Deployment { generation, fingerprint });
         let verified = BindingEvent::ServedVerified {
             generation,
             address: "192.0.2.1:443".to_owned(),
             fingerprint,
         };
         let of = |event: BindingEvent| said(self.binding, event, Some(run));
-        [
-            vec![of(wanted)],
-            vec![of(BindingEvent::Deployed { generation })],
-            vec![of(verified)],
-        ]
+        [vec![of(wanted)], vec![of(BindingEvent::Deployed { generation })], vec![of(verified)]]
     }
 
     fn succeeded(&self, number: u32) -> Batch {

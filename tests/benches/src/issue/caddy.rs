@@ -60,10 +60,8 @@ pub(super) fn run(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
 }
 
 fn caddyfile(ca: &Ca, names: &[String]) -> String {
-    let sites: Vec<String> = names
-        .iter()
-        .map(|name| format!("https://{name}:{}", ca.https_port))
-        .collect();
+    let sites: Vec<String> =
+        names.iter().map(|name| format!("https://{name}:{}", ca.https_port)).collect();
     format!(
         "{{\n  admin off\n  http_port {http}\n  https_port {https}\n  default_bind 127.0.0.1\n  \
          email ops@example.org\n  acme_ca {url}\n  acme_ca_root root.pem\n}}\n\

@@ -50,10 +50,7 @@ pub(super) fn spend(
             && let Some((name, mut command)) = waiting.pop_front()
         {
             let process = Process::start(&name, &mut command, folder)?;
-            running.push(Running {
-                process,
-                cpu_s: 0.0,
-            });
+            running.push(Running { process, cpu_s: 0.0 });
         }
         rig::pause(LOOK_EVERY);
         let mut still = Vec::with_capacity(running.len());
