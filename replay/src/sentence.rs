@@ -1,16 +1,14 @@
 //! Every event as one line for people. Text from outside is made inert and cut here.
 
+mod order;
+mod serving;
+
 use renewd_events::Event;
 use renewd_events::account::AccountEvent;
-use renewd_events::authorization::{AuthorizationEvent, Probe};
-use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::id::DnsName;
-use renewd_events::listener::ListenerEvent;
-use renewd_events::order::{Found, OrderEvent};
 use renewd_events::problem::Problem;
 use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
-use renewd_events::restart::RestartEvent;
 use renewd_events::schedule::{Cause, ScheduleEvent};
 
 use crate::escape::{field, text};
@@ -31,11 +29,11 @@ pub fn sentence(event: &Event) -> String {
         Event::Account(event) => account(event),
         Event::Certificate(event) => certificate(event),
         Event::Schedule(event) => schedule(event),
-        Event::Order(event) => order(event),
-        Event::Authorization(event) => authorization(event),
-        Event::Binding(event) => binding(event),
-        Event::Listener(event) => listener(event),
-        Event::Restart(event) => restart(event),
+        Event::Order(event) => order::order(event),
+        Event::Authorization(event) => order::authorization(event),
+        Event::Binding(event) => serving::binding(event),
+        Event::Listener(event) => serving::listener(event),
+        Event::Restart(event) => serving::restart(event),
     }
 }
 
@@ -250,175 +248,6 @@ fn schedule(event: &ScheduleEvent) -> String {
         }
         ScheduleEvent::RenewalRequested { by } => {
             format!("renewal asked for by {}", field(by, 40))
-        }
-    }
-}
-
-fn order(event: &OrderEvent) -> String {
-    match event {
-        OrderEvent::OrderRequested(order) => {
-            format!("order requested for {}", names(&order.identifiers))
-        }
-        OrderEvent::OrderCreated { url: at, authorizations: _, status, expires: _, found } => {
-            match found {
-                Found::Answer => format!("order created, {status}: {}", url(at)),
-                Found::List => format!("order found in the account's list, {status}: {}", url(at)),
-            }
-        }
-        OrderEvent::OrderRefused { problem: said } => format!("order refused: {}", problem(said)),
-        OrderEvent::OrderRequestUnresolved { evidence } => format!(
-            "nobody can tell whether the CA has the order: {}",
-            field(evidence, SAID_CHARACTERS_MAX)
-        ),
-        OrderEvent::OrderBecameReady { looks } => {
-            format!("order ready: every name is proven ({})", times(*looks, "look"))
-        }
-        OrderEvent::FinalizationRequested { .. } => "finalize requested".to_owned(),
-        OrderEvent::FinalizationAccepted { status } => format!("finalize accepted, {status}"),
-        OrderEvent::FinalizationRefused { problem: said } => {
-            format!("finalize refused: {}", problem(said))
-        }
-        OrderEvent::CertificateReady { url: _, looks } => {
-            format!("certificate issued ({})", times(*looks, "look"))
-        }
-        OrderEvent::ChainDownloaded(leaf) => format!(
-            "chain of {} is durable; issuer {}",
-            times(leaf.certificates.into(), "certificate"),
-            field(&leaf.issuer, 60)
-        ),
-        OrderEvent::ChainRejected { problem: said } => {
-            format!("chain rejected, never served: {}", problem(said))
-        }
-        OrderEvent::OrderBecameInvalid { problem: said } => {
-            format!("order INVALID: {}", problem(said))
-        }
-        OrderEvent::OrderGone { problem: said } => {
-            format!("the CA no longer knows the order: {}", problem(said))
-        }
-    }
-}
-
-fn authorization(event: &AuthorizationEvent) -> String {
-    match event {
-        AuthorizationEvent::AuthorizationSeen { identifier, offers, valid, .. } => {
-            let name = field(identifier, 80);
-            if *valid {
-                format!("{name} is proven already: no challenge needed")
-            } else {
-                format!("{name} is to be proven; offered: {}", field(&offers.join(", "), 80))
-            }
-        }
-        AuthorizationEvent::ChallengeChosen(_) => {
-            "http-01 chosen: the responder answers from now on".to_owned()
-        }
-        AuthorizationEvent::Published { probe } => match probe {
-            Probe::Seen => "published; our own fetch saw the answer".to_owned(),
-            Probe::NotSeen(what) => format!(
-                "published; our own fetch did not see the answer: {}",
-                field(what, SAID_CHARACTERS_MAX)
-            ),
-        },
-        AuthorizationEvent::ReadinessRequested { .. } => "ready requested".to_owned(),
-        AuthorizationEvent::ReadinessAccepted { inferred } => {
-            if *inferred {
-                "ready settled; inferred: the CA's answer shows that it had arrived".to_owned()
-            } else {
-                "ready accepted: the CA will look".to_owned()
-            }
-        }
-        AuthorizationEvent::ReadinessRefused { problem: said } => {
-            format!("ready refused: {}", problem(said))
-        }
-        AuthorizationEvent::AuthorizationBecameValid { visits } => match visits {
-            0 => "VALID".to_owned(),
-            n => format!(
-                "VALID ({} seen)",
-                times(*n, "fetch of the token")
-                    .replace("fetch of the tokens", "fetches of the token")
-            ),
-        },
-        AuthorizationEvent::AuthorizationBecameInvalid { problem: said, visits: _ } => {
-            format!("INVALID: {}", problem(said))
-        }
-        AuthorizationEvent::ChallengeWithdrawn => "the token is no longer answered".to_owned(),
-    }
-}
-
-fn binding(event: &BindingEvent) -> String {
-    match event {
-        BindingEvent::BindingDeclared { certificate: _, target } => {
-            format!("to be served at {}", field(&target.label(), 80))
-        }
-        BindingEvent::BindingRemoved => "no longer to be served here".to_owned(),
-        BindingEvent::DeploymentRequested(deployment) => {
-            format!("generation {} to be put in place", deployment.generation)
-        }
-        BindingEvent::Deployed { generation } => format!("generation {generation} in place"),
-        BindingEvent::DeploymentFailed { generation, problem: said } => {
-            format!("generation {generation} not in place: {}", problem(said))
-        }
-        BindingEvent::ReloadRequested { generation } => {
-            format!("reload requested for generation {generation}")
-        }
-        BindingEvent::ReloadFinished { generation, problem: None } => {
-            format!("reloaded with generation {generation}")
-        }
-        BindingEvent::ReloadFinished { generation: _, problem: Some(said) } => {
-            format!("reload failed: {}", problem(said))
-        }
-        BindingEvent::ServedVerified { generation, address, fingerprint: _ } => {
-            format!("handshake at {} shows generation {generation}", field(address, 60))
-        }
-        BindingEvent::ServedMismatch { generation, address, problem: said } => format!(
-            "handshake at {} does not show generation {generation}: {}",
-            field(address, 60),
-            problem(said)
-        ),
-    }
-}
-
-fn listener(event: &ListenerEvent) -> String {
-    match event {
-        ListenerEvent::ListenerNeeded { address } => {
-            format!("listener needed on {}", field(address, 60))
-        }
-        ListenerEvent::ListenerOpened { address } => {
-            format!("listening on {}", field(address, 60))
-        }
-        ListenerEvent::ListenerFailed { address, problem: said, holder, needs_restart } => {
-            let holder = match holder {
-                Some(program) => format!("; held by {}", field(program, 60)),
-                None => String::new(),
-            };
-            let restart = if *needs_restart { "; only a restart can open it" } else { "" };
-            format!("cannot listen on {}: {}{holder}{restart}", field(address, 60), problem(said))
-        }
-    }
-}
-
-fn restart(event: &RestartEvent) -> String {
-    match event {
-        RestartEvent::RestartPlanned { listener: _, address, problem: said } => {
-            format!("restart planned to open {}: {}", field(address, 60), problem(said))
-        }
-        RestartEvent::RestartRequested { before, method, deadline } => format!(
-            "restart requested by {method} of pid {}; awaited until {}",
-            before.pid,
-            when::minute(*deadline)
-        ),
-        RestartEvent::RestartObserved { after, attributed } => {
-            let how = if *attributed { "as planned" } else { "inferred: after a crash" };
-            format!("restart observed ({how}): boot {}, pid {}", after.boot, after.pid)
-        }
-        RestartEvent::RestartNotObserved { problem: said } => {
-            format!("no restart within the deadline: {}", problem(said))
-        }
-        RestartEvent::RestartFinished { verified } => {
-            if *verified {
-                "restart done: the listener is open".to_owned()
-            } else {
-                "restart given up: the listener is not open".to_owned()
-            }
         }
     }
 }
