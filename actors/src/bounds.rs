@@ -25,12 +25,8 @@ pub const INTENSITY_MAX: usize = 5;
 /// See [`INTENSITY_MAX`]. Five in a minute cannot be bad luck.
 pub const INTENSITY_WINDOW: Duration = Duration::from_secs(60);
 /// Waits before an actor is started again: at once, then slower.
-pub const RESPAWN_WAITS: [Duration; 4] = [
-    Duration::ZERO,
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
+pub const RESPAWN_WAITS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(10)];
 /// The longest sleep of the Clock: a suspended host or a set wall clock is noticed within it.
 pub const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// A difference between wall and monotonic time above this is a jump; NTP slews stay far below.
@@ -56,6 +52,22 @@ pub const LOOK_AFTER_FINALIZE: Duration = Duration::from_millis(50);
 pub const LOOK_GROWTH_PERCENT: u32 = 160;
 /// The slowest look.
 pub const LOOK_MAX: Duration = Duration::from_secs(15);
+/// Failed answers in a row of a kind that more asking does not change before a renewal is given up.
+pub const HOPELESS_AFTER: u32 = 3;
+/// First pause after an end that changed nothing, doubled up to [`LOOK_MAX`].
+pub const IDLE_FIRST: Duration = Duration::from_millis(100);
+/// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
+pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// An order whose authorizations are not through is looked at this often: it may be gone.
+pub const LOOK_IDLE: Duration = Duration::from_secs(300);
+/// How long the challenge's own error is waited for after an order died.
+pub const VERDICT_WAIT_MAX: Duration = Duration::from_secs(120);
+/// Slowest retry after an outage of the CA: outages end within hours.
+pub const OUTAGE_RETRY_MAX: Duration = Duration::from_secs(6 * 3600);
+/// Least time between two renewals that a window of the past asks for one after the other.
+pub const PAST_WINDOW_PAUSE: Duration = Duration::from_secs(86_400);
+/// Renewal information that keeps failing is read this often.
+pub const ARI_FAILING: Duration = Duration::from_secs(6 * 3600);
 /// An order without progress for this long is given up: CAs validate and issue within minutes.
 pub const ORDER_STALLED: Duration = Duration::from_secs(3600);
 /// First retry of a read, a registration or a binding, doubled up to [`READ_RETRY_MAX`].

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AuthorizationId, BootNo, RenewalId, Seq, StreamId};
+use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
 
 use crate::bounds;
@@ -54,16 +55,38 @@ pub struct Session {
 }
 
 /// The memory of repeated looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looks {
     /// Looks that ended.
     pub count: u32,
     /// Failures in a row.
     pub failures: u32,
+    /// Ends in a row that changed nothing.
+    pub idle: u32,
     /// When the last one ended.
     pub last: WallMs,
+    /// What the server asked to wait from then, if it did.
+    pub asked: Option<Duration>,
     /// Not before, because the server or our own back-off said so.
     pub not_before: WallMs,
+    /// Why the last one failed.
+    pub problem: Option<Problem>,
+}
+
+impl Looks {
+    /// The same answer of a kind that more asking does not change, several times: not an outage.
+    pub fn hopeless(&self) -> Option<&Problem> {
+        let problem = self.problem.as_ref().filter(|_| self.failures >= bounds::HOPELESS_AFTER)?;
+        match problem.class {
+            ProblemClass::Acme => {
+                (problem.status < 500 && !problem.is_acme("rateLimited")).then_some(problem)
+            }
+            ProblemClass::Local | ProblemClass::Protocol => Some(problem),
+            ProblemClass::Transport | ProblemClass::Http => {
+                (problem.status == 404).then_some(problem)
+            }
+        }
+    }
 }
 
 impl Session {
@@ -74,51 +97,55 @@ impl Session {
 
     /// How often it was looked at.
     pub fn looks(&self, key: &EffectKey) -> Looks {
-        self.looks.get(key).copied().unwrap_or_default()
+        self.looks.get(key).cloned().unwrap_or_default()
     }
 
-    /// Remembers that an effect ended.
-    pub fn ended(&mut self, key: EffectKey, outcome: &Outcome, now: WallMs) {
+    /// After the wall clock was set back, what is remembered of the future means nothing.
+    pub fn forget_future(&mut self, now: WallMs) {
+        let horizon = now.after(bounds::JUMP_MIN);
+        self.looks.retain(|_, looks| looks.last <= horizon);
+        self.visited = self.visited.filter(|visited| *visited <= horizon);
+    }
+
+    /// Remembers that an effect ended: `None` when its port panicked or hung, `recorded` when it led to
+    /// a fact. What failed or changed nothing is done again ever more slowly, so that nothing spins.
+    pub fn ended(
+        &mut self,
+        key: EffectKey,
+        outcome: Option<&Outcome>,
+        recorded: bool,
+        now: WallMs,
+    ) {
         let looks = self.looks.entry(key).or_default();
         looks.count = looks.count.saturating_add(1);
         looks.last = now;
-        let asked = outcome
-            .retry_after_ms()
-            .map_or(Duration::ZERO, Duration::from_millis);
-        let own = if outcome.problem().is_some() {
-            looks.failures = looks.failures.saturating_add(1);
-            backoff(
-                bounds::READ_RETRY_FIRST,
-                bounds::READ_RETRY_MAX,
-                looks.failures,
-            )
-        } else {
-            looks.failures = 0;
+        looks.asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        looks.problem = outcome.and_then(Outcome::problem).cloned();
+        let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
+        looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };
+        looks.idle = if recorded { 0 } else { looks.idle.saturating_add(1) };
+        let own = if failed {
+            backoff(bounds::READ_RETRY_FIRST, bounds::READ_RETRY_MAX, looks.failures)
+        } else if recorded {
             Duration::ZERO
+        } else {
+            backoff(bounds::IDLE_FIRST, bounds::LOOK_MAX, looks.idle)
         };
-        looks.not_before = now.after(asked.max(own));
+        looks.not_before = now.after(looks.asked.unwrap_or_default().max(own));
     }
 }
 
 /// `first` doubled for each failure after the first, never above `max`, never zero: saturating, since
 /// an overflow here once made a server hammer its CA (CVE-2025-55753).
 pub fn backoff(first: Duration, max: Duration, failures: u32) -> Duration {
-    let doubled = 2u32
-        .checked_pow(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    first
-        .saturating_mul(doubled)
-        .min(max)
-        .max(Duration::from_millis(1))
+    let doubled = 2u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(doubled).min(max).max(Duration::from_millis(1))
 }
 
 /// A number in `0..span` that is the same for the same parts: jitter that a restart does not re-roll.
 pub fn spread(parts: &[&[u8]], span: Duration) -> Duration {
     let hash = renewd_events::id::sha256(parts);
-    let draw = hash
-        .iter()
-        .take(8)
-        .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    let draw = hash.iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
     let span_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
     Duration::from_millis(draw % span_ms)
 }
@@ -144,10 +171,7 @@ impl Decision {
 
     /// Appends these facts.
     pub fn record(records: Vec<NewEvent>) -> Self {
-        Self {
-            records,
-            ..Self::default()
-        }
+        Self { records, ..Self::default() }
     }
 
     /// Looks again at `at`; the earliest wish wins.
@@ -195,12 +219,7 @@ pub fn fact(
     renewal: Option<RenewalId>,
     cause: Option<Seq>,
 ) -> NewEvent {
-    NewEvent {
-        stream: stream.into(),
-        event: event.into(),
-        renewal,
-        cause,
-    }
+    NewEvent { stream: stream.into(), event: event.into(), renewal, cause }
 }
 
 /// An actor's part: plain functions, no I/O.

@@ -21,10 +21,7 @@ use crate::ports::{
 /// An act. What the world can see holds a [`Durable`] intent; the rest are reads and local,
 /// repeatable acts.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "few exist at once, each about to become a request"
-)]
+#[expect(clippy::large_enum_variant, reason = "few exist at once, each about to become a request")]
 pub enum Effect {
     /// Read the directory.
     ReadDirectory(AccountId),
@@ -142,7 +139,8 @@ impl Outcome {
     /// The server asked to wait this long, milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Self::Order(Ok(look)) => look.retry_after_ms,
+            // A wait for days would hold the renewal's place: an hour is the longest between looks.
+            Self::Order(Ok(look)) => look.retry_after_ms.map(|asked| asked.min(3_600_000)),
             Self::Window(Ok(window)) => window.retry_after_ms,
             Self::Directory(_)
             | Self::AccountKey(_)
@@ -175,16 +173,8 @@ pub struct EffectKey {
 impl Effect {
     /// Its name among those under way.
     pub fn key(&self) -> EffectKey {
-        let read = |kind, stream: StreamId| EffectKey {
-            kind,
-            stream,
-            version: 0,
-        };
-        let act = |kind, id: EffectId| EffectKey {
-            kind,
-            stream: id.stream,
-            version: id.version,
-        };
+        let read = |kind, stream: StreamId| EffectKey { kind, stream, version: 0 };
+        let act = |kind, id: EffectId| EffectKey { kind, stream: id.stream, version: id.version };
         match self {
             Self::ReadDirectory(account) => read("read directory", (*account).into()),
             Self::EnsureAccountKey(account, _) => read("make account key", (*account).into()),
@@ -254,7 +244,11 @@ impl Effect {
                     Outcome::Order(ports.ca.finalize(account, &url, &intent, &csr).await)
                 }
                 Self::Download(_, account, url) => {
-                    Outcome::Chain(ports.ca.download(account, &url).await)
+                    let chain = ports.ca.download(account, &url).await;
+                    if chain.is_ok() {
+                        ports.ca.forget_order(&url);
+                    }
+                    Outcome::Chain(chain)
                 }
                 Self::SeeAuthorizations(_, account, url, stage) => {
                     let fresh = stage != AuthorizationStage::Learning;
@@ -267,12 +261,9 @@ impl Effect {
                 Self::MakeReady(_, account, url, intent) => {
                     Outcome::Done(ports.ca.make_ready(account, &url, &intent).await)
                 }
-                Self::Deploy(binding, target, issue, intent) => Outcome::Done(
-                    ports
-                        .bindings
-                        .deploy(binding, &target, &issue, &intent)
-                        .await,
-                ),
+                Self::Deploy(binding, target, issue, intent) => {
+                    Outcome::Done(ports.bindings.deploy(binding, &target, &issue, &intent).await)
+                }
                 Self::Reload(binding, intent) => {
                     Outcome::Done(ports.bindings.reload(binding, &intent).await)
                 }
@@ -299,10 +290,6 @@ impl Effect {
         let Self::Finalize(order, ..) = self else {
             return None;
         };
-        Some(EffectKey {
-            kind: "look at order to settle",
-            stream: (*order).into(),
-            version: 0,
-        })
+        Some(EffectKey { kind: "look at order to settle", stream: (*order).into(), version: 0 })
     }
 }

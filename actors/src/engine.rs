@@ -82,22 +82,10 @@ impl Engine {
     /// # Errors
     /// When the log cannot be written, or an actor cannot start.
     pub async fn start(start: Start) -> Result<Self, EngineError> {
-        let Start {
-            store,
-            facts,
-            ports,
-            mut rules,
-            mut observers,
-            version,
-            declarations,
-        } = start;
+        let Start { store, facts, ports, mut rules, mut observers, version, declarations } = start;
         let (boot, previous, tail) = {
             let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-            (
-                facts.engine.boot.next(),
-                previous(&facts, &rules),
-                facts.seq,
-            )
+            (facts.engine.boot.next(), previous(&facts, &rules), facts.seq)
         };
         rules.identity.boot = boot;
         let inboxes = Arc::new(Inboxes::new());
@@ -105,15 +93,9 @@ impl Engine {
         let time = Arc::clone(&ports.time);
         let journal = Journal::start(store, Arc::clone(&facts), boot, time, observers)
             .map_err(|cause| EngineError::Start(cause.to_string()))?;
-        let booted = EngineEvent::EngineBooted {
-            identity: rules.identity.clone(),
-            version,
-            previous,
-            tail,
-        };
-        journal
-            .append(ours(vec![fact(StreamId::ENGINE, booted, None, None)]))
-            .await?;
+        let booted =
+            EngineEvent::EngineBooted { identity: rules.identity.clone(), version, previous, tail };
+        journal.append(ours(vec![fact(StreamId::ENGINE, booted, None, None)])).await?;
         for declarations in declarations.chunks(crate::bounds::EVENTS_PER_BATCH_MAX) {
             journal.append(ours(declarations.to_vec())).await?;
         }
@@ -123,12 +105,7 @@ impl Engine {
             .await
             .map_err(|cause| EngineError::Start(cause.to_string()))?;
         let timers = tokio::spawn(timers(Arc::clone(&hive)));
-        Ok(Self {
-            hive,
-            supervisor,
-            timers,
-            fatal,
-        })
+        Ok(Self { hive, supervisor, timers, fatal })
     }
 
     /// The facts, folded.
@@ -153,9 +130,7 @@ impl Engine {
 
     /// A handle that outlives borrows, for listeners and pages.
     pub fn handle(&self) -> Handle {
-        Handle {
-            hive: Arc::clone(&self.hive),
-        }
+        Handle { hive: Arc::clone(&self.hive) }
     }
 
     /// Stops: no new work, what is under way is left to the next life, the log is closed cleanly.
@@ -165,9 +140,7 @@ impl Engine {
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let stopping = EngineEvent::EngineStopping { reason };
         let journal = self.hive.journal.clone();
-        let asked = journal
-            .append(ours(vec![fact(StreamId::ENGINE, stopping, None, None)]))
-            .await;
+        let asked = journal.append(ours(vec![fact(StreamId::ENGINE, stopping, None, None)])).await;
         self.timers.abort();
         for actor in ACTORS {
             if let Some(address) = self.hive.inboxes().address(actor) {
@@ -179,10 +152,7 @@ impl Engine {
         asked?;
         let stopped = fact(StreamId::ENGINE, EngineEvent::EngineStopped, None, None);
         journal.append(ours(vec![stopped])).await?;
-        journal
-            .close()
-            .await
-            .map_err(|cause| AppendError::ReadOnly(cause).into())
+        journal.close().await.map_err(|cause| AppendError::ReadOnly(cause).into())
     }
 }
 
@@ -218,10 +188,7 @@ impl Handle {
     pub async fn renew(&self, name: &str, by: &str) -> Result<Vec<Arc<Envelope>>, EngineError> {
         let certificate = {
             let facts = self.hive.read();
-            let found = facts
-                .certificates
-                .iter()
-                .find(|(_, c)| c.name() == name && !c.orphaned);
+            let found = facts.certificates.iter().find(|(_, c)| c.name() == name && !c.orphaned);
             found.map(|(id, _)| *id)
         };
         let Some(id) = certificate else {
@@ -247,10 +214,7 @@ impl Handle {
             let accept = |(id, account): (&AccountId, &Account)| {
                 let directory = account.directory.as_ref();
                 let terms_url = directory.and_then(|directory| directory.terms_url.clone());
-                let event = AccountEvent::TermsAccepted {
-                    terms_url,
-                    by: by.to_owned(),
-                };
+                let event = AccountEvent::TermsAccepted { terms_url, by: by.to_owned() };
                 fact(*id, event, None, None)
             };
             open.map(accept).collect()
@@ -271,9 +235,7 @@ impl Handle {
         let _place = self.hive.commands.try_acquire().map_err(|_| busy())?;
         let address = self.hive.inboxes().address(actor).ok_or_else(busy)?;
         let (reply, answer) = oneshot::channel();
-        address
-            .cast(Message::Command(events, reply))
-            .map_err(|_| busy())?;
+        address.cast(Message::Command(events, reply)).map_err(|_| busy())?;
         Ok(answer.await.map_err(|_| busy())??)
     }
 
@@ -320,21 +282,12 @@ fn previous(facts: &Facts, rules: &Rules) -> Previous {
 }
 
 fn ours(events: Vec<NewEvent>) -> Batch {
-    Batch {
-        actor: ActorName::Engine,
-        incarnation: 1,
-        expected: Vec::new(),
-        events,
-        trace: None,
-    }
+    Batch { actor: ActorName::Engine, incarnation: 1, expected: Vec::new(), events, trace: None }
 }
 
 fn announcer(facts: Arc<RwLock<Facts>>, inboxes: Arc<Inboxes>) -> Observer {
     Box::new(move |envelopes| {
-        inboxes.announce(
-            &facts.read().unwrap_or_else(PoisonError::into_inner),
-            envelopes,
-        );
+        inboxes.announce(&facts.read().unwrap_or_else(PoisonError::into_inner), envelopes);
     })
 }
 
@@ -346,18 +299,8 @@ async fn timers(hive: Arc<Hive>) {
         let journal = teller.journal.clone();
         tokio::spawn(async move {
             let event = ClockEvent::WallClockJumped { delta_ms };
-            drop(
-                journal
-                    .append(ours(vec![fact(StreamId::CLOCK, event, None, None)]))
-                    .await,
-            );
+            drop(journal.append(ours(vec![fact(StreamId::CLOCK, event, None, None)])).await);
         });
     };
-    run_timers(
-        Arc::clone(&hive.timers),
-        Arc::clone(&hive.ports.time),
-        wake,
-        jumped,
-    )
-    .await;
+    run_timers(Arc::clone(&hive.timers), Arc::clone(&hive.ports.time), wake, jumped).await;
 }

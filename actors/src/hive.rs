@@ -39,10 +39,7 @@ pub(crate) enum Message {
     /// An effect ended; without outcome it panicked or took too long.
     Ended(Subject, Box<Effect>, Option<Box<Outcome>>),
     /// Record this for a person, then act on it.
-    Command(
-        Vec<NewEvent>,
-        oneshot::Sender<Result<Vec<Arc<Envelope>>, AppendError>>,
-    ),
+    Command(Vec<NewEvent>, oneshot::Sender<Result<Vec<Arc<Envelope>>, AppendError>>),
     /// Answer, to show that the actor handles messages.
     Beat(oneshot::Sender<()>),
 }
@@ -78,12 +75,7 @@ pub(crate) struct Inboxes(BTreeMap<ActorName, Inbox>);
 
 impl Inboxes {
     pub(crate) fn new() -> Self {
-        Self(
-            ACTORS
-                .into_iter()
-                .map(|actor| (actor, Inbox::default()))
-                .collect(),
-        )
+        Self(ACTORS.into_iter().map(|actor| (actor, Inbox::default())).collect())
     }
 
     /// Asks an actor to look at a subject.
@@ -91,11 +83,7 @@ impl Inboxes {
         let Some(inbox) = self.0.get(&actor) else {
             return;
         };
-        inbox
-            .subjects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(subject);
+        inbox.subjects.lock().unwrap_or_else(PoisonError::into_inner).insert(subject);
         if inbox.nudged.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -127,20 +115,12 @@ impl Inboxes {
         let Some(inbox) = self.0.get(&actor) else {
             return;
         };
-        *inbox
-            .address
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = address;
+        *inbox.address.write().unwrap_or_else(PoisonError::into_inner) = address;
         inbox.nudged.store(false, Ordering::Release);
     }
 
     pub(crate) fn address(&self, actor: ActorName) -> Option<ActorRef<Message>> {
-        self.0
-            .get(&actor)?
-            .address
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.get(&actor)?.address.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything in the inbox. Nudges that come later send a message again.
@@ -149,12 +129,7 @@ impl Inboxes {
             return BTreeSet::new();
         };
         inbox.nudged.store(false, Ordering::Release);
-        std::mem::take(
-            &mut *inbox
-                .subjects
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        std::mem::take(&mut *inbox.subjects.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -186,17 +161,11 @@ fn subject_of(facts: &Facts, envelope: &Envelope) -> Subject {
         Event::Account(_) => Subject::Account(AccountId(id)),
         Event::Certificate(_) | Event::Schedule(_) => Subject::Certificate(CertificateId(id)),
         Event::Order(_) => certificate(
-            facts
-                .orders
-                .get(&OrderId(id))
-                .and_then(|o| Some(o.request.as_ref()?.certificate)),
+            facts.orders.get(&OrderId(id)).and_then(|o| Some(o.request.as_ref()?.certificate)),
         ),
-        Event::Authorization(_) => certificate(
-            facts
-                .authorizations
-                .get(&AuthorizationId(id))
-                .map(|a| a.certificate),
-        ),
+        Event::Authorization(_) => {
+            certificate(facts.authorizations.get(&AuthorizationId(id)).map(|a| a.certificate))
+        }
         Event::Binding(_) => certificate(facts.bindings.get(&BindingId(id)).map(|b| b.certificate)),
         Event::Listener(_) => Subject::Listener(ListenerId(id)),
         Event::Restart(_) => Subject::Restart(RestartId(id)),
@@ -238,20 +207,13 @@ impl Hive {
             let Some((id, _)) = facts.answer(token) else {
                 return;
             };
-            facts
-                .authorizations
-                .get(&id)
-                .map(|authorization| authorization.certificate)
+            facts.authorizations.get(&id).map(|authorization| authorization.certificate)
         };
         let Some(certificate) = certificate else {
             return;
         };
-        self.visits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(certificate, now);
-        self.inboxes
-            .nudge(ActorName::Issuer, Subject::Certificate(certificate));
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner).insert(certificate, now);
+        self.inboxes.nudge(ActorName::Issuer, Subject::Certificate(certificate));
     }
 
     /// When a validator last fetched a token of this certificate.
@@ -259,20 +221,13 @@ impl Hive {
         let Subject::Certificate(certificate) = subject else {
             return None;
         };
-        self.visits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&certificate)
-            .copied()
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner).get(&certificate).copied()
     }
 
     /// The renewal is over: its visits mean nothing to the next one.
     pub(crate) fn forget_visits(&self, subject: Subject) {
         if let Subject::Certificate(certificate) = subject {
-            self.visits
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&certificate);
+            self.visits.lock().unwrap_or_else(PoisonError::into_inner).remove(&certificate);
         }
     }
 }

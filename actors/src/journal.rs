@@ -2,6 +2,7 @@
 //! the shared facts, tells the observers, and then answers: state never runs ahead of the disk.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use renewd_events::codec::{CodecError, Frame};
@@ -83,23 +84,16 @@ impl Journal {
         let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
         let (head_out, head) = watch::channel(store.head());
         let (broken_out, broken) = watch::channel(None);
-        let writer = Writer {
-            store,
-            facts,
-            boot,
-            time,
-            observers,
-            head: head_out,
-            broken: broken_out,
-        };
-        std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writer.run(inbox))?;
-        Ok(Self {
-            requests,
-            head,
-            broken,
-        })
+        let writer =
+            Writer { store, facts, boot, time, observers, head: head_out, broken: broken_out };
+        std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            let broken = writer.broken.clone();
+            // An observer or a fold that panics leaves a log of unknown state: no more acts.
+            if catch_unwind(AssertUnwindSafe(|| writer.run(inbox))).is_err() {
+                broken.send_replace(Some("the journal's thread panicked".to_owned()));
+            }
+        })?;
+        Ok(Self { requests, head, broken })
     }
 
     /// Hands a batch over; the answer comes when it is durable. The caller never times out: a timed-out
@@ -109,9 +103,7 @@ impl Journal {
         if let Err(refused) = self.requests.send(Request::Append(batch, reply)).await
             && let Request::Append(_, reply) = refused.0
         {
-            drop(reply.send(Err(AppendError::ReadOnly(
-                "the journal is closed".to_owned(),
-            ))));
+            drop(reply.send(Err(AppendError::ReadOnly("the journal is closed".to_owned()))));
         }
         answer
     }
@@ -122,9 +114,7 @@ impl Journal {
     /// See [`AppendError`]; nothing was appended then.
     pub async fn append(&self, batch: Batch) -> Appended {
         let answer = self.submit(batch).await;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(AppendError::ReadOnly("the journal ended".to_owned())))
+        answer.await.unwrap_or_else(|_| Err(AppendError::ReadOnly("the journal ended".to_owned())))
     }
 
     /// The last durable event.
@@ -144,10 +134,7 @@ impl Journal {
     pub async fn close(&self) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let closed = || "the journal has ended before".to_owned();
-        self.requests
-            .send(Request::Close(reply))
-            .await
-            .map_err(|_| closed())?;
+        self.requests.send(Request::Close(reply)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 }
@@ -214,22 +201,14 @@ impl Writer {
                 let actual = group.versions.get(stream).copied().unwrap_or(durable);
                 if actual != *expected {
                     let (stream, expected) = (*stream, *expected);
-                    return Err(AppendError::Conflict {
-                        stream,
-                        expected,
-                        actual,
-                    });
+                    return Err(AppendError::Conflict { stream, expected, actual });
                 }
                 versions.insert(*stream, actual);
             }
             for event in &batch.events {
                 let durable = facts.version(event.stream);
                 versions.entry(event.stream).or_insert_with(|| {
-                    group
-                        .versions
-                        .get(&event.stream)
-                        .copied()
-                        .unwrap_or(durable)
+                    group.versions.get(&event.stream).copied().unwrap_or(durable)
                 });
             }
         }
@@ -258,10 +237,7 @@ impl Writer {
                 event: new.event,
             };
             let frame = Frame::encode(&envelope)?;
-            head = Head {
-                seq: frame.seq,
-                hash: frame.hash,
-            };
+            head = Head { seq: frame.seq, hash: frame.hash };
             frames.push(frame);
             envelopes.push(Arc::new(envelope));
         }
@@ -284,21 +260,13 @@ impl Writer {
             tracing::error!(%cause, "the log cannot be written any more; no new act is begun");
             self.broken.send_replace(Some(cause.clone()));
             for accepted in group.accepted {
-                drop(
-                    accepted
-                        .reply
-                        .send(Err(AppendError::ReadOnly(cause.clone()))),
-                );
+                drop(accepted.reply.send(Err(AppendError::ReadOnly(cause.clone()))));
             }
             return;
         }
         {
             let mut facts = self.facts.write().unwrap_or_else(PoisonError::into_inner);
-            for envelope in group
-                .accepted
-                .iter()
-                .flat_map(|accepted| &accepted.envelopes)
-            {
+            for envelope in group.accepted.iter().flat_map(|accepted| &accepted.envelopes) {
                 facts.apply(envelope);
             }
         }
@@ -322,11 +290,6 @@ struct Group {
 
 impl Group {
     fn new(head: Head) -> Self {
-        Self {
-            head,
-            versions: BTreeMap::new(),
-            frames: Vec::new(),
-            accepted: Vec::new(),
-        }
+        Self { head, versions: BTreeMap::new(), frames: Vec::new(), accepted: Vec::new() }
     }
 }

@@ -28,10 +28,7 @@ pub mod ports;
 pub mod registrar;
 mod restart_coordinator;
 mod shell;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "starts actors and appends without waiting"
-)]
+#[expect(clippy::disallowed_methods, reason = "starts actors and appends without waiting")]
 mod supervisor;
 mod validator;
 

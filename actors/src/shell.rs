@@ -88,8 +88,7 @@ impl<R: Role> Actor for Shell<R> {
                 life.reconcile::<R>(subjects).await;
             }
             Message::Ended(subject, effect, outcome) => {
-                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome))
-                    .await;
+                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome)).await;
             }
             Message::Command(events, reply) => {
                 let batch = life.batch::<R>(events, &life.hive.read());
@@ -113,17 +112,8 @@ impl Life {
 
     fn batch<R: Role>(&self, events: Vec<NewEvent>, facts: &Facts) -> Batch {
         let streams: BTreeSet<StreamId> = events.iter().map(|event| event.stream).collect();
-        let expected = streams
-            .into_iter()
-            .map(|stream| (stream, facts.version(stream)))
-            .collect();
-        Batch {
-            actor: R::NAME,
-            incarnation: self.incarnation,
-            expected,
-            events,
-            trace: None,
-        }
+        let expected = streams.into_iter().map(|stream| (stream, facts.version(stream))).collect();
+        Batch { actor: R::NAME, incarnation: self.incarnation, expected, events, trace: None }
     }
 
     /// Decides about these subjects until nothing is left to record. Their appends go out together, so
@@ -147,11 +137,7 @@ impl Life {
                 self.starting = 0;
                 match answer.await {
                     Ok(Ok(_)) => drop(subjects.insert(subject)),
-                    Ok(Err(AppendError::Conflict {
-                        stream,
-                        expected,
-                        actual,
-                    })) => {
+                    Ok(Err(AppendError::Conflict { stream, expected, actual })) => {
                         tracing::debug!(%stream, expected, actual, "decided on an old state; deciding again");
                         subjects.insert(subject);
                     }
@@ -169,10 +155,8 @@ impl Life {
 
     /// One decision, and the batch it wants appended.
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
-        let aside = self
-            .strikes
-            .get(&subject)
-            .is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        let aside =
+            self.strikes.get(&subject).is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
         // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
         if aside || self.hive.journal.broken().borrow().is_some() {
             return None;
@@ -183,11 +167,10 @@ impl Life {
         cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
         let session = self.sessions.entry(subject).or_default();
         session.visited = hive.visit_of(subject);
+        session.forget_future(cx.now);
         session.visits = visits(&hive, &facts, subject);
         // A panic in a decision strikes its subject alone.
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            R::decide(&facts, subject, session, &cx)
-        }));
+        let decided = catch_unwind(AssertUnwindSafe(|| R::decide(&facts, subject, session, &cx)));
         match decided {
             Ok(decision) if decision.records.is_empty() => Some((decision, None)),
             Ok(mut decision) => {
@@ -197,11 +180,7 @@ impl Life {
                         Event::Certificate(CertificateEvent::RenewalStarted { .. })
                     )
                 };
-                self.starting += decision
-                    .records
-                    .iter()
-                    .filter(|event| begins(event))
-                    .count();
+                self.starting += decision.records.iter().filter(|event| begins(event)).count();
                 let batch = self.batch::<R>(std::mem::take(&mut decision.records), &facts);
                 Some((decision, Some(batch)))
             }
@@ -244,13 +223,10 @@ impl Life {
             return;
         };
         let facts = self.hive.read();
-        let over = facts
-            .certificates
-            .get(&id)
-            .is_none_or(|certificate| certificate.run.is_none());
+        let over = facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none());
         if over && session.running.is_empty() {
             let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
-            session.looks.retain(|key, _| lasting(key.stream.kind));
+            session.looks.retain(|key, _| key.version == 0 && lasting(key.stream.kind));
             session.unsure.clear();
             self.hive.forget_visits(subject);
         }
@@ -258,11 +234,7 @@ impl Life {
 
     /// Lets as many waiting renewals decide again as there are places.
     fn give_turns<R: Role>(&mut self) {
-        let places = self
-            .hive
-            .rules
-            .parallel_max
-            .saturating_sub(self.hive.read().runs.len());
+        let places = self.hive.rules.parallel_max.saturating_sub(self.hive.read().runs.len());
         for _ in 0..places {
             let Some(subject) = self.turns.pop_first() else {
                 return;
@@ -303,44 +275,61 @@ impl Life {
     async fn ended<R: Role>(&mut self, subject: Subject, effect: Effect, outcome: Option<Outcome>) {
         while self.tasks.try_join_next().is_some() {}
         let key = effect.key();
-        let now = self.hive.ports.time.now();
-        let mut verdict = false;
-        if let Some(outcome) = &outcome {
-            if let Some(problem) = outcome.problem() {
-                tracing::debug!(actor = %R::NAME, effect = key.kind, kind = %problem.kind, status = problem.status, "an effect failed");
-            }
-            let session = self.sessions.entry(subject).or_default();
-            session.ended(key, outcome, now);
-            let batch = {
-                let hive = Arc::clone(&self.hive);
-                let facts = hive.read();
-                let cx = self.context(&facts);
-                let session = self.sessions.entry(subject).or_default();
-                session.visits = visits(&hive, &facts, subject);
-                let events = R::observe(&facts, &effect, outcome, session, &cx);
-                (!events.is_empty()).then(|| self.batch::<R>(events, &facts))
-            };
-            if let Some(batch) = batch {
-                // An outcome that is not on disk did not happen: the intent is settled by asking.
-                match self.hive.journal.append(batch).await {
-                    Ok(_) => verdict = true,
-                    Err(cause) => {
-                        tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
-                    }
+        if let Some(problem) = outcome.as_ref().and_then(Outcome::problem) {
+            let (kind, status) = (&problem.kind, problem.status);
+            tracing::debug!(actor = %R::NAME, effect = key.kind, %kind, status, "an effect failed");
+        }
+        let mut recorded = false;
+        if let Some(batch) = self.observe::<R>(subject, &effect, outcome.as_ref()) {
+            // An outcome that is not on disk did not happen: the intent is settled by asking.
+            match self.hive.journal.append(batch).await {
+                Ok(_) => recorded = true,
+                Err(cause) => {
+                    tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
                 }
             }
         }
+        let now = self.hive.ports.time.now();
         let session = self.sessions.entry(subject).or_default();
+        session.ended(key, outcome.as_ref(), recorded, now);
         session.running.remove(&key);
-        if !verdict && key.version > 0 {
-            session.unsure.insert(EffectId {
-                stream: key.stream,
-                version: key.version,
-            });
+        if !recorded && key.version > 0 {
+            session.unsure.insert(EffectId { stream: key.stream, version: key.version });
         }
-        let mut subjects = std::mem::take(&mut self.starved);
-        subjects.insert(subject);
+        let mut subjects = BTreeSet::from([subject]);
+        let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
+        for _ in 0..places {
+            let Some(starved) = self.starved.pop_first() else {
+                break;
+            };
+            subjects.insert(starved);
+        }
         self.reconcile::<R>(subjects).await;
+    }
+
+    /// What an outcome says, as a batch. A panic strikes its subject alone, as in a decision.
+    fn observe<R: Role>(
+        &mut self,
+        subject: Subject,
+        effect: &Effect,
+        outcome: Option<&Outcome>,
+    ) -> Option<Batch> {
+        let outcome = outcome?;
+        let hive = Arc::clone(&self.hive);
+        let facts = hive.read();
+        let cx = self.context(&facts);
+        let session = self.sessions.entry(subject).or_default();
+        session.visits = visits(&hive, &facts, subject);
+        let observed =
+            catch_unwind(AssertUnwindSafe(|| R::observe(&facts, effect, outcome, session, &cx)));
+        match observed {
+            Ok(events) => (!events.is_empty()).then(|| self.batch::<R>(events, &facts)),
+            Err(_) => {
+                drop(facts);
+                self.strike::<R>(subject, "the reading of an outcome panicked");
+                None
+            }
+        }
     }
 }
 
@@ -349,9 +338,7 @@ fn visits(hive: &Hive, facts: &Facts, subject: Subject) -> BTreeMap<Authorizatio
     let Subject::Certificate(certificate) = subject else {
         return BTreeMap::new();
     };
-    let answered = facts
-        .authorizations_of(certificate)
-        .filter(|(_, it)| it.answered);
+    let answered = facts.authorizations_of(certificate).filter(|(_, it)| it.answered);
     answered
         .filter_map(|(id, it)| {
             let challenge = it.challenge.as_ref()?;

@@ -93,12 +93,7 @@ impl Actor for Supervisor {
 
 impl Watch {
     async fn spawn(&mut self, myself: &ActorRef<Order>, actor: ActorName) -> Result<(), SpawnErr> {
-        let incarnation = self
-            .incarnations
-            .get(&actor)
-            .copied()
-            .unwrap_or(0)
-            .saturating_add(1);
+        let incarnation = self.incarnations.get(&actor).copied().unwrap_or(0).saturating_add(1);
         self.incarnations.insert(actor, incarnation);
         let spawned = spawn(actor, (Arc::clone(&self.hive), incarnation), myself).await?;
         self.names.insert(spawned.get_id(), actor);
@@ -110,18 +105,11 @@ impl Watch {
         let incarnation = self.incarnations.get(&actor).copied().unwrap_or(1);
         tracing::error!(%actor, incarnation, text, "an actor failed; it is started again");
         let text = renewd_events::problem::cut(text, 512);
-        self.record(EngineEvent::ActorFailed {
-            actor,
-            incarnation,
-            text,
-        });
+        self.record(EngineEvent::ActorFailed { actor, incarnation, text });
         let now = Instant::now();
         let failures = self.failures.entry(actor).or_default();
         failures.push_back(now);
-        while failures
-            .front()
-            .is_some_and(|at| now.duration_since(*at) > INTENSITY_WINDOW)
-        {
+        while failures.front().is_some_and(|at| now.duration_since(*at) > INTENSITY_WINDOW) {
             failures.pop_front();
         }
         let count = failures.len();
@@ -133,10 +121,7 @@ impl Watch {
             return;
         }
         let slowest = Duration::from_secs(10);
-        let wait = RESPAWN_WAITS
-            .get(count.saturating_sub(1))
-            .copied()
-            .unwrap_or(slowest);
+        let wait = RESPAWN_WAITS.get(count.saturating_sub(1)).copied().unwrap_or(slowest);
         drop(myself.send_after(wait, move || Order::Respawn(actor)));
     }
 

@@ -29,9 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     else {
         return Err("usage: embed NAME EMAIL STATE_DIR".into());
     };
-    let account = Account::lets_encrypt_staging()
-        .email(email)
-        .terms_accepted_by_operator();
+    let account = Account::lets_encrypt_staging().email(email).terms_accepted_by_operator();
     let renewd = Renewd::builder()
         .state_dir(state)
         .account(account)
@@ -58,9 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// What the program is for.
 async fn hello(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(
-        b"hello from the host\n",
-    ))))
+    Ok(Response::new(Full::new(Bytes::from_static(b"hello from the host\n"))))
 }
 
 /// Port 80: challenges for renewd, everything else as before.
@@ -99,9 +95,5 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     // Clients close as they like.
-    drop(
-        http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await,
-    );
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }

@@ -50,11 +50,7 @@ fn served_before<'a>(settings: &'a Settings, facts: &'a Facts) -> Vec<Shown<'a>>
             let deployed = known.and_then(|known| known.deployed);
             let ours = !matches!(wanted.target, Target::Files { .. });
             if ours && deployed.is_some_and(|(generation, _)| generation == issue.generation) {
-                all.push(Shown {
-                    binding,
-                    target: &wanted.target,
-                    issue,
-                });
+                all.push(Shown { binding, target: &wanted.target, issue });
             }
         }
     }
@@ -75,16 +71,11 @@ mod tests {
     };
 
     fn builtin(address: &str) -> Target {
-        Target::Builtin {
-            address: address.to_owned(),
-        }
+        Target::Builtin { address: address.to_owned() }
     }
 
     fn certificate(name: &str, targets: &[Target]) -> CertificateSettings {
-        let place = |target: &Target| BindingSettings {
-            target: target.clone(),
-            reload: None,
-        };
+        let place = |target: &Target| BindingSettings { target: target.clone(), reload: None };
         CertificateSettings {
             name: CertificateName::parse(name).unwrap(),
             identifiers: Vec::new(),
@@ -142,9 +133,7 @@ mod tests {
                     deployed: Some((Generation(2), BootNo(1))),
                     ..Binding::default()
                 };
-                facts
-                    .bindings
-                    .insert(binding_id(id, &binding.target), known);
+                facts.bindings.insert(binding_id(id, &binding.target), known);
             }
         }
         facts
@@ -157,9 +146,7 @@ mod tests {
         let settings = settings(many.to_vec());
         let needed = |facts: &Facts| {
             let events = crate::declare::declarations(&settings, facts);
-            let needed = events
-                .iter()
-                .filter(|new| new.event.name() == "ListenerNeeded");
+            let needed = events.iter().filter(|new| new.event.name() == "ListenerNeeded");
             needed.count()
         };
         assert_eq!(needed(&all_deployed(&settings)), 1);
@@ -171,15 +158,13 @@ mod tests {
         let (one, two) = (builtin("127.0.0.1:443"), builtin("127.0.0.1:8443"));
         let before = settings(vec![
             certificate("kept", &[one.clone(), two.clone()]),
-            certificate("gone", &[one.clone()]),
+            certificate("gone", std::slice::from_ref(&one)),
         ]);
         let mut facts = all_deployed(&before);
         assert_eq!(served_before(&before, &facts).len(), 3);
-        let after = settings(vec![certificate("kept", &[one.clone()])]);
+        let after = settings(vec![certificate("kept", std::slice::from_ref(&one))]);
         let shown = served_before(&after, &facts);
-        let [shown] = &shown[..] else {
-            panic!("{shown:?}")
-        };
+        let [shown] = &shown[..] else { panic!("{shown:?}") };
         assert_eq!(shown.target, &one);
         let kept = CertificateName::parse("kept").unwrap().id();
         let binding = facts.bindings.get_mut(&binding_id(kept, &one)).unwrap();

@@ -26,12 +26,7 @@ fn said(
     stream: impl Into<renewd_events::id::StreamId>,
     event: impl Into<renewd_events::Event>,
 ) -> NewEvent {
-    NewEvent {
-        stream: stream.into(),
-        event: event.into(),
-        renewal: None,
-        cause: None,
-    }
+    NewEvent { stream: stream.into(), event: event.into(), renewal: None, cause: None }
 }
 
 /// Facts to append at a start, in order.
@@ -131,19 +126,10 @@ fn bindings(
     for binding in wanted {
         let id = binding_id(certificate, &binding.target);
         ids.insert(id);
-        let known = facts
-            .bindings
-            .get(&id)
-            .and_then(|known| known.target.as_ref());
+        let known = facts.bindings.get(&id).and_then(|known| known.target.as_ref());
         if known != Some(&binding.target) {
             let target = binding.target.clone();
-            events.push(said(
-                id,
-                BindingEvent::BindingDeclared {
-                    certificate,
-                    target,
-                },
-            ));
+            events.push(said(id, BindingEvent::BindingDeclared { certificate, target }));
         }
     }
     for (id, _) in facts.bindings_of(certificate) {

@@ -1,10 +1,11 @@
 //! renewd as a library: certificates that renew themselves, inside a long-running program.
 //!
-//! Read in this order: [`settings`] (what an engine is told), [`start`] (from settings to a running
+//! Read in this order: [`settings`] (what an engine is told), [`mod@start`] (from settings to a running
 //! engine), [`declare`] (settings into facts), `wire` (ports meet adapters), `again`
 //! (what was served before); then the adapters:
 //! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where
-//! certificates are served), [`host`] (this process); then what people touch: [`config`], [`cli`], the
+//! certificates are served), [`host`] (this process); then what people touch: [`config`], [`cli`],
+//! [`admin`] (page, health, metrics, commands), the
 //! offline tour (`demo`), and [`embed`] for programs that have renewd inside. [`telemetry`] tells what
 //! goes on.
 //!

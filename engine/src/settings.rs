@@ -127,19 +127,9 @@ impl Settings {
 
     /// The names that may be redirected to HTTPS.
     pub fn redirect(&self) -> Redirect {
-        let names = self
-            .certificates
-            .iter()
-            .flat_map(|certificate| &certificate.identifiers);
-        let names = if self.force_ssl {
-            names.cloned().collect()
-        } else {
-            Default::default()
-        };
-        Redirect {
-            names,
-            port: HTTPS_PORT,
-        }
+        let names = self.certificates.iter().flat_map(|certificate| &certificate.identifiers);
+        let names = if self.force_ssl { names.cloned().collect() } else { Default::default() };
+        Redirect { names, port: HTTPS_PORT }
     }
 }
 
@@ -147,12 +137,7 @@ impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         let account = AccountSettings {
             directory_url: config.account.ca.url.clone(),
-            contacts: config
-                .account
-                .email
-                .iter()
-                .map(config::Email::contact)
-                .collect(),
+            contacts: config.account.email.iter().map(config::Email::contact).collect(),
             terms_accepted: config.account.terms_accepted,
             roots: match &config.account.ca_root {
                 Some(root) => Roots::File(root.file.clone()),
@@ -171,9 +156,7 @@ impl From<&Config> for Settings {
         };
         let certificates = config.certificates.iter();
         Self {
-            certificates: certificates
-                .map(|c| certificate(c, config.renew.check_every))
-                .collect(),
+            certificates: certificates.map(|c| certificate(c, config.renew.check_every)).collect(),
             http_listen: config.http.listen.clone(),
             force_ssl: config.http.force_ssl,
             hsts: config.http.hsts.as_ref().map(hsts),
@@ -213,22 +196,16 @@ fn certificate(from: &config::Certificate, check_every: Duration) -> Certificate
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let part = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
     let life_left = match from.renew.at_life_left {
-        config::LifeLeft::Share {
-            numerator,
-            denominator,
-        } => LifeLeft::Share(part(numerator), part(denominator)),
-        config::LifeLeft::Fixed(left) => LifeLeft::Time {
-            left_ms: ms(left),
-            check_every_ms: ms(check_every),
-        },
+        config::LifeLeft::Share { numerator, denominator } => {
+            LifeLeft::Share(part(numerator), part(denominator))
+        }
+        config::LifeLeft::Fixed(left) => {
+            LifeLeft::Time { left_ms: ms(left), check_every_ms: ms(check_every) }
+        }
     };
     CertificateSettings {
         name: from.name.clone(),
-        identifiers: from
-            .domains
-            .iter()
-            .map(|domain| domain.name().clone())
-            .collect(),
+        identifiers: from.domains.iter().map(|domain| domain.name().clone()).collect(),
         profile: from.profile.clone(),
         ari: from.renew.ari,
         life_left,
@@ -245,10 +222,8 @@ fn bindings(from: &config::Bind) -> Vec<BindingSettings> {
                     builtin.sockets().iter().map(ToString::to_string).collect()
                 }
             };
-            let place = |address| BindingSettings {
-                target: Target::Builtin { address },
-                reload: None,
-            };
+            let place =
+                |address| BindingSettings { target: Target::Builtin { address }, reload: None };
             addresses.into_iter().map(place).collect()
         }
         config::Bind::Files(files) => vec![BindingSettings {

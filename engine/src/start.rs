@@ -8,10 +8,10 @@ use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
 use renewd_events::id::Seq;
-use renewd_events::log::SledLog;
+use renewd_events::log::{MirrorReader, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
-use renewd_events::store::StoreError;
+use renewd_events::store::{EventStore, StoreError};
 use renewd_events::{Envelope, Facts};
 
 use crate::again::serve_again;
@@ -110,6 +110,7 @@ fn open_log_with(
     mut reader: impl FnMut(&Envelope),
 ) -> Result<(SledLog, Facts), StartError> {
     let (dir, vault) = (state_dir.join(LOG), state_dir.join(VAULT));
+    let mut facts = fold(&dir, &mut reader)?;
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
             if !opened.clean {
@@ -123,13 +124,34 @@ fn open_log_with(
         Err(StoreError::Absent { .. }) => SledLog::create(&dir)?,
         Err(other) => return Err(other.into()),
     };
-    let mut facts = Facts::default();
-    for envelope in log.replay_envelopes(Seq(1))? {
-        let envelope = envelope?;
-        facts.apply(&envelope);
-        reader(&envelope);
+    if log.head().seq > facts.seq {
+        // Its end was recovered, or another engine wrote until a moment ago.
+        for envelope in log.replay_envelopes(facts.seq.next())? {
+            let envelope = envelope?;
+            facts.apply(&envelope);
+            reader(&envelope);
+        }
     }
     Ok((log, facts))
+}
+
+/// Reads the whole log before it is opened: opening writes (the anchor, a torn end), and damage
+/// anywhere must leave everything as it is. No log at all gives no facts.
+fn fold(dir: &Path, show: &mut impl FnMut(&Envelope)) -> Result<Facts, StoreError> {
+    let mut facts = Facts::default();
+    let read = MirrorReader::open(dir).and_then(|reader| {
+        for envelope in reader.envelopes(Seq(1))? {
+            let envelope = envelope?;
+            facts.apply(&envelope);
+            show(&envelope);
+        }
+        Ok(())
+    });
+    match read {
+        Ok(()) | Err(StoreError::Absent { .. }) => Ok(facts),
+        // The checks at open name some kinds of damage more exactly.
+        Err(error) => Err(SledLog::check(dir).err().unwrap_or(error)),
+    }
 }
 
 fn has_records(vault: &Path) -> bool {
@@ -152,10 +174,8 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     let facts = Arc::new(RwLock::new(facts));
     let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
     serve_again(&wired, settings, &facts);
-    let declarations = declarations(
-        settings,
-        &facts.read().unwrap_or_else(PoisonError::into_inner),
-    );
+    let declarations =
+        declarations(settings, &facts.read().unwrap_or_else(PoisonError::into_inner));
     let mut observers = extras.observers;
     let traces = history.and_then(|history| export(settings, history, &mut observers));
     if let Some(traces) = &traces {
@@ -163,14 +183,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         let directory = &settings.account.directory_url;
         wired.ports.ca = traces.watch_ca(ca, Arc::clone(&facts), directory);
     }
-    let Wired {
-        ports,
-        rules,
-        responder,
-        bindings,
-        host,
-        handle,
-    } = wired;
+    let Wired { ports, rules, responder, bindings, host, handle } = wired;
     let engine = Engine::start(Start {
         store: Box::new(log),
         facts,
@@ -182,14 +195,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     })
     .await?;
     *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
-    Ok(Running {
-        engine,
-        responder,
-        bindings,
-        host,
-        awake: handle,
-        traces,
-    })
+    Ok(Running { engine, responder, bindings, host, awake: handle, traces })
 }
 
 /// Starts the exporter of traces. Without it the engine runs all the same.
@@ -239,13 +245,9 @@ impl Running {
     /// When the clean end could not be recorded; the next start finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let ended = self.engine.stop(reason).await;
-        let handle = self
-            .awake
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let handle = self.awake.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(handle);
-        drop(self.responder);
+        self.responder.close();
         if let Some(traces) = self.traces {
             traces.finish().await;
         }

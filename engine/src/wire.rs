@@ -40,9 +40,7 @@ pub(crate) struct SystemClock;
 
 impl TimeSource for SystemClock {
     fn now(&self) -> WallMs {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -74,24 +72,13 @@ pub(crate) fn wire(
 ) -> Result<Wired, StartError> {
     let handle = Awake::default();
     let responder = Arc::new(responder(settings, facts, &handle)?);
-    let hsts = settings
-        .hsts
-        .as_deref()
-        .and_then(|value| HeaderValue::from_str(value).ok());
+    let hsts = settings.hsts.as_deref().and_then(|value| HeaderValue::from_str(value).ok());
     let server = TlsServer::new(page.unwrap_or_else(|| status_page(hsts)));
-    let options = OwnProcessOptions {
-        restart: settings.restart,
-        add_live: settings.add_live,
-    };
+    let options = OwnProcessOptions { restart: settings.restart, add_live: settings.add_live };
     let host = OwnProcess::new(Arc::clone(&server), options).map_err(StartError::Problem)?;
     let host = Arc::new(host);
     let ca = client(settings, facts, &vault, &chains)?;
-    let bindings = Arc::new(Bindings::new(
-        vault.clone(),
-        chains,
-        server,
-        reloads(settings),
-    ));
+    let bindings = Arc::new(Bindings::new(vault.clone(), chains, server, reloads(settings)));
     let rules = Rules {
         parallel_max: settings.parallel,
         retry_first: settings.retry_first,
@@ -110,14 +97,7 @@ pub(crate) fn wire(
         host: process,
         time: Arc::new(SystemClock),
     };
-    Ok(Wired {
-        ports,
-        rules,
-        responder,
-        bindings,
-        host,
-        handle,
-    })
+    Ok(Wired { ports, rules, responder, bindings, host, handle })
 }
 
 fn responder(
@@ -159,10 +139,7 @@ fn client(
         let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
         let account = facts.accounts.get(&id)?;
         let key = account.key.as_ref()?.key_ref.clone();
-        Some(KnownAccount {
-            url: account.url()?.to_owned(),
-            key,
-        })
+        Some(KnownAccount { url: account.url()?.to_owned(), key })
     });
     let keys: Arc<dyn AccountKeys> = Arc::new(vault.clone());
     AcmeClient::new(&accounts, &keys, Arc::new(chains.clone()), &known).map_err(StartError::Problem)

@@ -42,13 +42,7 @@ fn world(reloads: BTreeMap<BindingId, ReloadCommand>) -> World {
     let chains = ChainStore::open(&root.path().join("chains")).unwrap();
     let server = TlsServer::new(status_page(None));
     let bindings = Bindings::new(vault.clone(), chains.clone(), Arc::clone(&server), reloads);
-    World {
-        root,
-        vault,
-        chains,
-        server,
-        bindings: Arc::new(bindings),
-    }
+    World { root, vault, chains, server, bindings: Arc::new(bindings) }
 }
 
 impl World {
@@ -115,10 +109,7 @@ fn meta() -> Meta {
 
 fn deployment(issue: &Issue) -> Durable<Deployment> {
     let mut binding = Binding::default();
-    let intent = Deployment {
-        generation: issue.generation,
-        fingerprint: issue.leaf.fingerprint,
-    };
+    let intent = Deployment { generation: issue.generation, fingerprint: issue.leaf.fingerprint };
     binding.evolve(&meta(), &BindingEvent::DeploymentRequested(intent));
     binding.deploying.unwrap()
 }
@@ -131,9 +122,7 @@ fn reloading(generation: Generation) -> Durable<Generation> {
 
 fn builtin() -> (Target, SocketAddr) {
     let address = "127.0.0.1:0";
-    let target = Target::Builtin {
-        address: address.to_owned(),
-    };
+    let target = Target::Builtin { address: address.to_owned() };
     (target, address.parse().unwrap())
 }
 
@@ -142,11 +131,7 @@ async fn a_deployed_issue_is_what_a_handshake_shows() {
     let world = world(BTreeMap::new());
     let (target, address) = builtin();
     let local = world.server.open(address).unwrap();
-    assert_eq!(
-        world.server.open(address).unwrap(),
-        local,
-        "an open one stays"
-    );
+    assert_eq!(world.server.open(address).unwrap(), local, "an open one stays");
     let before = world.bindings.handshake(&target, NAME).await.unwrap_err();
     assert_eq!(before.kind, "tls");
     let issue = world.issue(1).await;
@@ -188,10 +173,7 @@ async fn no_handshake_fails_while_certificates_change() {
     for number in 1..=20 {
         issues.push(world.issue(number).await);
     }
-    world
-        .deploy(&target, issues.first().unwrap())
-        .await
-        .unwrap();
+    world.deploy(&target, issues.first().unwrap()).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..8)
         .map(|_| {
@@ -217,10 +199,8 @@ async fn no_handshake_fails_while_certificates_change() {
         let seen = client.await.unwrap();
         handshakes += seen.len();
         // Each client sees the issues in their order and nothing else.
-        let places: Vec<_> = seen
-            .iter()
-            .map(|seen| known.iter().position(|known| known == seen).unwrap())
-            .collect();
+        let places: Vec<_> =
+            seen.iter().map(|seen| known.iter().position(|known| known == seen).unwrap()).collect();
         assert!(places.is_sorted());
     }
     assert!(handshakes > 100, "{handshakes}");
@@ -242,11 +222,7 @@ async fn an_embedding_program_sees_the_issue_through_the_resolver() {
 }
 
 fn file_target(directory: &Path, verify: Option<String>) -> Target {
-    Target::Files {
-        directory: directory.display().to_string(),
-        reload: false,
-        verify,
-    }
+    Target::Files { directory: directory.display().to_string(), reload: false, verify }
 }
 
 #[tokio::test]
@@ -255,17 +231,10 @@ async fn files_have_their_modes_and_three_generations_stay() {
     let directory = world.root.path().join("site");
     let target = file_target(&directory, None);
     for number in 1..=5 {
-        world
-            .deploy(&target, &world.issue(number).await)
-            .await
-            .unwrap();
+        world.deploy(&target, &world.issue(number).await).await.unwrap();
         assert_eq!(files::current(&directory), Some(Generation(number)));
     }
-    let mode = |name: &str| {
-        fs::metadata(directory.join("current").join(name))
-            .unwrap()
-            .mode()
-    };
+    let mode = |name: &str| fs::metadata(directory.join("current").join(name)).unwrap().mode();
     assert_eq!(mode("privkey.pem") & 0o7777, 0o600);
     for name in ["fullchain.pem", "cert.pem", "chain.pem"] {
         assert_eq!(mode(name) & 0o7777, 0o644);
@@ -276,8 +245,12 @@ async fn files_have_their_modes_and_three_generations_stay() {
         .collect();
     kept.sort();
     assert_eq!(kept, ["3", "4", "5"]);
+    // Nobody to ask: the files themselves must carry a handshake, and tell when they do not.
+    let (place, _) = world.bindings.handshake(&target, NAME).await.unwrap();
+    assert_eq!(place, directory.to_string_lossy());
+    fs::remove_file(directory.join("current/privkey.pem")).unwrap();
     let problem = world.bindings.handshake(&target, NAME).await.unwrap_err();
-    assert_eq!(problem.kind, "noVerifyAddress");
+    assert_eq!(problem.kind, "diskRead");
 }
 
 #[tokio::test]
@@ -324,10 +297,7 @@ async fn key_and_chain_never_mixed() {
         pairs.len()
     });
     for number in 2..=40 {
-        world
-            .deploy(&target, &world.issue(number).await)
-            .await
-            .unwrap();
+        world.deploy(&target, &world.issue(number).await).await.unwrap();
     }
     stop.store(true, Ordering::Relaxed);
     assert!(reader.join().unwrap() > 10);
@@ -388,20 +358,10 @@ async fn a_reload_command_gets_a_clean_environment() {
 #[tokio::test]
 async fn a_failed_reload_tells_status_and_the_end_of_its_output() {
     let script = "seq 1 100000; echo the reason >&2; exit 3";
-    let problem = run(reload(script, Duration::from_secs(20)))
-        .await
-        .unwrap_err();
+    let problem = run(reload(script, Duration::from_secs(20))).await.unwrap_err();
     assert_eq!(problem.kind, "reloadFailed");
-    assert!(
-        problem.detail.contains("exit status: 3"),
-        "{}",
-        problem.detail
-    );
-    assert!(
-        problem.detail.ends_with("the reason\n"),
-        "{}",
-        problem.detail
-    );
+    assert!(problem.detail.contains("exit status: 3"), "{}", problem.detail);
+    assert!(problem.detail.ends_with("the reason\n"), "{}", problem.detail);
     assert!(problem.detail.len() <= 1024);
     let none = run(BTreeMap::new()).await.unwrap_err();
     assert_eq!(none.kind, "noReloadCommand");
@@ -417,9 +377,7 @@ async fn a_reload_that_hangs_is_ended_with_its_children() {
     let pid = root.path().join("pid");
     let script = format!("sleep 300 & echo $! > {}; wait", pid.display());
     let begin = Instant::now();
-    let problem = run(reload(&script, Duration::from_millis(300)))
-        .await
-        .unwrap_err();
+    let problem = run(reload(&script, Duration::from_millis(300))).await.unwrap_err();
     assert_eq!(problem.kind, "reloadTimeout");
     assert!(begin.elapsed() < Duration::from_secs(5));
     let child = fs::read_to_string(pid).unwrap();
@@ -432,8 +390,6 @@ async fn a_reload_that_hangs_is_ended_with_its_children() {
 #[tokio::test]
 async fn a_reload_that_leaves_a_service_behind_ends() {
     let begin = Instant::now();
-    run(reload("sleep 20 & exit 0", Duration::from_secs(10)))
-        .await
-        .unwrap();
+    run(reload("sleep 20 & exit 0", Duration::from_secs(10))).await.unwrap();
     assert!(begin.elapsed() < Duration::from_secs(5));
 }

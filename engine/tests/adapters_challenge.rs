@@ -17,11 +17,7 @@ const TOKEN: &str = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA";
 const THUMBPRINT: &str = "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U";
 
 fn challenge() -> Challenge {
-    Challenge {
-        url: String::new(),
-        token: TOKEN.to_owned(),
-        thumbprint: THUMBPRINT.to_owned(),
-    }
+    Challenge { url: String::new(), token: TOKEN.to_owned(), thumbprint: THUMBPRINT.to_owned() }
 }
 
 fn options() -> ResponderOptions {
@@ -82,10 +78,7 @@ async fn a_pending_token_is_answered_with_exactly_its_key_authorization() {
 async fn unknown_path_is_constant_404() {
     let (responder, at) = start(options());
     let without_date = |head: String| -> Vec<String> {
-        head.lines()
-            .filter(|line| !line.starts_with("date:"))
-            .map(str::to_owned)
-            .collect()
+        head.lines().filter(|line| !line.starts_with("date:")).map(str::to_owned).collect()
     };
     let other = TOKEN.replace('e', "f");
     let (head, body) = ask(at, "GET", "/", "a.example").await;
@@ -132,10 +125,7 @@ async fn visits_are_counted_and_told_and_our_own_probe_is_not() {
 #[tokio::test]
 async fn a_probe_says_what_it_saw_instead() {
     let (responder, _) = start(options());
-    let wrong = Challenge {
-        thumbprint: "other".to_owned(),
-        ..challenge()
-    };
+    let wrong = Challenge { thumbprint: "other".to_owned(), ..challenge() };
     let Probe::NotSeen(text) = responder.probe("example.com", &wrong).await else {
         unreachable!("the body differs")
     };
@@ -146,7 +136,10 @@ async fn a_probe_says_what_it_saw_instead() {
     let seen = nowhere.probe("example.com", &challenge()).await;
     assert_eq!(
         seen,
-        Probe::NotSeen("no challenge listener is open".to_owned())
+        Probe::NotSeen(
+            "renewd has no challenge listener of its own open; the program around it has to answer"
+                .to_owned()
+        )
     );
 }
 
@@ -159,10 +152,7 @@ async fn other_paths_go_to_https_when_asked_for() {
     });
     let (head, _) = ask(at, "GET", "/shop?x=1", "EXAMPLE.com:80").await;
     assert!(head.starts_with("http/1.1 308"), "{head}");
-    assert!(
-        head.contains("location: https://example.com/shop?x=1"),
-        "{head}"
-    );
+    assert!(head.contains("location: https://example.com/shop?x=1"), "{head}");
     let (head, _) = ask(at, "GET", "/", "evil.example").await;
     assert!(head.starts_with("http/1.1 404"), "{head}");
     // A pending challenge is answered all the same.
@@ -186,10 +176,7 @@ async fn slow_header_connection_is_closed() {
     // The first says nothing, the second half of a head.
     let (silent, half) = tokio::join!(raw(at, ""), raw(at, "GET / HTTP/1.1\r\nHo"));
     let took = begin.elapsed();
-    assert!(
-        took > Duration::from_secs(4) && took < Duration::from_secs(8),
-        "{took:?}"
-    );
+    assert!(took > Duration::from_secs(4) && took < Duration::from_secs(8), "{took:?}");
     assert!(!silent.contains("200") && !half.contains("200"));
     // Too many header fields.
     let many = "A: b\r\n".repeat(100);
@@ -206,10 +193,7 @@ async fn a_flood_keeps_the_ca_out_only_for_a_moment() {
         silent.push(TcpStream::connect(at).await.unwrap());
     }
     let begin = Instant::now();
-    let request = format!(
-        "GET {} HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n",
-        path(TOKEN)
-    );
+    let request = format!("GET {} HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n", path(TOKEN));
     loop {
         let mut stream = TcpStream::connect(at).await.unwrap();
         let mut answer = String::new();
@@ -222,10 +206,7 @@ async fn a_flood_keeps_the_ca_out_only_for_a_moment() {
         assert!(begin.elapsed() < Duration::from_secs(10));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(
-        begin.elapsed() > Duration::from_secs(3),
-        "the bound was reached"
-    );
+    assert!(begin.elapsed() > Duration::from_secs(3), "the bound was reached");
 }
 
 #[tokio::test]

@@ -46,13 +46,7 @@ async fn a_new_listener_needs_a_restart_when_adding_live_is_off() {
     assert_eq!(refused.problem.kind, "listenerNotLive");
     assert!(refused.needs_restart);
     let without = host(None, false);
-    assert!(
-        !without
-            .open_listener(&address)
-            .await
-            .unwrap_err()
-            .needs_restart
-    );
+    assert!(!without.open_listener(&address).await.unwrap_err().needs_restart);
     // The next life opens it at its start.
     let next = host(Some(Method::Exit), false);
     assert!(next.open_at_start(&[address.parse().unwrap()]).is_empty());
@@ -76,9 +70,7 @@ fn intent(identity: ProcessIdentity) -> Durable<ProcessIdentity> {
         deadline: WallMs(0),
     };
     restart.evolve(&meta, &event);
-    let Phase::Requested(intent) = restart.phase else {
-        unreachable!("it was requested")
-    };
+    let Phase::Requested(intent) = restart.phase else { unreachable!("it was requested") };
     intent
 }
 

@@ -25,10 +25,7 @@ impl Place {
         let root = TempDir::new().unwrap();
         let key = root.path().join("vault.key");
         make_key_file(&key).unwrap();
-        Self {
-            root,
-            source: KeySource::File(key),
-        }
+        Self { root, source: KeySource::File(key) }
     }
 
     fn dir(&self) -> PathBuf {
@@ -74,10 +71,7 @@ async fn a_key_is_made_once_and_found_again() {
     let facts = vault.ensure_certificate_key(&request("c.1")).await.unwrap();
     drop(vault);
     let vault = place.open().unwrap();
-    assert_eq!(
-        vault.ensure_account_key(&key("account-1")).await.unwrap(),
-        thumbprint
-    );
+    assert_eq!(vault.ensure_account_key(&key("account-1")).await.unwrap(), thumbprint);
     let again = vault.ensure_certificate_key(&request("c.1")).await.unwrap();
     assert_eq!(again.spki, facts.spki);
     let other = vault.ensure_certificate_key(&request("c.2")).await.unwrap();
@@ -87,11 +81,9 @@ async fn a_key_is_made_once_and_found_again() {
 #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum")]
 fn names_of(extension: &ParsedExtension<'_>) -> Vec<String> {
     match extension {
-        ParsedExtension::SubjectAlternativeName(names) => names
-            .general_names
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        ParsedExtension::SubjectAlternativeName(names) => {
+            names.general_names.iter().map(ToString::to_string).collect()
+        }
         _ => vec![],
     }
 }
@@ -105,11 +97,7 @@ async fn the_csr_has_the_names_the_key_and_no_subject() {
     let info = &csr.certification_request_info;
     assert_eq!(info.subject.iter().count(), 0);
     assert_eq!(Fingerprint::of(info.subject_pki.raw), facts.spki);
-    let names: Vec<String> = csr
-        .requested_extensions()
-        .unwrap()
-        .flat_map(names_of)
-        .collect();
+    let names: Vec<String> = csr.requested_extensions().unwrap().flat_map(names_of).collect();
     assert_eq!(names, ["DNSName(example.com)", "DNSName(*.example.com)"]);
 }
 
@@ -237,10 +225,7 @@ async fn no_key_is_shown_or_stored_in_clear() {
     let vault = place.open().unwrap();
     vault.ensure_account_key(&key("a")).await.unwrap();
     let pkcs8 = vault.account_key_pkcs8(&key("a")).unwrap();
-    assert_eq!(
-        format!("{vault:?}"),
-        format!("FileVault {{ directory: {:?}, .. }}", place.dir())
-    );
+    assert_eq!(format!("{vault:?}"), format!("FileVault {{ directory: {:?}, .. }}", place.dir()));
     // The secret scalar of a P-256 PKCS#8 document is at octets 36 to 68.
     let scalar = pkcs8.get(36..68).unwrap();
     for entry in fs::read_dir(place.dir()).unwrap().flatten() {
@@ -254,9 +239,7 @@ async fn a_reference_is_a_plain_file_name() {
     let place = Place::new();
     let vault = place.open().unwrap();
     let long = "a".repeat(129);
-    for bad in [
-        "", "../a", "a/b", "A", "a_b", ".a", "a.", "-a", "a\0", &long,
-    ] {
+    for bad in ["", "../a", "a/b", "A", "a_b", ".a", "a.", "-a", "a\0", &long] {
         let problem = vault.ensure_account_key(&key(bad)).await.unwrap_err();
         assert_eq!(problem.kind, "vaultBadName", "{bad:?}");
     }

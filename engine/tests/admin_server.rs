@@ -12,44 +12,31 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use renewd::admin::client::ask;
+use renewd::admin::server::BODY_OCTETS_MAX;
 use renewd::admin::{Admin, Counters, Options};
 use renewd_events::process::StopReason;
 use serde_json::Value;
-use wire::{Site, get, get_as, metric, send, until};
+use tokio::net::UnixStream;
+use wire::{Site, get, get_as, metric, raw, send, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_the_json_and_the_metrics_tell_the_same() {
     let site = Site::start().await;
-    let page = until("the first certificate", || async {
-        let page = get(site.page(), "/").await;
-        page.body.contains("none needs a person").then_some(page)
-    });
-    let page = page.await;
+    site.issued().await;
+    let page = get(site.page(), "/").await;
     assert_eq!(page.status, 200);
     assert!(page.body.len() < 50 * 1024, "{} octets", page.body.len());
     let status = get(site.page(), "/api/v1/status").await.json();
     assert_eq!(status["schema"], "renewd.status/1");
     let row = &status["data"][0];
-    assert_eq!(
-        (&row["name"], &row["state"]),
-        (&Value::from("web"), &Value::from("ok"))
-    );
+    assert_eq!((&row["name"], &row["state"]), (&Value::from("web"), &Value::from("ok")));
     let expires = row["expires"].as_str().unwrap();
-    for fact in [
-        "www.example.org",
-        expires,
-        "next renewal",
-        "\u{2713} ok",
-        "issue 1",
-    ] {
+    for fact in ["www.example.org", expires, "next renewal", "\u{2713} ok", "issue 1"] {
         assert!(page.body.contains(fact), "{fact} is not in\n{}", page.body);
     }
     let metrics = get(site.page(), "/metrics").await.body;
     assert!(metrics.ends_with("# EOF\n"));
-    let at = chrono::DateTime::parse_from_rfc3339(expires)
-        .unwrap()
-        .timestamp()
-        .to_string();
+    let at = chrono::DateTime::parse_from_rfc3339(expires).unwrap().timestamp().to_string();
     let not_after = "renewd_certificate_not_after_timestamp_seconds{certificate=\"web\"}";
     assert_eq!(metric(&metrics, not_after), at);
     let renewals = |outcome: &str, cause: &str| {
@@ -57,11 +44,7 @@ async fn the_page_the_json_and_the_metrics_tell_the_same() {
         metric(&metrics, &name).to_owned()
     };
     assert_eq!(renewals("succeeded", "first-issue"), "1");
-    assert_eq!(
-        renewals("failed", "retry"),
-        "0",
-        "a series exists before its first event"
-    );
+    assert_eq!(renewals("failed", "retry"), "0", "a series exists before its first event");
     let served = format!(
         "renewd_certificate_served_match{{certificate=\"web\",address=\"{}\"}}",
         site.https
@@ -75,10 +58,7 @@ async fn the_page_the_json_and_the_metrics_tell_the_same() {
     let fingerprint = detail["data"]["issue"]["fingerprint"].as_str().unwrap();
     assert!(one.body.contains(fingerprint));
     let svg = get(site.page(), "/certificates/web/timeline.svg").await;
-    assert_eq!(
-        svg.header("content-type"),
-        Some("image/svg+xml; charset=utf-8")
-    );
+    assert_eq!(svg.header("content-type"), Some("image/svg+xml; charset=utf-8"));
     assert!(svg.body.starts_with("<svg") && svg.body.contains("web, renewal 1"));
     let history = get(site.page(), "/api/v1/history").await.json();
     assert_eq!(history["data"][0]["result"], "succeeded", "{history}");
@@ -88,49 +68,34 @@ async fn the_page_the_json_and_the_metrics_tell_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_taken_on_the_unix_socket_only() {
     let site = Site::start().await;
-    until("the first certificate", || async {
-        let status = get(site.page(), "/api/v1/status").await.json();
-        (status["data"][0]["state"] == "ok").then_some(())
-    })
-    .await;
+    site.issued().await;
     let path = "/api/v1/certificates/web/renew";
     let refused = send(site.page(), "POST", path, "localhost").await;
-    assert_eq!(
-        (refused.status, refused.header("allow")),
-        (405, Some("GET, HEAD"))
-    );
-    assert_eq!(
-        refused.header("content-type"),
-        Some("application/problem+json")
-    );
-    assert_eq!(
-        send(site.page(), "DELETE", "/", "localhost").await.status,
-        405
-    );
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    assert_eq!(send(site.page(), "DELETE", "/", "localhost").await.status, 405);
 
     let socket = site.admin.socket().unwrap();
     let mode = std::fs::metadata(socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let unknown = ask(socket, Method::POST, "/api/v1/certificates/nope/renew")
-        .await
-        .unwrap();
+    let unknown = ask(socket, Method::POST, "/api/v1/certificates/nope/renew").await.unwrap();
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(unknown.detail(), "there is no certificate `nope`");
     let seen = ask(socket, Method::GET, path).await.unwrap();
-    assert_eq!(
-        seen.status,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "a GET never changes anything"
+    assert_eq!(seen.status, StatusCode::METHOD_NOT_ALLOWED, "a GET never changes anything");
+    let too_large = BODY_OCTETS_MAX + 1;
+    let flood = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: {too_large}\r\n\r\n{}",
+        "x".repeat(too_large)
     );
+    let refused = raw(UnixStream::connect(socket).await.unwrap(), &flood).await;
+    assert_eq!(refused.status, 413, "{}", refused.body);
     let answer = ask(socket, Method::POST, path).await.unwrap();
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     let seq = answer.json()["data"]["seq"].as_u64().unwrap();
     let uid = rustix::process::geteuid().as_raw();
-    let asked = site
-        .events()
-        .into_iter()
-        .find(|event| event.seq.0 == seq)
-        .unwrap();
+    let asked = site.events().into_iter().find(|event| event.seq.0 == seq).unwrap();
     let said = serde_json::to_value(&asked.event).unwrap();
     assert_eq!(said["RenewalRequested"]["by"], format!("uid {uid}"));
     until("the renewal that was asked for", || async {
@@ -179,22 +144,13 @@ async fn other_names_than_this_machines_are_refused() {
     for host in ["evil.example", "evil.example:80", "192.0.2.7"] {
         let refused = get_as(site.page(), "/", host).await;
         assert_eq!(refused.status, 421, "{host}");
-        assert!(
-            !refused.body.contains("example.org"),
-            "nothing is shown to {host}"
-        );
+        assert!(!refused.body.contains("example.org"), "nothing is shown to {host}");
     }
     let answered = get_as(site.page(), "/", "localhost:9180").await;
     assert_eq!(answered.status, 200);
     let policy = answered.header("content-security-policy").unwrap();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'sha256-"),
-        "{policy}"
-    );
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-    ] {
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    for (name, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store")] {
         assert_eq!(answered.header(name), Some(value));
     }
     let missing = get(site.page(), "/certificates/nope").await;
@@ -219,16 +175,7 @@ async fn an_engine_without_actors_is_alive_and_not_ready() {
     running.stop(StopReason::Asked).await.unwrap();
     let ready = get(page, "/readyz?verbose").await;
     assert_eq!(ready.status, 503);
-    assert!(
-        ready.body.contains("[-]actor/issuer failed"),
-        "{}",
-        ready.body
-    );
-    assert!(
-        ready.body.contains("[-]challenge/"),
-        "nobody answers there: {}",
-        ready.body
-    );
+    assert!(ready.body.contains("[-]actor/issuer failed"), "{}", ready.body);
     assert_eq!(get(page, "/livez").await.status, 200);
     let socket = admin.socket().unwrap().to_owned();
     let path = "/api/v1/certificates/web/renew";
@@ -263,11 +210,7 @@ async fn a_log_that_cannot_be_written_makes_it_not_ready() {
         after.body
     );
     let shown = get(page, "/").await;
-    assert!(
-        shown.body.contains("The log cannot be written"),
-        "{}",
-        shown.body
-    );
+    assert!(shown.body.contains("The log cannot be written"), "{}", shown.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,11 +232,32 @@ async fn a_socket_of_an_earlier_life_is_replaced_and_a_living_one_is_not() {
     assert!(first.refused.is_empty(), "{:?}", first.refused);
     let second = Admin::start(options(), engine.handle());
     assert!(second.socket().is_none());
-    assert!(
-        second.refused.concat().contains("another process answers"),
-        "{:?}",
-        second.refused
-    );
+    assert!(second.refused.concat().contains("another process answers"), "{:?}", second.refused);
     let answer = tokio::time::timeout(Duration::from_secs(5), ask(&path, Method::GET, "/livez"));
     assert_eq!(answer.await.unwrap().unwrap().body, "ok\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_of_the_world_is_shown_and_not_run() {
+    let (engine, _disk) = fakes::engine().await;
+    let options = Options {
+        socket: None,
+        listen: Some("127.0.0.1:0".parse().unwrap()),
+        log: None,
+        responder: Vec::new(),
+        counters: Counters::new(),
+    };
+    let admin = Admin::start(options, engine.handle());
+    let page = admin.page().unwrap();
+    let shown = until("failure on the page", || async {
+        let shown = get(page, "/").await;
+        shown.body.contains("alert").then_some(shown.body)
+    })
+    .await;
+    assert!(!shown.contains("<script") && !shown.contains('\u{202e}'), "{shown}");
+    assert!(shown.contains("u{202e}"), "it is made visible: {shown}");
+    let status = get(page, "/api/v1/status").await;
+    assert!(!status.body.contains('\u{202e}'), "{}", status.body);
+    let metrics = get(page, "/metrics").await.body;
+    assert!(metric(&metrics, "renewd_certificates{state=\"ok\"}") == "0");
 }

@@ -44,11 +44,7 @@ fn every_broken_file_gives_exactly_the_words_beside_it() {
         for error in errors.errors() {
             let line = error.line().unwrap_or_default();
             assert!(line >= 1, "{}: {error} names no line", file.display());
-            assert!(
-                explain::page(&error.code()).is_some(),
-                "{} has no page",
-                error.code()
-            );
+            assert!(explain::page(&error.code()).is_some(), "{} has no page", error.code());
         }
         let words = errors.render(Style::PLAIN);
         let expected = file.with_extension("stderr");
@@ -76,11 +72,7 @@ fn every_good_file_is_accepted() {
 fn no_secret_of_a_broken_file_is_ever_shown() {
     for file in toml_files(&folder()) {
         let Err(errors) = check(&file) else { continue };
-        for words in [
-            errors.render(Style::PLAIN),
-            errors.to_string(),
-            format!("{errors:?}"),
-        ] {
+        for words in [errors.render(Style::PLAIN), errors.to_string(), format!("{errors:?}")] {
             assert!(!words.contains("hunter2"), "{}: {words}", file.display());
         }
     }
@@ -93,13 +85,7 @@ fn every_code_of_the_configuration_is_shown_by_a_broken_file() {
     let shown: BTreeSet<String> = toml_files(&folder())
         .iter()
         .filter_map(|file| check(file).err())
-        .flat_map(|errors| {
-            errors
-                .errors()
-                .iter()
-                .map(|error| error.code())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|errors| errors.errors().iter().map(|error| error.code()).collect::<Vec<_>>())
         .collect();
     let missing: Vec<&str> = explain::codes()
         .filter(|code| code.starts_with("R01") && *code < "R0170")

@@ -39,25 +39,11 @@ fn a_file_that_cannot_be_trusted_or_read_is_refused_with_its_code() {
     let path = folder.path();
     assert_eq!(code(&path.join("none.toml")), "R0101");
     assert_eq!(code(path), "R0112", "a directory");
-    assert_eq!(
-        code(&write(path, b"version = 1\n", 0o664)),
-        "R0110",
-        "group"
-    );
-    assert_eq!(
-        code(&write(path, b"version = 1\n", 0o646)),
-        "R0110",
-        "world"
-    );
-    assert_eq!(
-        code(&write(path, &vec![b'#'; 1024 * 1024 + 1], 0o644)),
-        "R0109"
-    );
+    assert_eq!(code(&write(path, b"version = 1\n", 0o664)), "R0110", "group");
+    assert_eq!(code(&write(path, b"version = 1\n", 0o646)), "R0110", "world");
+    assert_eq!(code(&write(path, &vec![b'#'; 1024 * 1024 + 1], 0o644)), "R0109");
     assert!(Config::load(&write(path, b"version = 1\n", 0o600)).is_ok());
-    assert!(
-        Config::load(&write(path, b"\xef\xbb\xbfversion = 1\n", 0o644)).is_ok(),
-        "with a BOM"
-    );
+    assert!(Config::load(&write(path, b"\xef\xbb\xbfversion = 1\n", 0o644)).is_ok(), "with a BOM");
 }
 
 #[test]
@@ -68,13 +54,7 @@ fn a_root_file_that_is_no_certificate_is_refused_when_the_file_is_checked() {
     let begin = "-----BEGIN CERTIFICATE-----\n";
     let end = "-----END CERTIFICATE-----\n";
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    for root in [
-        "",
-        "hello",
-        &format!("{begin}AAAA\n{end}"),
-        &format!("{begin}!\n{end}"),
-        key,
-    ] {
+    for root in ["", "hello", &format!("{begin}AAAA\n{end}"), &format!("{begin}!\n{end}"), key] {
         fs::write(folder.path().join("root.pem"), root).unwrap();
         assert_eq!(code(&path), "R0144", "{root}");
     }
@@ -93,19 +73,10 @@ fn good() -> std::path::PathBuf {
 fn every_key_of_the_account_and_the_small_sections_reaches_the_configuration() {
     let config = every_key();
     assert_eq!(config.state_dir, Path::new("/srv/renewd"));
-    assert_eq!(
-        config.account.ca.url,
-        "https://acme.corp.internal/acme/directory"
-    );
-    assert_eq!(
-        config.account.email.as_ref().unwrap().contact(),
-        "mailto:ops@example.org"
-    );
+    assert_eq!(config.account.ca.url, "https://acme.corp.internal/acme/directory");
+    assert_eq!(config.account.email.as_ref().unwrap().contact(), "mailto:ops@example.org");
     assert!(config.account.terms_accepted);
-    assert_eq!(
-        config.account.ca_root.as_ref().unwrap().certificates.len(),
-        1
-    );
+    assert_eq!(config.account.ca_root.as_ref().unwrap().certificates.len(), 1);
     assert_eq!(config.renew.check_every, Duration::from_secs(12 * 3600));
     assert_eq!(config.renew.retry_first, Duration::from_secs(120));
     assert_eq!(config.renew.max_parallel, 2);
@@ -118,52 +89,25 @@ fn every_key_of_the_account_and_the_small_sections_reaches_the_configuration() {
 fn every_key_of_the_last_sections_reaches_the_configuration() {
     let config = every_key();
     assert_eq!(config.admin.listen.unwrap().to_string(), "0.0.0.0:9180");
-    assert_eq!(
-        config.vault,
-        VaultKeySource::Credential("renewd.vault".to_owned())
-    );
-    assert_eq!(
-        config.telemetry.otlp_endpoint.as_deref(),
-        Some("http://127.0.0.1:4318")
-    );
-    assert_eq!(
-        format!("{:?}", config.restart),
-        "Restart { when: Never, method: Exit }"
-    );
-    assert_eq!(
-        format!("{:?}", config.telemetry.log),
-        "Log { format: Json, level: Debug }"
-    );
+    assert_eq!(config.vault, VaultKeySource::Credential("renewd.vault".to_owned()));
+    assert_eq!(config.telemetry.otlp_endpoint.as_deref(), Some("http://127.0.0.1:4318"));
+    assert_eq!(format!("{:?}", config.restart), "Restart { when: Never, method: Exit }");
+    assert_eq!(format!("{:?}", config.telemetry.log), "Log { format: Json, level: Debug }");
 }
 
 #[test]
 fn every_key_of_a_certificate_reaches_the_configuration() {
     let config = every_key();
-    let [shop, second] = config.certificates.as_slice() else {
-        panic!("two certificates")
-    };
+    let [shop, second] = config.certificates.as_slice() else { panic!("two certificates") };
     assert_eq!(shop.name.as_str(), "shop");
     assert_eq!(shop.domains[0].name().as_str(), "shop.corp.internal");
     assert_eq!(shop.domains[1].to_string(), "bücher.de (xn--bcher-kva.de)");
     assert_eq!(shop.profile.as_deref(), Some("shortlived"));
     assert!(!shop.renew.ari);
-    assert_eq!(
-        shop.renew.at_life_left,
-        LifeLeft::Fixed(Duration::from_secs(21 * 86_400))
-    );
-    assert_eq!(
-        second.name.as_str(),
-        "second.corp.internal",
-        "the first domain"
-    );
+    assert_eq!(shop.renew.at_life_left, LifeLeft::Fixed(Duration::from_secs(21 * 86_400)));
+    assert_eq!(second.name.as_str(), "second.corp.internal", "the first domain");
     assert!(second.renew.ari, "as in [renew]");
-    assert_eq!(
-        second.renew.at_life_left,
-        LifeLeft::Share {
-            numerator: 1,
-            denominator: 2
-        }
-    );
+    assert_eq!(second.renew.at_life_left, LifeLeft::Share { numerator: 1, denominator: 2 });
 }
 
 #[test]
@@ -178,10 +122,7 @@ fn every_key_of_a_bind_reaches_the_configuration() {
     assert!(builtin.take_over);
     assert_eq!(files.directory, good().join("tls/shop"), "beside the file");
     let reload = files.reload.as_ref().unwrap();
-    assert_eq!(
-        (reload.program.as_str(), reload.arguments.len()),
-        ("systemctl", 2)
-    );
+    assert_eq!((reload.program.as_str(), reload.arguments.len()), ("systemctl", 2));
     assert_eq!(reload.timeout, Duration::from_secs(30));
     assert_eq!(files.verify.unwrap().to_string(), "127.0.0.1:443");
 }
@@ -196,10 +137,7 @@ fn an_empty_configuration_has_the_documented_defaults() {
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);
     assert_eq!(config.admin.listen.unwrap().to_string(), "127.0.0.1:9180");
-    assert_eq!(
-        config.vault,
-        VaultKeySource::File("/var/lib/renewd/vault.key".into())
-    );
+    assert_eq!(config.vault, VaultKeySource::File("/var/lib/renewd/vault.key".into()));
 }
 
 #[test]
@@ -208,24 +146,12 @@ fn config_check_tells_what_the_file_means_and_ends_with_3_when_it_is_invalid() {
     let text = b"version = 1\n[[certificate]]\ndomains = [\"example.org\"]\n";
     let reply = config_check::run(Some(&write(folder.path(), text, 0o644)), Style::PLAIN);
     assert_eq!(reply.exit, Exit::Done, "{}", reply.err);
-    for word in [
-        "1 certificate(s)",
-        "example.org",
-        "terms_accepted is false",
-        "has no bind",
-    ] {
+    for word in ["1 certificate(s)", "example.org", "terms_accepted is false", "has no bind"] {
         assert!(reply.out.contains(word), "{word}: {}", reply.out);
     }
-    let reply = config_check::run(
-        Some(&write(folder.path(), b"vers = 1\n", 0o644)),
-        Style::PLAIN,
-    );
+    let reply = config_check::run(Some(&write(folder.path(), b"vers = 1\n", 0o644)), Style::PLAIN);
     assert_eq!((reply.exit.code(), reply.out.as_str()), (3, ""));
-    assert!(
-        reply.err.contains("did you mean `version`?"),
-        "{}",
-        reply.err
-    );
+    assert!(reply.err.contains("did you mean `version`?"), "{}", reply.err);
 }
 
 struct Script {
@@ -240,11 +166,7 @@ impl Dialog for Script {
 
     fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
         self.said.push(question.to_owned());
-        Ok(self
-            .answers
-            .as_mut()
-            .and_then(VecDeque::pop_front)
-            .map(str::to_owned))
+        Ok(self.answers.as_mut().and_then(VecDeque::pop_front).map(str::to_owned))
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
@@ -254,17 +176,11 @@ impl Dialog for Script {
 }
 
 fn nobody() -> Script {
-    Script {
-        answers: None,
-        said: Vec::new(),
-    }
+    Script { answers: None, said: Vec::new() }
 }
 
 fn person(answers: &[&'static str]) -> Script {
-    Script {
-        answers: Some(answers.iter().copied().collect()),
-        said: Vec::new(),
-    }
+    Script { answers: Some(answers.iter().copied().collect()), said: Vec::new() }
 }
 
 fn flags(folder: &Path) -> Flags {
@@ -295,42 +211,22 @@ fn init_asks_a_person_and_writes_a_file_that_means_the_answers() {
     let reply = init::run(&flags, &mut person, Style::PLAIN);
     assert_eq!(reply.exit, Exit::Done, "{}", reply.err);
     let said = person.said.join("\n");
-    assert!(
-        said.contains("`https://Example.org/` is taken as example.org"),
-        "{said}"
-    );
+    assert!(said.contains("`https://Example.org/` is taken as example.org"), "{said}");
     assert!(said.contains("the @ is missing"), "{said}");
     let config = Config::load(&flags.output).unwrap();
-    assert!(
-        config.account.ca.known.unwrap().staging,
-        "staging is offered first"
-    );
+    assert!(config.account.ca.known.unwrap().staging, "staging is offered first");
     assert!(config.account.terms_accepted);
     assert_eq!(config.account.email.unwrap().as_str(), "ops@example.org");
-    let [certificate] = config.certificates.as_slice() else {
-        panic!("one certificate")
-    };
-    assert_eq!(
-        certificate.domains[1].to_string(),
-        "bücher.de (xn--bcher-kva.de)"
-    );
-    let [Bind::Builtin(bind)] = certificate.bindings.as_slice() else {
-        panic!("one bind")
-    };
-    assert_eq!(
-        bind.addresses,
-        Addresses::These(vec!["127.0.0.1".parse().unwrap()])
-    );
+    let [certificate] = config.certificates.as_slice() else { panic!("one certificate") };
+    assert_eq!(certificate.domains[1].to_string(), "bücher.de (xn--bcher-kva.de)");
+    let [Bind::Builtin(bind)] = certificate.bindings.as_slice() else { panic!("one bind") };
+    assert_eq!(bind.addresses, Addresses::These(vec!["127.0.0.1".parse().unwrap()]));
     assert_eq!(bind.port, 8443);
     let key = folder.path().join("state/vault.key");
     assert_eq!(config.vault, VaultKeySource::File(key.clone()));
     assert_eq!((mode(&flags.output), mode(&key)), (0o644, 0o600));
     assert_eq!(mode(&folder.path().join("state")), 0o700);
-    assert_eq!(
-        fs::read(&key).unwrap().len(),
-        45,
-        "32 bytes in base64 and a line end"
-    );
+    assert_eq!(fs::read(&key).unwrap().len(), 45, "32 bytes in base64 and a line end");
 }
 
 #[test]
@@ -352,10 +248,7 @@ fn init_without_a_terminal_names_the_missing_flag_and_never_asks() {
     flags.domains = vec!["example.org".to_owned()];
     assert!(missing(&flags).contains("--accept-terms"));
     flags.accept_terms = Some(true);
-    assert_eq!(
-        init::run(&flags, &mut nobody(), Style::PLAIN).exit,
-        Exit::Done
-    );
+    assert_eq!(init::run(&flags, &mut nobody(), Style::PLAIN).exit, Exit::Done);
     assert!(Config::load(&flags.output).unwrap().account.terms_accepted);
 }
 
@@ -366,10 +259,7 @@ fn init_replaces_a_file_only_by_force_and_the_key_never() {
     flags.ca = Some("letsencrypt".to_owned());
     flags.domains = vec!["example.org".to_owned()];
     flags.accept_terms = Some(false);
-    assert_eq!(
-        init::run(&flags, &mut nobody(), Style::PLAIN).exit,
-        Exit::Done
-    );
+    assert_eq!(init::run(&flags, &mut nobody(), Style::PLAIN).exit, Exit::Done);
     let key = fs::read(folder.path().join("state/vault.key")).unwrap();
     let reply = init::run(&flags, &mut nobody(), Style::PLAIN);
     assert_eq!(reply.exit, Exit::Failed);
@@ -378,30 +268,16 @@ fn init_replaces_a_file_only_by_force_and_the_key_never() {
     flags.port = Some(8443);
     let reply = init::run(&flags, &mut nobody(), Style::PLAIN);
     assert_eq!(reply.exit, Exit::Done, "{}", reply.err);
-    assert!(
-        fs::read_to_string(&flags.output)
-            .unwrap()
-            .contains("port = 8443")
-    );
-    assert_eq!(
-        fs::read(folder.path().join("state/vault.key")).unwrap(),
-        key
-    );
+    assert!(fs::read_to_string(&flags.output).unwrap().contains("port = 8443"));
+    assert_eq!(fs::read(folder.path().join("state/vault.key")).unwrap(), key);
     let said = format!("{}{}", reply.out, reply.err);
-    assert!(
-        !said.contains(String::from_utf8(key).unwrap().trim()),
-        "the key was shown"
-    );
+    assert!(!said.contains(String::from_utf8(key).unwrap().trim()), "the key was shown");
 }
 
 #[test]
 fn init_gives_up_on_a_person_who_never_answers_well() {
     let folder = tempfile::tempdir().unwrap();
-    let reply = init::run(
-        &flags(folder.path()),
-        &mut person(&["maybe"; 9]),
-        Style::PLAIN,
-    );
+    let reply = init::run(&flags(folder.path()), &mut person(&["maybe"; 9]), Style::PLAIN);
     assert_eq!(reply.exit, Exit::Usage);
     assert!(reply.err.contains("--ca"), "{}", reply.err);
     assert!(!folder.path().join("etc").exists(), "nothing is written");

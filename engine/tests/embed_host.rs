@@ -32,18 +32,11 @@ struct World {
 
 async fn world() -> World {
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = Options {
-        http01_target: http.local_addr().unwrap(),
-        ..Options::default()
-    };
+    let options = Options { http01_target: http.local_addr().unwrap(), ..Options::default() };
     let ca = TestCa::start(options).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("root.pem"), ca.root_pem()).unwrap();
-    World {
-        ca,
-        directory,
-        http: Some(http),
-    }
+    World { ca, directory, http: Some(http) }
 }
 
 impl World {
@@ -77,14 +70,7 @@ impl World {
         let server = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect(server, stream).await?;
-        let leaf = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .unwrap()
-            .first()
-            .unwrap()
-            .clone();
+        let leaf = stream.get_ref().1.peer_certificates().unwrap().first().unwrap().clone();
         let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
@@ -123,9 +109,11 @@ async fn scheduled(events: &mut Events) {
 }
 
 fn issued(events: &[What]) -> String {
-    let fingerprint = events.iter().find_map(|what| match what {
-        What::Issued { fingerprint, .. } => Some(fingerprint.clone()),
-        _ => None,
+    let fingerprint = events.iter().find_map(|what| {
+        let What::Issued { fingerprint, .. } = what else {
+            return None;
+        };
+        Some(fingerprint.clone())
     });
     fingerprint.unwrap()
 }
@@ -157,18 +145,10 @@ async fn a_host_with_its_own_servers_shows_what_the_ca_issued_and_renews_it_live
     assert_eq!(world.ca.violations(), Vec::<String>::new());
 
     let refused = renewd.renew("other.example.org").await.unwrap_err();
-    assert!(
-        refused.to_string().contains("other.example.org"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("other.example.org"), "{refused}");
     renewd.shutdown().await.unwrap();
     assert!(matches!(renewd.status().await, Err(EmbedError::ShutDown)));
-    assert!(
-        events
-            .next()
-            .await
-            .is_none_or(|event| event.what != What::Renewed)
-    );
+    assert!(events.next().await.is_none_or(|event| event.what != What::Renewed));
     // The host's listeners go on with what they have.
     assert_eq!(world.served(address, NAME).await.unwrap().0, second);
 }
@@ -186,14 +166,8 @@ async fn a_second_start_serves_at_once_and_asks_for_nothing() {
     assert_eq!(orders, 1);
 
     let refused = builder.clone().start().await.unwrap_err();
-    assert!(
-        matches!(refused, EmbedError::AlreadyRunning { .. }),
-        "{refused}"
-    );
-    assert!(
-        refused.to_string().contains("one engine at a time"),
-        "{refused}"
-    );
+    assert!(matches!(refused, EmbedError::AlreadyRunning { .. }), "{refused}");
+    assert!(refused.to_string().contains("one engine at a time"), "{refused}");
     first.shutdown().await.unwrap();
 
     // The same directory and the same port, in the same process.

@@ -67,10 +67,7 @@ impl Collector {
             let attributes = resource.resource.unwrap().attributes;
             let service = text(&attributes, "service.name").unwrap();
             self.services.lock().unwrap().insert(service);
-            let spans = resource
-                .scope_spans
-                .into_iter()
-                .flat_map(|scope| scope.spans);
+            let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
             self.spans.lock().unwrap().extend(spans);
         }
         Ok(Response::new(Full::default()))
@@ -166,6 +163,39 @@ otlp_endpoint = "{endpoint}"
         Self { ca, directory }
     }
 
+    /// The spans that `log export` makes of the log, later.
+    fn exported_later(&self) -> BTreeSet<Essence> {
+        let file = self.directory.path().join("traces.jsonl");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
+        let config = self.directory.path().join("renewd.toml");
+        command.arg("--config").arg(config);
+        command.args(["log", "export", "--format", "otlp-json"]);
+        let ran = command.arg(&file).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        let again = command.output().unwrap();
+        assert!(!again.status.success(), "{again:?}");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        let request: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let spans = request.pointer("/resourceSpans/0/scopeSpans/0/spans");
+        let of = |span: &serde_json::Value, key: &str| {
+            let text = span.get(key).and_then(serde_json::Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let spans = spans.unwrap().as_array().unwrap().iter();
+        spans
+            .map(|span| {
+                let keys = ["name", "traceId", "spanId", "parentSpanId"];
+                let times = ["startTimeUnixNano", "endTimeUnixNano"];
+                Essence {
+                    text: keys.map(|key| of(span, key)),
+                    times: times.map(|key| of(span, key)),
+                    events: span.get("events").unwrap().as_array().unwrap().len(),
+                }
+            })
+            .collect()
+    }
+
     fn run(&self) -> Process {
         let config: PathBuf = self.directory.path().join("renewd.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
@@ -175,6 +205,32 @@ otlp_endpoint = "{endpoint}"
         command.env_remove("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
         Process::start("renewd", &mut command, self.directory.path()).unwrap()
     }
+}
+
+/// What a span comes down to: name, trace, id, parent; start and end; events.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Essence {
+    text: [String; 4],
+    times: [String; 2],
+    events: usize,
+}
+
+/// The spans that come from events.
+fn derived(spans: &[Span]) -> BTreeSet<Essence> {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+    let internal = spans.iter().filter(|span| span.kind() == SpanKind::Internal);
+    internal
+        .map(|span| Essence {
+            text: [
+                span.name.clone(),
+                hex(&span.trace_id),
+                hex(&span.span_id),
+                hex(&span.parent_span_id),
+            ],
+            times: [span.start_time_unix_nano, span.end_time_unix_nano].map(|t| t.to_string()),
+            events: span.events.len(),
+        })
+        .collect()
 }
 
 /// The only renewal of these worlds.
@@ -192,10 +248,7 @@ fn check(spans: &[Span]) {
     for span in spans {
         let name = &span.name;
         assert_eq!(span.trace_id, trace_id(renewal()), "{name}");
-        assert!(
-            span.end_time_unix_nano >= span.start_time_unix_nano,
-            "{name}"
-        );
+        assert!(span.end_time_unix_nano >= span.start_time_unix_nano, "{name}");
         if span.kind() == SpanKind::Internal {
             assert_eq!(text(&span.attributes, "renewd.certificate").unwrap(), "web");
         } else {
@@ -227,47 +280,25 @@ async fn one_renewal_is_one_trace_with_derived_ids() {
         found.expect(name).clone()
     };
     let authorization = of("authorization");
-    assert_eq!(
-        of("challenge.validate").parent_span_id,
-        authorization.span_id
-    );
-    for name in [
-        "authorization",
-        "order.create",
-        "order.finalize",
-        "certificate.bind",
-    ] {
+    assert_eq!(of("challenge.validate").parent_span_id, authorization.span_id);
+    for name in ["authorization", "order.create", "order.finalize", "certificate.bind"] {
         assert_eq!(of(name).parent_span_id, root.span_id, "{name}");
     }
-    assert_eq!(
-        text(&authorization.attributes, "acme.identifier").unwrap(),
-        NAME
-    );
+    assert_eq!(text(&authorization.attributes, "acme.identifier").unwrap(), NAME);
     let new_order = of("POST newOrder");
     let (call, intent) = (&new_order, of("order.create"));
     assert!(intent.start_time_unix_nano / 1_000_000 <= call.start_time_unix_nano / 1_000_000);
-    assert_eq!(
-        text(&call.attributes, "server.address").unwrap(),
-        "127.0.0.1"
-    );
-    for name in [
-        "POST authorizations",
-        "POST challenge",
-        "POST finalize",
-        "POST certificate",
-    ] {
+    assert_eq!(text(&call.attributes, "server.address").unwrap(), "127.0.0.1");
+    for name in ["POST authorizations", "POST challenge", "POST finalize", "POST certificate"] {
         let url = text(&of(name).attributes, "acme.order.url").unwrap();
         assert_eq!(url, world.ca.orders()[0].url, "{name}");
     }
     let order = text(&of("order.create").attributes, "acme.order.url").unwrap();
     assert_eq!(order, world.ca.orders()[0].url);
-    assert!(
-        root.events
-            .iter()
-            .any(|event| event.name == "RenewalStarted")
-    );
+    assert!(root.events.iter().any(|event| event.name == "RenewalStarted"));
     renewd.sigterm().unwrap();
     assert!(renewd.wait_for_end(RENEWAL_MAX).unwrap().success());
+    assert_eq!(world.exported_later(), derived(&collector.all()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,15 +319,8 @@ async fn what_the_ca_refuses_is_an_error_of_its_span() {
     for span in [&root, &call] {
         assert_eq!(span.status.as_ref().unwrap().code(), StatusCode::Error);
     }
-    assert!(
-        text(&call.attributes, "error.type")
-            .unwrap()
-            .ends_with("rejectedIdentifier")
-    );
-    assert_eq!(
-        number(&call.attributes, "http.response.status_code"),
-        Some(403)
-    );
+    assert!(text(&call.attributes, "error.type").unwrap().ends_with("rejectedIdentifier"));
+    assert_eq!(number(&call.attributes, "http.response.status_code"), Some(403));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,16 +340,9 @@ async fn a_killed_renewal_goes_on_in_the_same_trace() {
     assert_eq!(finalized.trace_id, root.trace_id);
     let resume = collector.wait("renewd.resume").await;
     assert_eq!(resume.parent_span_id, root.span_id);
-    assert_eq!(
-        text(&resume.attributes, "renewd.previous").unwrap(),
-        "crashed"
-    );
+    assert_eq!(text(&resume.attributes, "renewd.previous").unwrap(), "crashed");
     assert_eq!(number(&resume.attributes, "renewd.boot"), Some(2));
-    assert!(
-        root.events
-            .iter()
-            .any(|event| event.name == "renewd.resume")
-    );
+    assert!(root.events.iter().any(|event| event.name == "renewd.resume"));
     // What the first life exported comes again with the same ids, or not at all.
     let finalizes = spans.iter().filter(|span| span.name == "order.finalize");
     let ids: BTreeSet<&[u8]> = finalizes.map(|span| span.span_id.as_slice()).collect();
@@ -333,6 +350,7 @@ async fn a_killed_renewal_goes_on_in_the_same_trace() {
     assert_eq!(world.ca.counts().new_order, 1);
     renewd.sigterm().unwrap();
     assert!(renewd.wait_for_end(RENEWAL_MAX).unwrap().success());
+    assert_eq!(world.exported_later(), derived(&collector.all()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,9 +362,7 @@ async fn a_collector_that_is_dead_or_mute_delays_neither_renewal_nor_exit() {
         let world = World::new(&format!("http://127.0.0.1:{port}"), Duration::ZERO).await;
         let begun = Instant::now();
         let mut renewd = world.run();
-        renewd
-            .wait_for_line("RenewalSucceeded", RENEWAL_MAX)
-            .unwrap();
+        renewd.wait_for_line("RenewalSucceeded", RENEWAL_MAX).unwrap();
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(5), "a renewal took {took:?}");
         let asked = Instant::now();

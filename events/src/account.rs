@@ -175,10 +175,7 @@ impl Account {
 
     /// Whether the present terms are accepted.
     pub fn terms_are_accepted(&self) -> bool {
-        let now = self
-            .directory
-            .as_ref()
-            .and_then(|directory| directory.terms_url.as_ref());
+        let now = self.directory.as_ref().and_then(|directory| directory.terms_url.as_ref());
         match (&self.terms, now) {
             (None, _) => false,
             (Some(None), _) | (Some(Some(_)), None) => true,
@@ -189,11 +186,7 @@ impl Account {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &AccountEvent) {
         match event {
-            AccountEvent::AccountDeclared {
-                directory_url,
-                contacts_hash,
-                contacts,
-            } => {
+            AccountEvent::AccountDeclared { directory_url, contacts_hash, contacts } => {
                 self.directory_url.clone_from(directory_url);
                 self.contacts_wanted = *contacts_hash;
                 self.contacts = *contacts;
@@ -211,53 +204,40 @@ impl Account {
             AccountEvent::TermsAccepted { terms_url, by: _ } => {
                 self.terms = Some(terms_url.clone());
             }
-            AccountEvent::AccountKeyCreated {
-                key_ref,
-                thumbprint,
-            } => {
-                self.key = Some(AccountKey {
-                    key_ref: key_ref.clone(),
-                    thumbprint: thumbprint.clone(),
-                });
+            AccountEvent::AccountKeyCreated { key_ref, thumbprint } => {
+                let (key_ref, thumbprint) = (key_ref.clone(), thumbprint.clone());
+                self.key = Some(AccountKey { key_ref, thumbprint });
             }
             AccountEvent::AccountRequested(request) => {
                 self.registration = Registration::Requested(Durable::of(meta, request.clone()));
             }
-            AccountEvent::AccountRegistered {
-                url,
-                already_existed: _,
-            } => {
-                if let Registration::Requested(request) = &self.registration {
-                    self.contacts_known = Some(request.intent().contacts_hash);
-                } else {
-                    self.anomaly = Some(Anomaly {
-                        event: event.into(),
-                        seq: meta.seq,
-                    });
-                }
-                self.registration = Registration::Registered { url: url.clone() };
-                self.registered_at = meta.at;
-                self.failures = 0;
-                self.unreachable = None;
+            AccountEvent::AccountRegistered { url, already_existed: _ } => {
+                self.registered(meta, event, url);
             }
             AccountEvent::AccountRefused { problem } => {
-                self.registration = Registration::Refused {
-                    problem: problem.clone(),
-                    at: meta.at,
-                };
+                self.registration = Registration::Refused { problem: problem.clone(), at: meta.at };
                 self.failures = self.failures.saturating_add(1);
             }
             AccountEvent::ContactsChangeRequested { contacts_hash } => {
                 self.contacts_change = Some(Durable::of(meta, *contacts_hash));
             }
             AccountEvent::ContactsChanged { contacts_hash }
-            | AccountEvent::ContactsChangeFailed {
-                contacts_hash,
-                problem: _,
-            } => {
+            | AccountEvent::ContactsChangeFailed { contacts_hash, problem: _ } => {
                 self.contacts_known = Some(*contacts_hash);
                 self.contacts_change = None;
             }
         }
+    }
+
+    fn registered(&mut self, meta: &Meta, event: &AccountEvent, url: &str) {
+        if let Registration::Requested(request) = &self.registration {
+            self.contacts_known = Some(request.intent().contacts_hash);
+        } else {
+            self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq });
+        }
+        self.registration = Registration::Registered { url: url.to_owned() };
+        self.registered_at = meta.at;
+        self.failures = 0;
+        self.unreachable = None;
     }
 }

@@ -173,25 +173,14 @@ impl Binding {
     }
 
     fn set_back(&mut self, meta: &Meta, problem: &Problem) {
-        let count = self
-            .setback
-            .as_ref()
-            .map_or(0, |setback| setback.count)
-            .saturating_add(1);
-        self.setback = Some(Setback {
-            problem: problem.clone(),
-            at: meta.at,
-            count,
-        });
+        let count = self.setback.as_ref().map_or(0, |setback| setback.count).saturating_add(1);
+        self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
     }
 
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &BindingEvent) {
         match event {
-            BindingEvent::BindingDeclared {
-                certificate,
-                target,
-            } => {
+            BindingEvent::BindingDeclared { certificate, target } => {
                 self.certificate = *certificate;
                 self.target = Some(target.clone());
             }
@@ -204,20 +193,14 @@ impl Binding {
                 self.deployed = Some((*generation, meta.boot));
                 self.setback = None;
             }
-            BindingEvent::DeploymentFailed {
-                generation: _,
-                problem,
-            } => {
+            BindingEvent::DeploymentFailed { generation: _, problem } => {
                 self.deploying = None;
                 self.set_back(meta, problem);
             }
             BindingEvent::ReloadRequested { generation } => {
                 self.reloading = Some(Durable::of(meta, *generation));
             }
-            BindingEvent::ReloadFinished {
-                generation,
-                problem,
-            } => {
+            BindingEvent::ReloadFinished { generation, problem } => {
                 self.reloading = None;
                 match problem {
                     None => {
@@ -227,11 +210,7 @@ impl Binding {
                     Some(problem) => self.set_back(meta, problem),
                 }
             }
-            BindingEvent::ServedVerified {
-                generation,
-                address,
-                fingerprint,
-            } => {
+            BindingEvent::ServedVerified { generation, address, fingerprint } => {
                 self.setback = None;
                 self.mismatched = None;
                 self.served = Some(Served {
@@ -242,11 +221,9 @@ impl Binding {
                     boot: meta.boot,
                 });
             }
-            BindingEvent::ServedMismatch {
-                generation,
-                address: _,
-                problem,
-            } => self.mismatch(meta, *generation, problem),
+            BindingEvent::ServedMismatch { generation, address: _, problem } => {
+                self.mismatch(meta, *generation, problem)
+            }
         }
     }
 
@@ -256,11 +233,7 @@ impl Binding {
         let before = self.mismatched.filter(|(of, _)| *of == generation);
         let count = before.map_or(0, |(_, count)| count).saturating_add(1);
         self.mismatched = Some((generation, count));
-        self.setback = Some(Setback {
-            problem: problem.clone(),
-            at: meta.at,
-            count,
-        });
+        self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
         if !matches!(self.target, Some(Target::Files { .. })) || count < MISMATCHES_MIN {
             return;
         }

@@ -194,6 +194,19 @@ pub struct Run {
     pub adopted: Option<Generation>,
 }
 
+/// What an issue was asked for with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The account that ordered it.
+    pub account: AccountId,
+    /// The names asked for; a CA may add some.
+    pub identifiers: Vec<DnsName>,
+    /// The profile asked for.
+    pub profile: Option<String>,
+    /// Why its renewal began.
+    pub cause: Cause,
+}
+
 /// A renewal that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -222,6 +235,8 @@ pub struct Certificate {
     pub run: Option<Run>,
     /// The newest issue.
     pub current: Option<Issue>,
+    /// What the newest issue was asked for with, and why.
+    pub asked: Option<Asked>,
     /// When it was last renewed.
     pub renewed_at: Option<WallMs>,
     /// The last failure since the last success.
@@ -235,9 +250,7 @@ pub struct Certificate {
 impl Certificate {
     /// Its configured name; empty before it was declared.
     pub fn name(&self) -> &str {
-        self.declared
-            .as_ref()
-            .map_or("", |declared| declared.name.as_str())
+        self.declared.as_ref().map_or("", |declared| declared.name.as_str())
     }
 
     /// The id of the renewal with this number.
@@ -250,15 +263,20 @@ impl Certificate {
         OrderId::derive(&[&renewal.0, &number.to_le_bytes()])
     }
 
-    /// The newest issue's names differ from the configured ones.
+    /// The newest issue was asked for with other names or another profile than are configured.
     pub fn names_changed(&self) -> bool {
-        match (&self.current, &self.declared) {
-            (Some(issue), Some(declared)) => !issue
-                .leaf
-                .names
-                .iter()
-                .map(String::as_str)
-                .eq(declared.identifiers.iter().map(DnsName::as_str)),
+        match (&self.asked, &self.declared) {
+            (Some(asked), Some(declared)) => {
+                asked.identifiers != declared.identifiers || asked.profile != declared.profile
+            }
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// The newest issue is of another CA than the configured one.
+    pub fn ca_changed(&self) -> bool {
+        match (&self.asked, &self.declared) {
+            (Some(asked), Some(declared)) => asked.account != declared.account,
             (None, _) | (_, None) => false,
         }
     }
@@ -267,16 +285,14 @@ impl Certificate {
     pub fn evolve(&mut self, meta: &Meta, event: &CertificateEvent) {
         match event {
             CertificateEvent::CertificateDeclared(declared) => {
+                // A corrected configuration is tried at once.
+                self.failure = None;
+                self.failures = 0;
                 self.declared = Some(declared.clone());
                 self.orphaned = false;
             }
             CertificateEvent::CertificateOrphaned => self.orphaned = true,
-            CertificateEvent::RenewalStarted {
-                number,
-                cause,
-                attempt,
-                replaces,
-            } => {
+            CertificateEvent::RenewalStarted { number, cause, attempt, replaces } => {
                 self.renewals = *number;
                 self.run = Some(Run {
                     renewal: meta.renewal.unwrap_or_default(),
@@ -292,30 +308,17 @@ impl Certificate {
                 });
             }
             CertificateEvent::CertificateKeyRequested(request) => {
-                self.key_step(
-                    meta,
-                    event,
-                    KeyStep::Requested(Durable::of(meta, request.clone())),
-                );
+                self.key_step(meta, event, KeyStep::Requested(Durable::of(meta, request.clone())));
             }
             CertificateEvent::CertificateKeyCreated { key_ref, spki, csr } => {
-                let created = KeyStep::Created {
-                    key_ref: key_ref.clone(),
-                    spki: *spki,
-                    csr: csr.clone(),
-                };
+                let created =
+                    KeyStep::Created { key_ref: key_ref.clone(), spki: *spki, csr: csr.clone() };
                 self.key_step(meta, event, created);
             }
             CertificateEvent::CertificateKeyFailed { problem } => {
                 self.key_step(meta, event, KeyStep::Failed(problem.clone()));
             }
-            CertificateEvent::GenerationAdopted(issue) => {
-                if let Some(run) = &mut self.run {
-                    run.adopted = Some(issue.generation);
-                }
-                self.current = Some(issue.clone());
-                self.renewed_at = Some(meta.at);
-            }
+            CertificateEvent::GenerationAdopted(issue) => self.adopt(meta, issue),
             CertificateEvent::RenewalSucceeded { generation: _ }
             | CertificateEvent::RenewalEndedUnserved { generation: _ } => {
                 self.run = None;
@@ -336,15 +339,18 @@ impl Certificate {
         }
     }
 
+    fn adopt(&mut self, meta: &Meta, issue: &Issue) {
+        if let Some(run) = &mut self.run {
+            run.adopted = Some(issue.generation);
+        }
+        self.current = Some(issue.clone());
+        self.renewed_at = Some(meta.at);
+    }
+
     fn key_step(&mut self, meta: &Meta, event: &CertificateEvent, step: KeyStep) {
         match &mut self.run {
             Some(run) => run.key = step,
-            None => {
-                self.anomaly = Some(Anomaly {
-                    event: event.into(),
-                    seq: meta.seq,
-                })
-            }
+            None => self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq }),
         }
     }
 }

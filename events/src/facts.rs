@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::account::Account;
 use crate::authorization::{Authorization, AuthorizationEvent};
 use crate::binding::{Binding, BindingEvent};
-use crate::certificate::{Certificate, CertificateEvent};
+use crate::certificate::{Asked, Certificate, CertificateEvent};
 use crate::event::{Envelope, Event};
 use crate::id::{
     AccountId, AuthorizationId, BindingId, CertificateId, ListenerId, OrderId, RestartId, Seq,
@@ -79,11 +79,7 @@ impl Facts {
         &self,
         certificate: CertificateId,
     ) -> impl Iterator<Item = (AuthorizationId, &Authorization)> {
-        let ids = self
-            .authorizations_of
-            .get(&certificate)
-            .into_iter()
-            .flatten();
+        let ids = self.authorizations_of.get(&certificate).into_iter().flatten();
         ids.filter_map(|id| Some((*id, self.authorizations.get(id)?)))
     }
 
@@ -176,10 +172,7 @@ impl Facts {
                 Subject::Engine
             }
             Event::Account(event) => {
-                self.accounts
-                    .entry(AccountId(id))
-                    .or_default()
-                    .evolve(&meta, event);
+                self.accounts.entry(AccountId(id)).or_default().evolve(&meta, event);
                 Subject::Account(AccountId(id))
             }
             Event::Certificate(event) => {
@@ -187,10 +180,7 @@ impl Facts {
                 Subject::Certificate(CertificateId(id))
             }
             Event::Schedule(event) => {
-                self.schedules
-                    .entry(CertificateId(id))
-                    .or_default()
-                    .evolve(&meta, event);
+                self.schedules.entry(CertificateId(id)).or_default().evolve(&meta, event);
                 Subject::Certificate(CertificateId(id))
             }
             Event::Order(event) => self.order(OrderId(id), envelope, event),
@@ -200,25 +190,16 @@ impl Facts {
                 binding.evolve(&meta, event);
                 let certificate = binding.certificate;
                 if let BindingEvent::BindingDeclared { .. } = event {
-                    self.bindings_of
-                        .entry(certificate)
-                        .or_default()
-                        .insert(BindingId(id));
+                    self.bindings_of.entry(certificate).or_default().insert(BindingId(id));
                 }
                 Subject::Certificate(certificate)
             }
             Event::Listener(event) => {
-                self.listeners
-                    .entry(ListenerId(id))
-                    .or_default()
-                    .evolve(&meta, event);
+                self.listeners.entry(ListenerId(id)).or_default().evolve(&meta, event);
                 Subject::Listener(ListenerId(id))
             }
             Event::Restart(event) => {
-                self.restarts
-                    .entry(RestartId(id))
-                    .or_default()
-                    .evolve(&meta, event);
+                self.restarts.entry(RestartId(id)).or_default().evolve(&meta, event);
                 Subject::Restart(RestartId(id))
             }
         }
@@ -246,8 +227,16 @@ impl Facts {
                 }
                 self.forget_unanswered(id);
             }
-            CertificateEvent::GenerationAdopted(_) => {
+            CertificateEvent::GenerationAdopted(issue) => {
                 self.runs.remove(&id);
+                let request = self.orders.get(&issue.order).and_then(|o| o.request.clone());
+                let cause = certificate.run.as_ref().map(|run| run.cause);
+                certificate.asked = request.zip(cause).map(|(request, cause)| Asked {
+                    account: request.account,
+                    identifiers: request.identifiers,
+                    profile: request.profile,
+                    cause,
+                });
             }
             CertificateEvent::CertificateDeclared(_)
             | CertificateEvent::CertificateOrphaned
@@ -262,12 +251,8 @@ impl Facts {
         order.evolve(&envelope.meta(), event);
         let certificate = order.request.as_ref().map(|request| request.certificate);
         if let OrderEvent::OrderRequested(request) = event
-            && let Some(run) = self
-                .certificates
-                .entry(request.certificate)
-                .or_default()
-                .run
-                .as_mut()
+            && let Some(run) =
+                self.certificates.entry(request.certificate).or_default().run.as_mut()
             && let Some(before) = {
                 run.orders = run.orders.saturating_add(1);
                 run.order.replace(id)
@@ -287,10 +272,7 @@ impl Facts {
         let authorization = self.authorizations.entry(id).or_default();
         authorization.evolve(&envelope.meta(), event);
         let certificate = authorization.certificate;
-        self.authorizations_of
-            .entry(certificate)
-            .or_default()
-            .insert(id);
+        self.authorizations_of.entry(certificate).or_default().insert(id);
         if let Some(challenge) = &authorization.challenge {
             if authorization.answered {
                 self.tokens.insert(challenge.token.clone(), id);
@@ -298,10 +280,7 @@ impl Facts {
                 self.tokens.remove(&challenge.token);
             }
         }
-        let run = self
-            .certificates
-            .get(&certificate)
-            .and_then(|c| c.run.as_ref());
+        let run = self.certificates.get(&certificate).and_then(|c| c.run.as_ref());
         if run.is_none() {
             self.forget_unanswered(certificate);
         }
@@ -315,9 +294,7 @@ impl Facts {
         };
         let authorizations = &mut self.authorizations;
         ids.retain(|id| {
-            let keep = authorizations
-                .get(id)
-                .is_some_and(|authorization| authorization.answered);
+            let keep = authorizations.get(id).is_some_and(|authorization| authorization.answered);
             if !keep {
                 authorizations.remove(id);
             }

@@ -93,10 +93,7 @@ pub struct Durable<I> {
 
 impl<I> Durable<I> {
     pub(crate) fn of(meta: &Meta, intent: I) -> Self {
-        Self {
-            meta: *meta,
-            intent,
-        }
+        Self { meta: *meta, intent }
     }
 
     /// What is intended.
@@ -111,18 +108,12 @@ impl<I> Durable<I> {
 
     /// The effect that carries it out.
     pub fn effect_id(&self) -> EffectId {
-        EffectId {
-            stream: self.meta.stream,
-            version: self.meta.version,
-        }
+        EffectId { stream: self.meta.stream, version: self.meta.version }
     }
 
     /// The same proof for a part of the intent.
     pub fn map<J>(&self, part: impl FnOnce(&I) -> J) -> Durable<J> {
-        Durable {
-            meta: self.meta,
-            intent: part(&self.intent),
-        }
+        Durable { meta: self.meta, intent: part(&self.intent) }
     }
 }
 

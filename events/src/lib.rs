@@ -22,6 +22,7 @@ pub mod listener;
 #[expect(clippy::disallowed_methods, reason = "this crate's only I/O")]
 pub mod log;
 pub mod memory;
+mod name;
 pub mod order;
 pub mod problem;
 pub mod process;

@@ -68,23 +68,10 @@ impl Listener {
                 self.holder = None;
                 self.needs_restart = None;
             }
-            ListenerEvent::ListenerFailed {
-                address,
-                problem,
-                holder,
-                needs_restart,
-            } => {
+            ListenerEvent::ListenerFailed { address, problem, holder, needs_restart } => {
                 self.address.clone_from(address);
-                let count = self
-                    .setback
-                    .as_ref()
-                    .map_or(0, |old| old.count)
-                    .saturating_add(1);
-                self.setback = Some(Setback {
-                    problem: problem.clone(),
-                    at: meta.at,
-                    count,
-                });
+                let count = self.setback.as_ref().map_or(0, |old| old.count).saturating_add(1);
+                self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
                 self.holder.clone_from(holder);
                 self.needs_restart = needs_restart.then_some(meta.boot);
             }

@@ -12,10 +12,9 @@ pub struct MemoryStore {
 
 impl EventStore for MemoryStore {
     fn head(&self) -> Head {
-        self.frames.last().map_or_else(Head::default, |frame| Head {
-            seq: frame.seq,
-            hash: frame.hash,
-        })
+        self.frames
+            .last()
+            .map_or_else(Head::default, |frame| Head { seq: frame.seq, hash: frame.hash })
     }
 
     fn commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
@@ -24,13 +23,7 @@ impl EventStore for MemoryStore {
     }
 
     fn scan(&self, from: Seq) -> Result<Frames<'_>, StoreError> {
-        Ok(Box::new(
-            self.frames
-                .iter()
-                .filter(move |frame| frame.seq >= from)
-                .cloned()
-                .map(Ok),
-        ))
+        Ok(Box::new(self.frames.iter().filter(move |frame| frame.seq >= from).cloned().map(Ok)))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

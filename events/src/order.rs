@@ -209,18 +209,9 @@ impl Order {
                 self.request = Some(request.clone());
                 self.phase = Phase::Requested(Durable::of(meta, request.clone()));
             }
-            OrderEvent::OrderCreated {
-                url,
-                authorizations,
-                status,
-                expires,
-                found: _,
-            } => {
+            OrderEvent::OrderCreated { url, authorizations, status, expires, found: _ } => {
                 if !matches!(self.phase, Phase::Requested(_)) {
-                    self.anomaly = Some(Anomaly {
-                        event: event.into(),
-                        seq: meta.seq,
-                    });
+                    self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq });
                 }
                 self.url = Some(url.clone());
                 self.authorizations.clone_from(authorizations);
@@ -238,9 +229,7 @@ impl Order {
                 self.phase = Phase::FinalizeRefused(problem.clone());
             }
             OrderEvent::CertificateReady { url, looks: _ } => {
-                self.phase = Phase::Valid {
-                    url: Some(url.clone()),
-                };
+                self.phase = Phase::Valid { url: Some(url.clone()) };
             }
             OrderEvent::ChainDownloaded(leaf) => self.phase = Phase::Downloaded(leaf.clone()),
             OrderEvent::ChainRejected { problem } => self.phase = Phase::Rejected(problem.clone()),

@@ -55,10 +55,7 @@ pub struct Subproblem {
 
 /// At most `octets` of `text`, cut between characters.
 pub fn cut(text: &str, octets: usize) -> String {
-    text.char_indices()
-        .take_while(|(at, c)| at + c.len_utf8() <= octets)
-        .map(|(_, c)| c)
-        .collect()
+    text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= octets).map(|(_, c)| c).collect()
 }
 
 impl Problem {
@@ -84,9 +81,7 @@ impl Problem {
 
     /// The last part of an ACME error type, e.g. `rateLimited`; the kind itself for others.
     pub fn short_kind(&self) -> &str {
-        self.kind
-            .strip_prefix("urn:ietf:params:acme:error:")
-            .unwrap_or(&self.kind)
+        self.kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(&self.kind)
     }
 
     /// Whether this is the ACME error `short` (RFC 8555 §6.7), e.g. `badNonce`.

@@ -106,12 +106,7 @@ impl Engine {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &EngineEvent) {
         match event {
-            EngineEvent::EngineBooted {
-                identity,
-                version: _,
-                previous,
-                tail: _,
-            } => {
+            EngineEvent::EngineBooted { identity, version: _, previous, tail: _ } => {
                 *self = Self {
                     boot: identity.boot,
                     identity: identity.clone(),

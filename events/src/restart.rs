@@ -115,36 +115,23 @@ impl Restart {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &RestartEvent) {
         match event {
-            RestartEvent::RestartPlanned {
-                listener,
-                address,
-                problem: _,
-            } => {
+            RestartEvent::RestartPlanned { listener, address, problem: _ } => {
                 self.listener = *listener;
                 self.address.clone_from(address);
                 self.phase = Phase::Planned;
             }
-            RestartEvent::RestartRequested {
-                before,
-                method: _,
-                deadline,
-            } => {
+            RestartEvent::RestartRequested { before, method: _, deadline } => {
                 self.requests = self.requests.saturating_add(1);
                 self.requested_at = Some(meta.at);
                 self.deadline = Some(*deadline);
                 self.phase = Phase::Requested(Durable::of(meta, before.clone()));
             }
-            RestartEvent::RestartObserved {
-                after: _,
-                attributed: _,
-            } => {
+            RestartEvent::RestartObserved { after: _, attributed: _ } => {
                 self.phase = Phase::Observed;
             }
             RestartEvent::RestartNotObserved { problem: _ } => self.phase = Phase::NotObserved,
             RestartEvent::RestartFinished { verified } => {
-                self.phase = Phase::Finished {
-                    verified: *verified,
-                };
+                self.phase = Phase::Finished { verified: *verified };
             }
         }
     }

@@ -37,6 +37,8 @@ pub enum Cause {
     Operator,
     /// The configured names or profile changed.
     NamesChanged,
+    /// The configured CA is another one than that which issued.
+    CaChanged,
 }
 
 /// What can happen to a schedule.
@@ -121,12 +123,7 @@ impl Schedule {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &ScheduleEvent) {
         match event {
-            ScheduleEvent::AriWindowLearned {
-                ari_id,
-                start,
-                end,
-                explanation_url,
-            } => {
+            ScheduleEvent::AriWindowLearned { ari_id, start, end, explanation_url } => {
                 self.window = Some(Window {
                     ari_id: ari_id.clone(),
                     start: *start,
@@ -139,12 +136,8 @@ impl Schedule {
                 self.ari_failing = Some((problem.clone(), meta.at));
             }
             ScheduleEvent::RenewalScheduled { at, cause, attempt } => {
-                self.planned = Some(Planned {
-                    at: *at,
-                    cause: *cause,
-                    attempt: *attempt,
-                    decided: meta.at,
-                });
+                self.planned =
+                    Some(Planned { at: *at, cause: *cause, attempt: *attempt, decided: meta.at });
             }
             ScheduleEvent::RenewalRequested { by } => {
                 self.requested = Some((by.clone(), meta.at));

@@ -26,19 +26,13 @@ impl WallMs {
     /// Later by `wait`; stops at the end of time instead of wrapping.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Earlier by `wait`; stops at 1970.
     #[must_use]
     pub fn before(self, wait: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// How long from `earlier` to here; zero if it is not earlier.

@@ -62,11 +62,7 @@ fn there_is_a_sample_of_every_event() {
             .filter(|sample| sample.event.kind() == kind)
             .map(|sample| sample.event.name())
             .collect();
-        assert_eq!(
-            names.len(),
-            variants(kind),
-            "{kind:?} has samples of {names:?}"
-        );
+        assert_eq!(names.len(), variants(kind), "{kind:?} has samples of {names:?}");
     }
 }
 
@@ -83,10 +79,7 @@ fn every_event_is_written_and_read_as_it_was() {
     }
     for (name, sample) in by_file() {
         let golden = std::fs::read(directory().join(&name));
-        assert!(
-            golden.is_ok(),
-            "{name} is missing; RENEWD_GOLDEN=write makes it"
-        );
+        assert!(golden.is_ok(), "{name} is missing; RENEWD_GOLDEN=write makes it");
         let golden = golden.unwrap();
         let now = Frame::encode(&sample).unwrap().bytes;
         assert!(now == golden, "{name}: this version writes other bytes");
@@ -99,10 +92,7 @@ fn no_golden_file_is_without_its_sample() {
     let known = by_file();
     for entry in std::fs::read_dir(directory()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            known.contains_key(&name),
-            "{name}: its sample is gone or renamed"
-        );
+        assert!(known.contains_key(&name), "{name}: its sample is gone or renamed");
     }
 }
 

@@ -90,11 +90,7 @@ impl Checker {
     pub fn open(&self) -> Vec<OpenIntent> {
         self.open
             .iter()
-            .map(|((stream, act), seq)| OpenIntent {
-                seq: *seq,
-                stream: *stream,
-                act: *act,
-            })
+            .map(|((stream, act), seq)| OpenIntent { seq: *seq, stream: *stream, act: *act })
             .collect()
     }
 
@@ -111,21 +107,12 @@ impl Checker {
     fn dense(&mut self, envelope: &Envelope) {
         let due = self.seq.next();
         if envelope.seq != due {
-            self.broken(
-                envelope,
-                format!("event {} follows event {}", envelope.seq, self.seq),
-            );
+            self.broken(envelope, format!("event {} follows event {}", envelope.seq, self.seq));
         }
         self.seq = envelope.seq;
-        let before = self
-            .versions
-            .insert(envelope.stream, envelope.version)
-            .unwrap_or(0);
+        let before = self.versions.insert(envelope.stream, envelope.version).unwrap_or(0);
         if envelope.version != before.saturating_add(1) {
-            let what = format!(
-                "version {} of the stream follows {before}",
-                envelope.version
-            );
+            let what = format!("version {} of the stream follows {before}", envelope.version);
             self.broken(envelope, what);
         }
         if envelope.stream.kind != envelope.event.kind() {
@@ -145,10 +132,7 @@ impl Checker {
             }
             Part::Outcome(act) => {
                 if self.open.remove(&(envelope.stream, act)).is_none() {
-                    self.broken(
-                        envelope,
-                        format!("an outcome ({act:?}) without an open intent"),
-                    );
+                    self.broken(envelope, format!("an outcome ({act:?}) without an open intent"));
                 }
             }
             Part::Settles(act) => {
@@ -222,11 +206,7 @@ impl Checker {
         if !(running.is_some() && running == envelope.renewal) {
             self.broken(envelope, "an order outside of a renewal");
         }
-        let line = OrderLine {
-            certificate,
-            renewal: envelope.renewal,
-            stage: Stage::Open,
-        };
+        let line = OrderLine { certificate, renewal: envelope.renewal, stage: Stage::Open };
         self.orders.insert(id, line);
     }
 
@@ -261,10 +241,7 @@ impl Checker {
             AuthorizationEvent::ReadinessRequested { .. } => {
                 let answered = self.chosen.get(&envelope.stream) == Some(&true);
                 if !answered {
-                    self.broken(
-                        envelope,
-                        "the CA is told to look before the token is answered",
-                    );
+                    self.broken(envelope, "the CA is told to look before the token is answered");
                 }
             }
             AuthorizationEvent::ChallengeWithdrawn => {
@@ -272,10 +249,7 @@ impl Checker {
                 let order = self.order_of.get(&envelope.stream);
                 let needed = order.is_some_and(|order| self.is_needed(*order));
                 if needed {
-                    self.broken(
-                        envelope,
-                        "the token is withdrawn while its order is pending",
-                    );
+                    self.broken(envelope, "the token is withdrawn while its order is pending");
                 }
             }
             AuthorizationEvent::Published { .. }
@@ -295,10 +269,7 @@ impl Checker {
 
     fn binding(&mut self, envelope: &Envelope, event: &BindingEvent) {
         match event {
-            BindingEvent::BindingDeclared {
-                certificate,
-                target: _,
-            } => {
+            BindingEvent::BindingDeclared { certificate, target: _ } => {
                 self.certificate_of.insert(envelope.stream, *certificate);
             }
             BindingEvent::DeploymentRequested(deployment) => {

@@ -62,14 +62,8 @@ mod tests {
     #[test]
     fn what_could_mislead_is_written_out() {
         assert_eq!(text("a\u{1b}[31mred\nb"), "a\\u{1b}[31mred\\u{a}b");
-        assert_eq!(
-            text("gro\u{202e}.elpmaxe\u{200b}"),
-            "gro\\u{202e}.elpmaxe\\u{200b}"
-        );
-        assert_eq!(
-            text("\u{85}\u{7f}\u{2066}\u{feff}"),
-            "\\u{85}\\u{7f}\\u{2066}\\u{feff}"
-        );
+        assert_eq!(text("gro\u{202e}.elpmaxe\u{200b}"), "gro\\u{202e}.elpmaxe\\u{200b}");
+        assert_eq!(text("\u{85}\u{7f}\u{2066}\u{feff}"), "\\u{85}\\u{7f}\\u{2066}\\u{feff}");
         assert_eq!(text("Grüße, 例え"), "Grüße, 例え");
     }
 

@@ -108,9 +108,7 @@ impl Renewals {
 
     /// The rows of the certificate with this configured name, oldest first.
     pub fn of<'a>(&'a self, certificate: &'a str) -> impl Iterator<Item = &'a Renewal> {
-        self.rows
-            .iter()
-            .filter(move |row| row.certificate == certificate)
+        self.rows.iter().filter(move |row| row.certificate == certificate)
     }
 
     /// The renewal that a person means: the newest of a certificate's name, or the only one whose id
@@ -124,10 +122,8 @@ impl Renewals {
         }
         let prefix = wanted.to_ascii_lowercase();
         let short = prefix.len() < ID_PREFIX_MIN;
-        let mut found = self
-            .rows
-            .iter()
-            .filter(|row| !short && row.id.to_string().starts_with(&prefix));
+        let mut found =
+            self.rows.iter().filter(|row| !short && row.id.to_string().starts_with(&prefix));
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => Err(NotFound::None(wanted.to_owned())),
@@ -136,13 +132,7 @@ impl Renewals {
     }
 
     fn begin(&mut self, envelope: &Envelope, id: RenewalId, event: &CertificateEvent) {
-        let CertificateEvent::RenewalStarted {
-            number,
-            cause,
-            attempt,
-            replaces: _,
-        } = event
-        else {
+        let CertificateEvent::RenewalStarted { number, cause, attempt, replaces: _ } = event else {
             return;
         };
         let certificate_id = CertificateId(envelope.stream.id);
@@ -190,8 +180,7 @@ impl Projection for Renewals {
     fn apply(&mut self, envelope: &Envelope) {
         if let Event::Certificate(CertificateEvent::CertificateDeclared(declared)) = &envelope.event
         {
-            self.names
-                .insert(CertificateId(envelope.stream.id), declared.name.clone());
+            self.names.insert(CertificateId(envelope.stream.id), declared.name.clone());
         }
         if let Event::Engine(EngineEvent::EngineBooted {
             previous: Previous::Crashed | Previous::PowerLost,
@@ -208,11 +197,7 @@ impl Projection for Renewals {
         if let Event::Certificate(event) = &envelope.event {
             self.begin(envelope, id, event);
         }
-        let Some(row) = self
-            .place
-            .get(&id)
-            .and_then(|place| self.rows.get_mut(*place))
-        else {
+        let Some(row) = self.place.get(&id).and_then(|place| self.rows.get_mut(*place)) else {
             return;
         };
         row.last_seq = envelope.seq;
@@ -231,14 +216,10 @@ impl Projection for Renewals {
 /// How a renewal ends with this event, if it does.
 fn ending(event: &Event) -> Option<Outcome> {
     if let Event::Certificate(CertificateEvent::RenewalSucceeded { generation }) = event {
-        Some(Outcome::Succeeded {
-            generation: generation.0,
-        })
+        Some(Outcome::Succeeded { generation: generation.0 })
     } else if let Event::Certificate(CertificateEvent::RenewalEndedUnserved { generation }) = event
     {
-        Some(Outcome::Unserved {
-            generation: generation.0,
-        })
+        Some(Outcome::Unserved { generation: generation.0 })
     } else if let Event::Certificate(CertificateEvent::RenewalFailed { code, problem: _ }) = event {
         Some(Outcome::Failed { code: code.clone() })
     } else {

@@ -1,16 +1,14 @@
 //! Every event as one line for people. Text from outside is made inert and cut here.
 
+mod order;
+mod serving;
+
 use renewd_events::Event;
 use renewd_events::account::AccountEvent;
-use renewd_events::authorization::{AuthorizationEvent, Probe};
-use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::id::DnsName;
-use renewd_events::listener::ListenerEvent;
-use renewd_events::order::{Found, OrderEvent};
 use renewd_events::problem::Problem;
 use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
-use renewd_events::restart::RestartEvent;
 use renewd_events::schedule::{Cause, ScheduleEvent};
 
 use crate::escape::{field, text};
@@ -31,11 +29,11 @@ pub fn sentence(event: &Event) -> String {
         Event::Account(event) => account(event),
         Event::Certificate(event) => certificate(event),
         Event::Schedule(event) => schedule(event),
-        Event::Order(event) => order(event),
-        Event::Authorization(event) => authorization(event),
-        Event::Binding(event) => binding(event),
-        Event::Listener(event) => listener(event),
-        Event::Restart(event) => restart(event),
+        Event::Order(event) => order::order(event),
+        Event::Authorization(event) => order::authorization(event),
+        Event::Binding(event) => serving::binding(event),
+        Event::Listener(event) => serving::listener(event),
+        Event::Restart(event) => serving::restart(event),
     }
 }
 
@@ -49,10 +47,7 @@ pub fn problem(problem: &Problem) -> String {
     if problem.detail.is_empty() {
         format!("{kind}{status}")
     } else {
-        format!(
-            "{kind}{status}: {}",
-            field(&problem.detail, SAID_CHARACTERS_MAX)
-        )
+        format!("{kind}{status}: {}", field(&problem.detail, SAID_CHARACTERS_MAX))
     }
 }
 
@@ -66,16 +61,14 @@ pub fn cause(cause: Cause) -> &'static str {
         Cause::Retry => "the last try failed",
         Cause::Operator => "a person asked for it",
         Cause::NamesChanged => "the configured names changed",
+        Cause::CaChanged => "another CA is configured than the one that issued",
     }
 }
 
 /// The first names, and how many more.
 pub fn names(identifiers: &[DnsName]) -> String {
-    let mut told: Vec<String> = identifiers
-        .iter()
-        .take(NAMES_MAX)
-        .map(|name| text(name.as_str()))
-        .collect();
+    let mut told: Vec<String> =
+        identifiers.iter().take(NAMES_MAX).map(|name| text(name.as_str())).collect();
     if let more @ 1.. = identifiers.len().saturating_sub(NAMES_MAX) {
         told.push(format!("and {more} more"));
     }
@@ -95,12 +88,7 @@ fn times(count: u32, one: &str) -> String {
 
 fn engine(event: &EngineEvent) -> String {
     match event {
-        EngineEvent::EngineBooted {
-            identity,
-            version,
-            previous,
-            tail,
-        } => {
+        EngineEvent::EngineBooted { identity, version, previous, tail } => {
             let before = match previous {
                 Previous::None => "the first start",
                 Previous::Clean => "the last life ended cleanly",
@@ -120,15 +108,8 @@ fn engine(event: &EngineEvent) -> String {
             StopReason::Fatal => "stopping: the engine cannot go on".to_owned(),
         },
         EngineEvent::EngineStopped => "stopped cleanly".to_owned(),
-        EngineEvent::ActorFailed {
-            actor,
-            incarnation,
-            text,
-        } => {
-            format!(
-                "{actor} (life {incarnation}) failed: {}",
-                field(text, SAID_CHARACTERS_MAX)
-            )
+        EngineEvent::ActorFailed { actor, incarnation, text } => {
+            format!("{actor} (life {incarnation}) failed: {}", field(text, SAID_CHARACTERS_MAX))
         }
         EngineEvent::ActorRestarted { actor, incarnation } => {
             format!("{actor} started again from its events (life {incarnation})")
@@ -141,31 +122,20 @@ fn engine(event: &EngineEvent) -> String {
 
 fn clock(event: &ClockEvent) -> String {
     match event {
-        ClockEvent::DailyCheckRan {
-            certificates,
-            renewing,
-            failing,
-        } => format!(
+        ClockEvent::DailyCheckRan { certificates, renewing, failing } => format!(
             "daily check: {}, {renewing} renewing, {failing} failing",
             times(*certificates, "certificate")
         ),
         ClockEvent::WallClockJumped { delta_ms } => {
             let way = if *delta_ms < 0 { "back" } else { "forward" };
-            format!(
-                "the clock jumped {way} by {}",
-                when::span_ms(delta_ms.unsigned_abs())
-            )
+            format!("the clock jumped {way} by {}", when::span_ms(delta_ms.unsigned_abs()))
         }
     }
 }
 
 fn account(event: &AccountEvent) -> String {
     match event {
-        AccountEvent::AccountDeclared {
-            directory_url,
-            contacts_hash: _,
-            contacts,
-        } => {
+        AccountEvent::AccountDeclared { directory_url, contacts_hash: _, contacts } => {
             format!(
                 "account wanted at {} ({})",
                 url(directory_url),
@@ -178,11 +148,7 @@ fn account(event: &AccountEvent) -> String {
                 0 => String::new(),
                 n => format!("{n} profiles, "),
             },
-            if directory.renewal_info {
-                "offered"
-            } else {
-                "not offered"
-            }
+            if directory.renewal_info { "offered" } else { "not offered" }
         ),
         AccountEvent::DirectoryUnreachable { problem: said } => {
             format!("directory not readable: {}", problem(said))
@@ -190,14 +156,9 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::TermsAccepted { terms_url, by } => format!(
             "terms accepted by {}: {}",
             field(by, 40),
-            terms_url
-                .as_deref()
-                .map_or_else(|| "their URL not yet known".to_owned(), url)
+            terms_url.as_deref().map_or_else(|| "their URL not yet known".to_owned(), url)
         ),
-        AccountEvent::AccountKeyCreated {
-            key_ref,
-            thumbprint,
-        } => {
+        AccountEvent::AccountKeyCreated { key_ref, thumbprint } => {
             format!(
                 "account key {} is durable, thumbprint {}",
                 text(&key_ref.0),
@@ -205,15 +166,8 @@ fn account(event: &AccountEvent) -> String {
             )
         }
         AccountEvent::AccountRequested(_) => "account requested".to_owned(),
-        AccountEvent::AccountRegistered {
-            url: at,
-            already_existed,
-        } => {
-            let known = if *already_existed {
-                " (the CA knew the key)"
-            } else {
-                ""
-            };
+        AccountEvent::AccountRegistered { url: at, already_existed } => {
+            let known = if *already_existed { " (the CA knew the key)" } else { "" };
             format!("account registered{known}: {}", url(at))
         }
         AccountEvent::AccountRefused { problem: said } => {
@@ -221,10 +175,7 @@ fn account(event: &AccountEvent) -> String {
         }
         AccountEvent::ContactsChangeRequested { .. } => "change of contacts requested".to_owned(),
         AccountEvent::ContactsChanged { .. } => "contacts changed".to_owned(),
-        AccountEvent::ContactsChangeFailed {
-            contacts_hash: _,
-            problem: said,
-        } => {
+        AccountEvent::ContactsChangeFailed { contacts_hash: _, problem: said } => {
             format!("contacts not changed: {}", problem(said))
         }
     }
@@ -233,21 +184,12 @@ fn account(event: &AccountEvent) -> String {
 fn certificate(event: &CertificateEvent) -> String {
     match event {
         CertificateEvent::CertificateDeclared(declared) => {
-            format!(
-                "{} wanted for {}",
-                text(&declared.name),
-                names(&declared.identifiers)
-            )
+            format!("{} wanted for {}", text(&declared.name), names(&declared.identifiers))
         }
         CertificateEvent::CertificateOrphaned => {
             "no longer in the configuration: kept, not renewed".to_owned()
         }
-        CertificateEvent::RenewalStarted {
-            number,
-            cause: why,
-            attempt,
-            replaces,
-        } => {
+        CertificateEvent::RenewalStarted { number, cause: why, attempt, replaces } => {
             let replaces = match replaces {
                 Some(id) => format!("; replaces {}", field(id, 40)),
                 None => String::new(),
@@ -256,24 +198,13 @@ fn certificate(event: &CertificateEvent) -> String {
                 0 | 1 => String::new(),
                 n => format!(", try {n}"),
             };
-            format!(
-                "renewal {number} started{attempt}: {}{replaces}",
-                cause(*why)
-            )
+            format!("renewal {number} started{attempt}: {}{replaces}", cause(*why))
         }
         CertificateEvent::CertificateKeyRequested(request) => {
             format!("key {} requested", text(&request.key_ref.0))
         }
-        CertificateEvent::CertificateKeyCreated {
-            key_ref,
-            spki: _,
-            csr,
-        } => {
-            format!(
-                "key {} is durable; CSR of {} octets",
-                text(&key_ref.0),
-                csr.len()
-            )
+        CertificateEvent::CertificateKeyCreated { key_ref, spki: _, csr } => {
+            format!("key {} is durable; CSR of {} octets", text(&key_ref.0), csr.len())
         }
         CertificateEvent::CertificateKeyFailed { problem: said } => {
             format!("key not made: {}", problem(said))
@@ -290,10 +221,7 @@ fn certificate(event: &CertificateEvent) -> String {
         CertificateEvent::RenewalEndedUnserved { generation } => {
             format!("ended: generation {generation} is issued, and not everywhere served")
         }
-        CertificateEvent::RenewalFailed {
-            code: _,
-            problem: said,
-        } => {
+        CertificateEvent::RenewalFailed { code: _, problem: said } => {
             format!("renewal failed: {}", problem(said))
         }
     }
@@ -301,287 +229,25 @@ fn certificate(event: &CertificateEvent) -> String {
 
 fn schedule(event: &ScheduleEvent) -> String {
     match event {
-        ScheduleEvent::AriWindowLearned {
-            ari_id: _,
-            start,
-            end,
-            explanation_url,
-        } => {
+        ScheduleEvent::AriWindowLearned { ari_id: _, start, end, explanation_url } => {
             let reason = match explanation_url {
                 Some(page) => format!("; the CA's reason: {}", url(page)),
                 None => String::new(),
             };
-            format!(
-                "the CA suggests {} to {}{reason}",
-                when::minute(*start),
-                when::minute(*end)
-            )
+            format!("the CA suggests {} to {}{reason}", when::minute(*start), when::minute(*end))
         }
-        ScheduleEvent::AriLookFailed {
-            ari_id: _,
-            problem: said,
-        } => {
+        ScheduleEvent::AriLookFailed { ari_id: _, problem: said } => {
             format!("the suggested window is not readable: {}", problem(said))
         }
-        ScheduleEvent::RenewalScheduled {
-            at,
-            cause: why,
-            attempt,
-        } => {
+        ScheduleEvent::RenewalScheduled { at, cause: why, attempt } => {
             let attempt = match attempt {
                 0 | 1 => String::new(),
                 n => format!(" (try {n})"),
             };
-            format!(
-                "next renewal {}{attempt}: {}",
-                when::minute(*at),
-                cause(*why)
-            )
+            format!("next renewal {}{attempt}: {}", when::minute(*at), cause(*why))
         }
         ScheduleEvent::RenewalRequested { by } => {
             format!("renewal asked for by {}", field(by, 40))
-        }
-    }
-}
-
-fn order(event: &OrderEvent) -> String {
-    match event {
-        OrderEvent::OrderRequested(order) => {
-            format!("order requested for {}", names(&order.identifiers))
-        }
-        OrderEvent::OrderCreated {
-            url: at,
-            authorizations: _,
-            status,
-            expires: _,
-            found,
-        } => match found {
-            Found::Answer => format!("order created, {status}: {}", url(at)),
-            Found::List => format!("order found in the account's list, {status}: {}", url(at)),
-        },
-        OrderEvent::OrderRefused { problem: said } => format!("order refused: {}", problem(said)),
-        OrderEvent::OrderRequestUnresolved { evidence } => format!(
-            "nobody can tell whether the CA has the order: {}",
-            field(evidence, SAID_CHARACTERS_MAX)
-        ),
-        OrderEvent::OrderBecameReady { looks } => {
-            format!(
-                "order ready: every name is proven ({})",
-                times(*looks, "look")
-            )
-        }
-        OrderEvent::FinalizationRequested { .. } => "finalize requested".to_owned(),
-        OrderEvent::FinalizationAccepted { status } => format!("finalize accepted, {status}"),
-        OrderEvent::FinalizationRefused { problem: said } => {
-            format!("finalize refused: {}", problem(said))
-        }
-        OrderEvent::CertificateReady { url: _, looks } => {
-            format!("certificate issued ({})", times(*looks, "look"))
-        }
-        OrderEvent::ChainDownloaded(leaf) => format!(
-            "chain of {} is durable; issuer {}",
-            times(leaf.certificates.into(), "certificate"),
-            field(&leaf.issuer, 60)
-        ),
-        OrderEvent::ChainRejected { problem: said } => {
-            format!("chain rejected, never served: {}", problem(said))
-        }
-        OrderEvent::OrderBecameInvalid { problem: said } => {
-            format!("order INVALID: {}", problem(said))
-        }
-        OrderEvent::OrderGone { problem: said } => {
-            format!("the CA no longer knows the order: {}", problem(said))
-        }
-    }
-}
-
-fn authorization(event: &AuthorizationEvent) -> String {
-    match event {
-        AuthorizationEvent::AuthorizationSeen {
-            identifier,
-            offers,
-            valid,
-            ..
-        } => {
-            let name = field(identifier, 80);
-            if *valid {
-                format!("{name} is proven already: no challenge needed")
-            } else {
-                format!(
-                    "{name} is to be proven; offered: {}",
-                    field(&offers.join(", "), 80)
-                )
-            }
-        }
-        AuthorizationEvent::ChallengeChosen(_) => {
-            "http-01 chosen: the responder answers from now on".to_owned()
-        }
-        AuthorizationEvent::Published { probe } => match probe {
-            Probe::Seen => "published; our own fetch saw the answer".to_owned(),
-            Probe::NotSeen(what) => format!(
-                "published; our own fetch did not see the answer: {}",
-                field(what, SAID_CHARACTERS_MAX)
-            ),
-        },
-        AuthorizationEvent::ReadinessRequested { .. } => "ready requested".to_owned(),
-        AuthorizationEvent::ReadinessAccepted { inferred } => {
-            if *inferred {
-                "ready settled; inferred: the CA's answer shows that it had arrived".to_owned()
-            } else {
-                "ready accepted: the CA will look".to_owned()
-            }
-        }
-        AuthorizationEvent::ReadinessRefused { problem: said } => {
-            format!("ready refused: {}", problem(said))
-        }
-        AuthorizationEvent::AuthorizationBecameValid { visits } => match visits {
-            0 => "VALID".to_owned(),
-            n => format!(
-                "VALID ({} seen)",
-                times(*n, "fetch of the token")
-                    .replace("fetch of the tokens", "fetches of the token")
-            ),
-        },
-        AuthorizationEvent::AuthorizationBecameInvalid {
-            problem: said,
-            visits: _,
-        } => {
-            format!("INVALID: {}", problem(said))
-        }
-        AuthorizationEvent::ChallengeWithdrawn => "the token is no longer answered".to_owned(),
-    }
-}
-
-fn binding(event: &BindingEvent) -> String {
-    match event {
-        BindingEvent::BindingDeclared {
-            certificate: _,
-            target,
-        } => {
-            format!("to be served at {}", field(&target.label(), 80))
-        }
-        BindingEvent::BindingRemoved => "no longer to be served here".to_owned(),
-        BindingEvent::DeploymentRequested(deployment) => {
-            format!("generation {} to be put in place", deployment.generation)
-        }
-        BindingEvent::Deployed { generation } => format!("generation {generation} in place"),
-        BindingEvent::DeploymentFailed {
-            generation,
-            problem: said,
-        } => {
-            format!("generation {generation} not in place: {}", problem(said))
-        }
-        BindingEvent::ReloadRequested { generation } => {
-            format!("reload requested for generation {generation}")
-        }
-        BindingEvent::ReloadFinished {
-            generation,
-            problem: None,
-        } => {
-            format!("reloaded with generation {generation}")
-        }
-        BindingEvent::ReloadFinished {
-            generation: _,
-            problem: Some(said),
-        } => {
-            format!("reload failed: {}", problem(said))
-        }
-        BindingEvent::ServedVerified {
-            generation,
-            address,
-            fingerprint: _,
-        } => {
-            format!(
-                "handshake at {} shows generation {generation}",
-                field(address, 60)
-            )
-        }
-        BindingEvent::ServedMismatch {
-            generation,
-            address,
-            problem: said,
-        } => format!(
-            "handshake at {} does not show generation {generation}: {}",
-            field(address, 60),
-            problem(said)
-        ),
-    }
-}
-
-fn listener(event: &ListenerEvent) -> String {
-    match event {
-        ListenerEvent::ListenerNeeded { address } => {
-            format!("listener needed on {}", field(address, 60))
-        }
-        ListenerEvent::ListenerOpened { address } => {
-            format!("listening on {}", field(address, 60))
-        }
-        ListenerEvent::ListenerFailed {
-            address,
-            problem: said,
-            holder,
-            needs_restart,
-        } => {
-            let holder = match holder {
-                Some(program) => format!("; held by {}", field(program, 60)),
-                None => String::new(),
-            };
-            let restart = if *needs_restart {
-                "; only a restart can open it"
-            } else {
-                ""
-            };
-            format!(
-                "cannot listen on {}: {}{holder}{restart}",
-                field(address, 60),
-                problem(said)
-            )
-        }
-    }
-}
-
-fn restart(event: &RestartEvent) -> String {
-    match event {
-        RestartEvent::RestartPlanned {
-            listener: _,
-            address,
-            problem: said,
-        } => {
-            format!(
-                "restart planned to open {}: {}",
-                field(address, 60),
-                problem(said)
-            )
-        }
-        RestartEvent::RestartRequested {
-            before,
-            method,
-            deadline,
-        } => format!(
-            "restart requested by {method} of pid {}; awaited until {}",
-            before.pid,
-            when::minute(*deadline)
-        ),
-        RestartEvent::RestartObserved { after, attributed } => {
-            let how = if *attributed {
-                "as planned"
-            } else {
-                "inferred: after a crash"
-            };
-            format!(
-                "restart observed ({how}): boot {}, pid {}",
-                after.boot, after.pid
-            )
-        }
-        RestartEvent::RestartNotObserved { problem: said } => {
-            format!("no restart within the deadline: {}", problem(said))
-        }
-        RestartEvent::RestartFinished { verified } => {
-            if *verified {
-                "restart done: the listener is open".to_owned()
-            } else {
-                "restart given up: the listener is not open".to_owned()
-            }
         }
     }
 }

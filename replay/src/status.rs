@@ -164,21 +164,16 @@ pub struct CertificateStatus {
 
 /// Every certificate, by name.
 pub fn status(facts: &Facts, now: WallMs) -> Vec<CertificateStatus> {
-    let mut rows: Vec<CertificateStatus> = facts
-        .certificates
-        .iter()
-        .map(|(id, it)| one(facts, *id, it, now))
-        .collect();
+    let mut rows: Vec<CertificateStatus> =
+        facts.certificates.iter().map(|(id, it)| one(facts, *id, it, now)).collect();
     rows.sort_by(|left, right| left.name.cmp(&right.name));
     rows
 }
 
 /// One certificate.
 pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> CertificateStatus {
-    let bindings: Vec<BindingStatus> = facts
-        .bindings_of(id)
-        .map(|(_, binding)| binding_status(facts, it, binding))
-        .collect();
+    let bindings: Vec<BindingStatus> =
+        facts.bindings_of(id).map(|(_, binding)| binding_status(facts, it, binding)).collect();
     let expires = it.current.as_ref().map(|issue| issue.leaf.not_after);
     let account_trouble = account_trouble(facts, it);
     let unserved = it.current.is_some() && bindings.iter().any(|binding| binding.trouble.is_some());
@@ -197,11 +192,7 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
     } else if account_trouble.is_some() {
         State::Failing
     } else if next::is_due(facts, id, now) {
-        if it.current.is_none() {
-            State::First
-        } else {
-            State::Due
-        }
+        if it.current.is_none() { State::First } else { State::Due }
     } else if it.current.is_none() {
         State::First
     } else {
@@ -240,11 +231,10 @@ fn served(it: &Certificate, bindings: &[BindingStatus]) -> Served {
         Served::Nothing
     } else if bindings.iter().all(|binding| binding.served) {
         Served::Everywhere
-    } else if bindings.iter().any(|binding| {
-        binding
-            .generation
-            .is_some_and(|seen| seen < issue.generation.0)
-    }) {
+    } else if bindings
+        .iter()
+        .any(|binding| binding.generation.is_some_and(|seen| seen < issue.generation.0))
+    {
         Served::Older
     } else {
         Served::Partly
@@ -256,41 +246,23 @@ fn trouble(code: &str, said: &str, at: WallMs, times: u32) -> Trouble {
         Some(known) => format!("{}; {said}", known.title),
         None => said.to_owned(),
     };
-    Trouble {
-        code: escape::field(code, 16),
-        sentence,
-        at,
-        times,
-    }
+    Trouble { code: escape::field(code, 16), sentence, at, times }
 }
 
 fn renewal_trouble(it: &Certificate) -> Option<Trouble> {
     let failure = it.failure.as_ref()?;
-    Some(trouble(
-        &failure.code,
-        &sentence::problem(&failure.problem),
-        failure.at,
-        it.failures,
-    ))
+    Some(trouble(&failure.code, &sentence::problem(&failure.problem), failure.at, it.failures))
 }
 
 fn account_trouble(facts: &Facts, it: &Certificate) -> Option<Trouble> {
     let account = facts.accounts.get(&it.declared.as_ref()?.account)?;
     if let renewd_events::account::Registration::Refused { problem, at } = &account.registration {
         let code = classify(Step::Account, problem);
-        return Some(trouble(
-            code,
-            &sentence::problem(problem),
-            *at,
-            account.failures,
-        ));
+        return Some(trouble(code, &sentence::problem(problem), *at, account.failures));
     }
     let (problem, at) = account.unreachable.as_ref()?;
     let code = classify(Step::Account, problem);
-    account
-        .url()
-        .is_none()
-        .then(|| trouble(code, &sentence::problem(problem), *at, 1))
+    account.url().is_none().then(|| trouble(code, &sentence::problem(problem), *at, 1))
 }
 
 fn binding_status(facts: &Facts, it: &Certificate, binding: &Binding) -> BindingStatus {
@@ -298,18 +270,11 @@ fn binding_status(facts: &Facts, it: &Certificate, binding: &Binding) -> Binding
     let seen = binding.served.as_ref();
     let own = binding.setback.as_ref().map(|setback| {
         let code = classify(Step::Binding, &setback.problem);
-        trouble(
-            code,
-            &sentence::problem(&setback.problem),
-            setback.at,
-            setback.count,
-        )
+        trouble(code, &sentence::problem(&setback.problem), setback.at, setback.count)
     });
     let target = binding.target.as_ref();
     BindingStatus {
-        target: target
-            .map(|target| escape::field(&target.label(), 120))
-            .unwrap_or_default(),
+        target: target.map(|target| escape::field(&target.label(), 120)).unwrap_or_default(),
         served: newest.is_some() && seen.map(|served| served.generation) >= newest,
         generation: seen.map(|served| served.generation.0),
         fingerprint: seen.map(|served| served.fingerprint),
@@ -323,10 +288,7 @@ fn listener_trouble(facts: &Facts, binding: &Binding) -> Option<Trouble> {
     let renewd_events::binding::Target::Builtin { address } = binding.target.as_ref()? else {
         return None;
     };
-    let listener = facts
-        .listeners
-        .values()
-        .find(|listener| listener.address == *address)?;
+    let listener = facts.listeners.values().find(|listener| listener.address == *address)?;
     let setback = listener.setback.as_ref()?;
     let code = classify(Step::Listener, &setback.problem);
     let mut said = sentence::problem(&setback.problem);

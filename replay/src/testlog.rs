@@ -1,21 +1,19 @@
 //! For tests: a log by hand. Lists of (moment, stream, event) become envelopes; and a few stories that
 //! several tests read.
 
+mod story;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use renewd_events::account::{AccountEvent, AccountRequest, Directory};
-use renewd_events::authorization::{AuthorizationEvent, Challenge, Probe};
-use renewd_events::binding::{BindingEvent, Deployment, Target};
-use renewd_events::certificate::{
-    Certificate, CertificateEvent, Declaration, Issue, KeyRequest, Leaf, LifeLeft,
-};
+use renewd_events::binding::{BindingEvent, Target};
+use renewd_events::certificate::{Certificate, CertificateEvent, Declaration, Leaf, LifeLeft};
 use renewd_events::id::{
-    AccountId, AuthorizationId, BindingId, BootNo, CertificateId, DnsName, Generation, Hash,
-    KeyRef, ListenerId, OrderId, RenewalId, Seq, StreamId, StreamKind,
+    AccountId, AuthorizationId, BindingId, BootNo, CertificateId, DnsName, Hash, KeyRef,
+    ListenerId, OrderId, RenewalId, Seq, StreamId, StreamKind,
 };
 use renewd_events::listener::ListenerEvent;
-use renewd_events::order::{Found, NewOrder, OrderEvent, OrderStatus};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::{EngineEvent, Previous};
 use renewd_events::restart::ProcessIdentity;
@@ -52,10 +50,7 @@ pub(crate) fn binding() -> BindingId {
 }
 
 pub(crate) fn dns(names: &[&str]) -> Vec<DnsName> {
-    names
-        .iter()
-        .map(|name| DnsName::parse(name).unwrap())
-        .collect()
+    names.iter().map(|name| DnsName::parse(name).unwrap()).collect()
 }
 
 pub(crate) fn acme(kind: &str, status: u16, detail: &str) -> Problem {
@@ -146,15 +141,7 @@ impl Log {
         };
         let tail = Seq(u64::try_from(self.envelopes.len()).unwrap());
         let version = "0.1.0".to_owned();
-        self.add(
-            StreamId::ENGINE,
-            EngineEvent::EngineBooted {
-                identity,
-                version,
-                previous,
-                tail,
-            },
-        )
+        self.add(StreamId::ENGINE, EngineEvent::EngineBooted { identity, version, previous, tail })
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -200,29 +187,13 @@ impl Log {
                 life_left: LifeLeft::Share(1, 3),
             }),
         );
-        let target = Target::Builtin {
-            address: "0.0.0.0:443".to_owned(),
-        };
+        let target = Target::Builtin { address: "0.0.0.0:443".to_owned() };
         let certificate = certificate();
-        log.add(
-            binding(),
-            BindingEvent::BindingDeclared {
-                certificate,
-                target,
-            },
-        );
-        log.add(
-            listener(),
-            ListenerEvent::ListenerOpened {
-                address: "0.0.0.0:443".to_owned(),
-            },
-        );
+        log.add(binding(), BindingEvent::BindingDeclared { certificate, target });
+        log.add(listener(), ListenerEvent::ListenerOpened { address: "0.0.0.0:443".to_owned() });
         log.add(
             account(),
-            AccountEvent::TermsAccepted {
-                terms_url: None,
-                by: "configuration".to_owned(),
-            },
+            AccountEvent::TermsAccepted { terms_url: None, by: "configuration".to_owned() },
         );
         log
     }
@@ -250,11 +221,7 @@ impl Log {
         let contacts_hash = Hash::default();
         log.add(
             account(),
-            AccountEvent::AccountRequested(AccountRequest {
-                key_ref,
-                thumbprint,
-                contacts_hash,
-            }),
+            AccountEvent::AccountRequested(AccountRequest { key_ref, thumbprint, contacts_hash }),
         );
         log.at(150).add(
             account(),
@@ -265,285 +232,9 @@ impl Log {
         );
         log.add(
             StreamId::schedule(certificate()),
-            ScheduleEvent::RenewalScheduled {
-                at: log.now(),
-                cause: Cause::FirstIssue,
-                attempt: 1,
-            },
+            ScheduleEvent::RenewalScheduled { at: log.now(), cause: Cause::FirstIssue, attempt: 1 },
         );
         log
-    }
-
-    /// The next renewal begins at so many milliseconds.
-    pub(crate) fn started(&mut self, offset: u64, cause: Cause, attempt: u32) -> &mut Self {
-        self.number += 1;
-        let number = self.number;
-        self.renewal = Some(Certificate::renewal_id(certificate(), number));
-        self.at(offset);
-        self.add(
-            certificate(),
-            CertificateEvent::RenewalStarted {
-                number,
-                cause,
-                attempt,
-                replaces: None,
-            },
-        );
-        let key = KeyRequest {
-            key_ref: KeyRef(format!("cert-{number}")),
-            identifiers: dns(&["example.org", "www.example.org"]),
-        };
-        self.add(
-            certificate(),
-            CertificateEvent::CertificateKeyRequested(key),
-        );
-        self.requested(1)
-    }
-
-    pub(crate) fn requested(&mut self, number: u32) -> &mut Self {
-        let request = NewOrder {
-            certificate: certificate(),
-            account: account(),
-            identifiers: dns(&["example.org", "www.example.org"]),
-            profile: None,
-            replaces: None,
-        };
-        self.add(self.order(number), OrderEvent::OrderRequested(request))
-    }
-
-    pub(crate) fn keyed(&mut self) -> &mut Self {
-        let key_ref = KeyRef(format!("cert-{}", self.number));
-        self.add(
-            certificate(),
-            CertificateEvent::CertificateKeyCreated {
-                key_ref,
-                spki: Hash([3; 32]),
-                csr: vec![0; 300],
-            },
-        )
-    }
-
-    pub(crate) fn created(&mut self, number: u32, found: Found) -> &mut Self {
-        self.add(
-            self.order(number),
-            OrderEvent::OrderCreated {
-                url: format!("https://ca.test/order/{number}"),
-                authorizations: vec![
-                    "https://ca.test/a/1".to_owned(),
-                    "https://ca.test/a/2".to_owned(),
-                ],
-                status: OrderStatus::Pending,
-                expires: None,
-                found,
-            },
-        )
-    }
-
-    /// The challenge of a name is learnt and published.
-    pub(crate) fn published(&mut self, name: &str, probe: Probe) -> &mut Self {
-        let id = self.authorization(name);
-        self.add(
-            id,
-            AuthorizationEvent::AuthorizationSeen {
-                order: self.order(1),
-                certificate: certificate(),
-                url: format!("https://ca.test/a/{name}"),
-                identifier: name.to_owned(),
-                expires: None,
-                offers: vec!["http-01".to_owned(), "dns-01".to_owned()],
-                valid: false,
-            },
-        );
-        self.add(
-            id,
-            AuthorizationEvent::ChallengeChosen(Challenge {
-                url: format!("https://ca.test/c/{name}"),
-                token: format!("token-{name}"),
-                thumbprint: "thumb".to_owned(),
-            }),
-        );
-        self.add(id, AuthorizationEvent::Published { probe })
-    }
-
-    pub(crate) fn told(&mut self, name: &str) -> &mut Self {
-        let challenge_url = format!("https://ca.test/c/{name}");
-        self.add(
-            self.authorization(name),
-            AuthorizationEvent::ReadinessRequested { challenge_url },
-        )
-    }
-
-    pub(crate) fn accepted(&mut self, name: &str) -> &mut Self {
-        let event = AuthorizationEvent::ReadinessAccepted { inferred: false };
-        self.add(self.authorization(name), event)
-    }
-
-    /// The answer was lost, and the authorization shows that it had arrived.
-    pub(crate) fn settled(&mut self, name: &str) -> &mut Self {
-        let event = AuthorizationEvent::ReadinessAccepted { inferred: true };
-        self.add(self.authorization(name), event)
-    }
-
-    pub(crate) fn valid(&mut self, name: &str) -> &mut Self {
-        let event = AuthorizationEvent::AuthorizationBecameValid { visits: 3 };
-        self.add(self.authorization(name), event)
-    }
-
-    pub(crate) fn invalid(&mut self, name: &str, problem: Problem, visits: u32) -> &mut Self {
-        let event = AuthorizationEvent::AuthorizationBecameInvalid { problem, visits };
-        self.add(self.authorization(name), event)
-    }
-
-    pub(crate) fn failed(&mut self, code: &str, problem: Problem) -> &mut Self {
-        let code = code.to_owned();
-        self.add(
-            certificate(),
-            CertificateEvent::RenewalFailed { code, problem },
-        );
-        self.renewal = None;
-        self
-    }
-
-    /// From the order on: all proven, issued, adopted.
-    pub(crate) fn issued(&mut self) -> &mut Self {
-        let order = self.order(1);
-        self.add(order, OrderEvent::OrderBecameReady { looks: 2 });
-        for name in ["example.org", "www.example.org"] {
-            let id = self.authorization(name);
-            self.add(id, AuthorizationEvent::ChallengeWithdrawn);
-        }
-        self.add(
-            order,
-            OrderEvent::FinalizationRequested { csr: Hash([4; 32]) },
-        );
-        self.now += 80;
-        self.add(
-            order,
-            OrderEvent::FinalizationAccepted {
-                status: OrderStatus::Processing,
-            },
-        );
-        self.now += 1100;
-        let url = "https://ca.test/cert/1".to_owned();
-        self.add(order, OrderEvent::CertificateReady { url, looks: 1 });
-        self.now += 40;
-        self.add(order, OrderEvent::ChainDownloaded(leaf()));
-        self.add(
-            certificate(),
-            CertificateEvent::GenerationAdopted(Issue {
-                generation: Generation(self.number),
-                order,
-                key_ref: KeyRef(format!("cert-{}", self.number)),
-                spki: Hash([3; 32]),
-                leaf: leaf(),
-            }),
-        )
-    }
-
-    pub(crate) fn deploying(&mut self) -> &mut Self {
-        let generation = Generation(self.number);
-        let fingerprint = Hash([2; 32]);
-        self.add(
-            binding(),
-            BindingEvent::DeploymentRequested(Deployment {
-                generation,
-                fingerprint,
-            }),
-        )
-    }
-
-    pub(crate) fn served(&mut self) -> &mut Self {
-        let generation = Generation(self.number);
-        self.deploying();
-        self.now += 2;
-        self.add(binding(), BindingEvent::Deployed { generation });
-        self.now += 5;
-        self.add(
-            binding(),
-            BindingEvent::ServedVerified {
-                generation,
-                address: "127.0.0.1:443".to_owned(),
-                fingerprint: Hash([2; 32]),
-            },
-        );
-        self.add(
-            certificate(),
-            CertificateEvent::RenewalSucceeded { generation },
-        );
-        self.renewal = None;
-        let at = WallMs(START + 60 * DAY_MS);
-        let event = ScheduleEvent::RenewalScheduled {
-            at,
-            cause: Cause::LifeLeft,
-            attempt: 1,
-        };
-        self.add(StreamId::schedule(certificate()), event)
-    }
-
-    /// The first certificate, with a crash between "ready" and the CA's answer.
-    pub(crate) fn first_with_crash() -> Self {
-        let mut log = Self::registered();
-        log.started(200, Cause::FirstIssue, 1);
-        log.at(220).keyed();
-        log.at(700).created(1, Found::Answer);
-        log.at(900).published("example.org", Probe::Seen);
-        log.published("www.example.org", Probe::Seen);
-        log.at(910).told("example.org").told("www.example.org");
-        log.at(960).accepted("example.org");
-        log.at(12_160).boot(Previous::Crashed);
-        log.at(12_400).settled("www.example.org");
-        log.at(14_800).valid("example.org").valid("www.example.org");
-        log.issued().served();
-        log
-    }
-
-    /// A renewal that failed since another server answers over IPv6, for the `attempt`th time.
-    pub(crate) fn fails_over_ipv6(&mut self, offset: u64, attempt: u32) -> &mut Self {
-        self.started(
-            offset,
-            if attempt == 1 {
-                Cause::AriWindow
-            } else {
-                Cause::Retry
-            },
-            attempt,
-        );
-        self.at(offset + 20).keyed();
-        self.at(offset + 500).created(1, Found::Answer);
-        self.at(offset + 600).published("example.org", Probe::Seen);
-        self.published("www.example.org", Probe::Seen);
-        self.at(offset + 610)
-            .told("example.org")
-            .told("www.example.org");
-        self.at(offset + 650)
-            .accepted("example.org")
-            .accepted("www.example.org");
-        let problem = acme(
-            "unauthorized",
-            403,
-            "2001:db8::7: Invalid response from http://example.org/.well-known/acme-challenge/x: 404",
-        );
-        let summary = acme("unauthorized", 403, "see authorizations");
-        let order = self.order(1);
-        self.at(offset + 3000)
-            .add(order, OrderEvent::OrderBecameInvalid { problem: summary });
-        self.at(offset + 3100)
-            .invalid("example.org", problem.clone(), 0);
-        self.valid("www.example.org");
-        for name in ["example.org", "www.example.org"] {
-            self.add(
-                self.authorization(name),
-                AuthorizationEvent::ChallengeWithdrawn,
-            );
-        }
-        self.failed("R0207", problem);
-        let at = self.now().after(std::time::Duration::from_secs(3600));
-        let event = ScheduleEvent::RenewalScheduled {
-            at,
-            cause: Cause::Retry,
-            attempt: attempt + 1,
-        };
-        self.add(StreamId::schedule(certificate()), event)
     }
 }
 
@@ -553,9 +244,7 @@ pub(crate) fn listener() -> ListenerId {
 
 /// Compares with `golden/NAME`; with `RENEWD_GOLDEN=write` in the environment it writes the file.
 pub(crate) fn golden(name: &str, found: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
     if std::env::var_os("RENEWD_GOLDEN").is_some_and(|wish| wish == "write") {
         std::fs::write(&path, found).unwrap();
         return;

@@ -214,10 +214,7 @@ impl Reader {
             return;
         };
         let given = self.certificates.get(&CertificateId::default());
-        let name = self
-            .certificates
-            .get(&CertificateId(envelope.stream.id))
-            .or(given);
+        let name = self.certificates.get(&CertificateId(envelope.stream.id)).or(given);
         self.timeline = Some(Timeline {
             renewal: self.renewal,
             trace: hex(&crate::trace::trace_id(self.renewal)),
@@ -238,14 +235,12 @@ impl Reader {
     fn learn(&mut self, envelope: &Envelope) {
         if let Event::Certificate(CertificateEvent::CertificateDeclared(declared)) = &envelope.event
         {
-            self.certificates
-                .insert(CertificateId(envelope.stream.id), declared.name.clone());
+            self.certificates.insert(CertificateId(envelope.stream.id), declared.name.clone());
         }
         if let Event::Authorization(AuthorizationEvent::AuthorizationSeen { identifier, .. }) =
             &envelope.event
         {
-            self.labels
-                .insert(envelope.stream, escape::field(identifier, 60));
+            self.labels.insert(envelope.stream, escape::field(identifier, 60));
         }
     }
 
@@ -293,8 +288,7 @@ impl Reader {
         }
         if let Part::Intent(act) = part(&envelope.event) {
             let place = timeline.rows.len();
-            self.open
-                .insert((envelope.stream, act), (envelope.seq, envelope.at, place));
+            self.open.insert((envelope.stream, act), (envelope.seq, envelope.at, place));
         }
         let said = sentence(&envelope.event);
         timeline.rows.push(Row::Event(EventRow {
@@ -322,10 +316,9 @@ impl Reader {
             Part::Intent(_) => Bracket::Opens,
             Part::Outcome(act) | Part::Settles(act) => {
                 match self.open.remove(&(envelope.stream, act)) {
-                    Some((intent, since, _)) => Bracket::Closes {
-                        intent,
-                        took_ms: envelope.at.0.saturating_sub(since.0),
-                    },
+                    Some((intent, since, _)) => {
+                        Bracket::Closes { intent, took_ms: envelope.at.0.saturating_sub(since.0) }
+                    }
                     None => Bracket::None,
                 }
             }
@@ -366,15 +359,9 @@ fn is_inferred(event: &Event) -> bool {
     matches!(
         event,
         Event::Authorization(AuthorizationEvent::ReadinessAccepted { inferred: true })
-            | Event::Order(OrderEvent::OrderCreated {
-                found: Found::List,
-                ..
-            })
+            | Event::Order(OrderEvent::OrderCreated { found: Found::List, .. })
             | Event::Order(OrderEvent::OrderRequestUnresolved { .. })
-            | Event::Restart(RestartEvent::RestartObserved {
-                attributed: false,
-                ..
-            })
+            | Event::Restart(RestartEvent::RestartObserved { attributed: false, .. })
     )
 }
 

@@ -177,22 +177,15 @@ impl Tracer {
     }
 
     fn begin(&mut self, envelope: &Envelope) {
-        let Event::Certificate(CertificateEvent::RenewalStarted {
-            number,
-            cause,
-            attempt,
-            ..
-        }) = &envelope.event
+        let Event::Certificate(CertificateEvent::RenewalStarted { number, cause, attempt, .. }) =
+            &envelope.event
         else {
             return;
         };
         if let Some(mut span) = self.new_span(envelope, "renewal") {
-            span.attributes
-                .push(("renewd.renewal.number", Value::Number((*number).into())));
-            span.attributes
-                .push(("renewd.renewal.cause", Value::Text(cause.to_string())));
-            span.attributes
-                .push(("acme.attempt", Value::Number((*attempt).into())));
+            span.attributes.push(("renewd.renewal.number", Value::Number((*number).into())));
+            span.attributes.push(("renewd.renewal.cause", Value::Text(cause.to_string())));
+            span.attributes.push(("acme.attempt", Value::Number((*attempt).into())));
             self.root = Some(span);
         }
     }
@@ -220,28 +213,20 @@ impl Tracer {
     fn end(&mut self, mut span: SpanFacts, envelope: &Envelope) {
         span.end = Some(envelope.at);
         if let Some(error) = &span.error {
-            span.attributes
-                .push(("error.type", Value::Text(error.clone())));
+            span.attributes.push(("error.type", Value::Text(error.clone())));
         }
         self.ended.push(span);
     }
 
     fn authorization(&mut self, envelope: &Envelope, event: &AuthorizationEvent) {
-        if let AuthorizationEvent::AuthorizationSeen {
-            identifier,
-            url,
-            valid,
-            ..
-        } = event
+        if let AuthorizationEvent::AuthorizationSeen { identifier, url, valid, .. } = event
             && let Some(mut span) = self.new_span(envelope, "authorization")
         {
             let text = |raw: &str| Value::Text(escape::field(raw, 256));
             span.attributes.push(("acme.identifier", text(identifier)));
             span.attributes.push(("url.full", text(url)));
-            span.attributes
-                .push(("acme.challenge.type", Value::Text("http-01".to_owned())));
-            span.attributes
-                .push(("acme.authorization.reused", Value::Truth(*valid)));
+            span.attributes.push(("acme.challenge.type", Value::Text("http-01".to_owned())));
+            span.attributes.push(("acme.authorization.reused", Value::Truth(*valid)));
             if *valid {
                 self.end(span, envelope);
             } else {
@@ -339,8 +324,7 @@ fn describe(span: &mut SpanFacts, event: &Event) {
     }
     if let Event::Order(OrderEvent::OrderRequested(order)) = event {
         let names = i64::try_from(order.identifiers.len()).unwrap_or(i64::MAX);
-        span.attributes
-            .push(("acme.order.names", Value::Number(names)));
+        span.attributes.push(("acme.order.names", Value::Number(names)));
         if let Some(profile) = &order.profile {
             span.attributes.push(("acme.profile", text(profile)));
         }
@@ -348,10 +332,7 @@ fn describe(span: &mut SpanFacts, event: &Event) {
     if let Some((_, problem)) = crate::why::problem_of(event)
         && problem.status != 0
     {
-        span.attributes.push((
-            "http.response.status_code",
-            Value::Number(problem.status.into()),
-        ));
+        span.attributes.push(("http.response.status_code", Value::Number(problem.status.into())));
     }
 }
 

@@ -37,10 +37,8 @@ pub fn span(time: Duration) -> String {
 /// By a chrono format; what no calendar holds is shown in milliseconds.
 fn formatted(at: WallMs, format: &str) -> String {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
-    DateTime::from_timestamp_millis(ms).map_or_else(
-        || format!("{} ms", at.0),
-        |time| time.format(format).to_string(),
-    )
+    DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| format!("{} ms", at.0), |time| time.format(format).to_string())
 }
 
 /// `2026-12-05 03:10 UTC`.
@@ -96,14 +94,8 @@ mod tests {
     #[test]
     fn times_are_relative_and_absolute() {
         let now = WallMs(1_795_000_000_000);
-        assert_eq!(
-            both(now.after(Duration::from_secs(7200)), now),
-            "in 2 h, 2026-11-18 13:06 UTC"
-        );
-        assert_eq!(
-            relative(now.before(Duration::from_secs(60)), now),
-            "1 min ago"
-        );
+        assert_eq!(both(now.after(Duration::from_secs(7200)), now), "in 2 h, 2026-11-18 13:06 UTC");
+        assert_eq!(relative(now.before(Duration::from_secs(60)), now), "1 min ago");
         assert_eq!(moment(WallMs(114)), "Jan 01 00:00:00.114");
         assert_eq!(minute(WallMs(u64::MAX)), format!("{} ms", u64::MAX));
     }

@@ -65,11 +65,7 @@ pub struct Why {
 pub fn why(facts: &Facts, witness: &Witness, id: CertificateId, now: WallMs) -> Option<Why> {
     let certificate = facts.certificates.get(&id)?;
     let row = status::one(facts, id, certificate, now);
-    let name = if row.name.is_empty() {
-        id.to_string()
-    } else {
-        row.name.clone()
-    };
+    let name = if row.name.is_empty() { id.to_string() } else { row.name.clone() };
     let mut out = Why {
         certificate: name.clone(),
         state: row.state,
@@ -112,15 +108,9 @@ fn well(name: &str, row: &status::CertificateStatus, now: WallMs) -> String {
         State::Due => format!("{name} is due; it waits for its turn."),
         State::Ok => match row.expires {
             Some(at) if row.expired => {
-                format!(
-                    "{name} has expired ({}), and no failure is known.",
-                    when::both(at, now)
-                )
+                format!("{name} has expired ({}), and no failure is known.", when::both(at, now))
             }
-            Some(at) => format!(
-                "All is well with {name}: it expires {}.",
-                when::both(at, now)
-            ),
+            Some(at) => format!("All is well with {name}: it expires {}.", when::both(at, now)),
             None => format!("All is well with {name}."),
         },
         State::Waiting => format!("{name} waits: {}.", row.next.why),
@@ -142,11 +132,7 @@ fn served_now(row: &status::CertificateStatus, now: WallMs) -> String {
     match row.served {
         Served::Everywhere => format!("generation {generation}, {life}"),
         Served::Older => {
-            let seen = row
-                .bindings
-                .iter()
-                .filter_map(|binding| binding.generation)
-                .min();
+            let seen = row.bindings.iter().filter_map(|binding| binding.generation).min();
             format!(
                 "generation {} somewhere; the newest is {generation}, {life}",
                 seen.unwrap_or(0)
@@ -161,15 +147,8 @@ fn served_now(row: &status::CertificateStatus, now: WallMs) -> String {
 
 /// As people read it.
 pub fn text(why: &Why) -> String {
-    let code = why
-        .code
-        .map_or_else(String::new, |code| format!("  {code}"));
-    let mut out = format!(
-        "{}: {}{code}\n{}\n",
-        why.certificate,
-        why.state.word(),
-        why.sentence
-    );
+    let code = why.code.map_or_else(String::new, |code| format!("  {code}"));
+    let mut out = format!("{}: {}{code}\n{}\n", why.certificate, why.state.word(), why.sentence);
     let mut line = |label: &str, said: &str| {
         out.push_str(&format!("  {label:<10} {said}\n"));
     };
@@ -195,15 +174,8 @@ pub fn text(why: &Why) -> String {
     if !why.do_this.is_empty() {
         line("do", &why.do_this);
     }
-    let at = why
-        .next
-        .at
-        .map_or_else(String::new, |at| format!(" {}", when::both(at, why.now)));
-    let label = if why.code.is_some() {
-        "otherwise"
-    } else {
-        "next"
-    };
+    let at = why.next.at.map_or_else(String::new, |at| format!(" {}", when::both(at, why.now)));
+    let label = if why.code.is_some() { "otherwise" } else { "next" };
     line(label, &format!("{}{at}: {}", why.next.what, why.next.why));
     if let Some(code) = why.code {
         line("more", &format!("renewd explain {code}"));

@@ -26,9 +26,7 @@ fn demo(folder: &Path, arguments: &[&str]) -> Process {
 
 fn left_behind(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join("tmp")).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// The process ids that the demo says its engines have.
@@ -66,11 +64,7 @@ fn the_tour_resumes_one_order_and_renews_with_a_second_and_leaves_nothing() {
     assert_eq!(lines_with(after, "the last life was killed"), 1, "{said}");
     assert_eq!(lines_with(after, "CA's own count: 1 newOrder"), 1, "{said}");
     assert_eq!(lines_with(renewal, "order created"), 1, "{said}");
-    assert_eq!(
-        lines_with(renewal, "CA's own count: 2 newOrder"),
-        1,
-        "{said}"
-    );
+    assert_eq!(lines_with(renewal, "CA's own count: 2 newOrder"), 1, "{said}");
     assert_eq!(lines_with(renewal, "ok 0 violations"), 1, "{said}");
     shows_two_certificates_without_colours(&said);
 
@@ -81,14 +75,8 @@ fn the_tour_resumes_one_order_and_renews_with_a_second_and_leaves_nothing() {
 }
 
 fn shows_two_certificates_without_colours(said: &str) {
-    let fingerprints: Vec<&str> = said
-        .lines()
-        .filter(|line| line.contains("SHA-256"))
-        .collect();
-    assert!(
-        matches!(fingerprints.as_slice(), [a, b] if a != b),
-        "{said}"
-    );
+    let fingerprints: Vec<&str> = said.lines().filter(|line| line.contains("SHA-256")).collect();
+    assert!(matches!(fingerprints.as_slice(), [a, b] if a != b), "{said}");
     assert!(!said.contains('\u{1b}'), "colours in a file: {said}");
 }
 
@@ -106,32 +94,19 @@ fn what_is_kept_can_be_read_and_its_log_is_whole() {
     assert!(!runs(engine));
 
     let mut verify = Command::new(host::binary().unwrap());
-    verify
-        .args(["log", "verify", "--json", "--log"])
-        .arg(kept.join("state"));
+    verify.args(["log", "verify", "--json", "--log"]).arg(kept.join("state"));
     let mut verify = Process::start("verify", &mut verify, folder.path()).unwrap();
     let status = verify.wait_for_end(STOP_MAX).unwrap();
     assert_eq!(status.code(), Some(0), "{}", verify.stderr());
     let answer: serde_json::Value = serde_json::from_str(&verify.stdout()).unwrap();
     assert_eq!(answer["data"]["whole"], true, "{answer}");
-    let told = process
-        .stdout()
-        .lines()
-        .filter(|line| line.contains(" s  #"))
-        .count();
-    assert_eq!(
-        answer["data"]["events"], told,
-        "every event was shown: {answer}"
-    );
+    let told = process.stdout().lines().filter(|line| line.contains(" s  #")).count();
+    assert_eq!(answer["data"]["events"], told, "every event was shown: {answer}");
 
     let mut again = demo_in_kept(folder.path(), &kept);
     let status = again.wait_for_end(STOP_MAX).unwrap();
     assert_eq!(status.code(), Some(1));
-    assert!(
-        again.stderr().contains("is not empty"),
-        "{}",
-        again.stderr()
-    );
+    assert!(again.stderr().contains("is not empty"), "{}", again.stderr());
 }
 
 fn demo_in_kept(folder: &Path, kept: &Path) -> Process {

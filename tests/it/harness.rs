@@ -19,15 +19,9 @@ fn the_directory_is_served_over_verified_tls_and_counted() {
     let new_order = directory["newOrder"].as_str().unwrap();
     assert!(new_order.starts_with("https://127.0.0.1:"), "{new_order}");
     assert!(directory["renewalInfo"].is_string(), "{directory}");
-    assert!(
-        directory["meta"]["profiles"][PROFILE_TEN_MINUTES].is_string(),
-        "{directory}"
-    );
+    assert!(directory["meta"]["profiles"][PROFILE_TEN_MINUTES].is_string(), "{directory}");
     assert_eq!(pebble.count("GET /dir"), before + 1);
-    assert_eq!(
-        (pebble.count("POST /order-plz"), pebble.orders_made()),
-        (0, 0)
-    );
+    assert_eq!((pebble.count("POST /order-plz"), pebble.orders_made()), (0, 0));
 }
 
 #[test]
@@ -60,16 +54,9 @@ fn dns_answers_and_renewal_windows_are_set_only_where_they_exist() {
     let pebble = pebble();
     let record = json!({"host": "x.test.", "addresses": ["192.0.2.1"]});
     pebble.set_dns("add-a", &record).unwrap();
-    assert!(
-        pebble.dns_log().contains("192.0.2.1"),
-        "{}",
-        pebble.dns_log()
-    );
+    assert!(pebble.dns_log().contains("192.0.2.1"), "{}", pebble.dns_log());
     assert!(pebble.set_dns("no-such-command", &record).is_err());
     // Pebble has not issued its own listener's root, so it must refuse to set its window.
     let refused = pebble.set_renewal_window(pebble.root_pem(), "2026-01-01T00:00:00Z", "x");
-    assert!(
-        matches!(refused, Err(HarnessError::Http { status: 404, .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(HarnessError::Http { status: 404, .. })), "{refused:?}");
 }

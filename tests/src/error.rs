@@ -103,9 +103,6 @@ impl HarnessError {
     /// For `map_err`: names the peer or file of a TLS error.
     pub fn tls<E: fmt::Display>(at: impl Into<String>) -> impl FnOnce(E) -> Self {
         let at = at.into();
-        move |cause| Self::Tls {
-            at,
-            cause: cause.to_string(),
-        }
+        move |cause| Self::Tls { at, cause: cause.to_string() }
     }
 }

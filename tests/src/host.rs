@@ -49,12 +49,7 @@ impl Host {
         let state = folder.path().join("state");
         fs::create_dir(&state).map_err(HarnessError::io("make", state.display().to_string()))?;
         let environment = vec![("NO_COLOR".to_owned(), "1".to_owned())];
-        Ok(Self {
-            folder,
-            binary: binary()?,
-            environment,
-            commands: AtomicU32::new(0),
-        })
+        Ok(Self { folder, binary: binary()?, environment, commands: AtomicU32::new(0) })
     }
 
     /// The host's folder.
@@ -116,17 +111,10 @@ impl Host {
     /// When it cannot be started or has not ended after a minute. An exit code is not an error.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran, HarnessError> {
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
-        let name = format!(
-            "{number}-{}",
-            arguments.first().copied().unwrap_or("renewd")
-        );
+        let name = format!("{number}-{}", arguments.first().copied().unwrap_or("renewd"));
         let mut process = self.process(&name, arguments)?;
         let status = process.wait_for_end(COMMAND_TIME_MAX)?;
-        Ok(Ran {
-            code: status.code(),
-            stdout: process.stdout(),
-            stderr: process.stderr(),
-        })
+        Ok(Ran { code: status.code(), stdout: process.stdout(), stderr: process.stderr() })
     }
 
     fn process(&self, name: &str, arguments: &[&str]) -> Result<Process, HarnessError> {
@@ -153,10 +141,7 @@ pub fn binary() -> Result<PathBuf, HarnessError> {
     };
     match path.is_file() {
         true => Ok(path),
-        false => Err(HarnessError::NotBuilt {
-            path,
-            var: BINARY_VAR,
-        }),
+        false => Err(HarnessError::NotBuilt { path, var: BINARY_VAR }),
     }
 }
 

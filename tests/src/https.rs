@@ -63,17 +63,12 @@ impl Endpoint {
             self.head("POST", path),
             json.len()
         );
-        self.ask(path, &request)
-            .and_then(|answer| self.ok(path, answer))
+        self.ask(path, &request).and_then(|answer| self.ok(path, answer))
     }
 
     /// The URL of `path` here.
     pub fn url(&self, path: &str) -> String {
-        let scheme = if self.roots_pem.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.roots_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}:{}{path}", self.host, self.port)
     }
 
@@ -101,19 +96,14 @@ impl Endpoint {
             Some(roots) => exchange(tls::connect(address, &self.host, roots)?, request),
             None => {
                 let socket = TcpStream::connect_timeout(&address, SOCKET_TIME_MAX);
-                socket
-                    .and_then(bounded)
-                    .and_then(|socket| exchange(socket, request))
+                socket.and_then(bounded).and_then(|socket| exchange(socket, request))
             }
         };
         let bytes = bytes.map_err(HarnessError::io("ask", self.url(path)))?;
         parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| HarnessError::Http {
             url: self.url(path),
             status: 0,
-            body: String::from_utf8_lossy(&bytes)
-                .chars()
-                .take(BODY_SHOWN_MAX)
-                .collect(),
+            body: String::from_utf8_lossy(&bytes).chars().take(BODY_SHOWN_MAX).collect(),
         })
     }
 }
@@ -135,11 +125,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<Vec
 fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split_whitespace().nth(1)?.parse().ok()?;
-    Some(Answer {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    })
+    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -149,16 +135,11 @@ mod tests {
     #[test]
     fn an_answer_is_split_and_anything_else_is_refused() {
         let answer = parse("HTTP/1.0 404 Not Found\r\nDate: now\r\n\r\nno\r\n\r\nmore").unwrap();
-        assert_eq!(
-            (answer.status, answer.body.as_str()),
-            (404, "no\r\n\r\nmore")
-        );
+        assert_eq!((answer.status, answer.body.as_str()), (404, "no\r\n\r\nmore"));
         assert!(answer.head.ends_with("Date: now"));
-        for (case, text) in [
-            ("empty", ""),
-            ("no end of head", "HTTP/1.0 200 OK"),
-            ("SSH", "SSH-2.0 x\r\n\r\n"),
-        ] {
+        for (case, text) in
+            [("empty", ""), ("no end of head", "HTTP/1.0 200 OK"), ("SSH", "SSH-2.0 x\r\n\r\n")]
+        {
             assert!(parse(text).is_none(), "{case}");
         }
     }

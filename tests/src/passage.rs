@@ -38,10 +38,8 @@ impl Passage {
     /// # Errors
     /// When the port is taken.
     pub fn open(port: u16, target: u16) -> Result<Self, HarnessError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(HarnessError::io(
-            "open a passage",
-            format!("127.0.0.1:{port}"),
-        ))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .map_err(HarnessError::io("open a passage", format!("127.0.0.1:{port}")))?;
         let state: Arc<State> = Arc::default();
         let shared = Arc::clone(&state);
         std::thread::spawn(move || accept(&listener, target, &shared));
@@ -156,9 +154,7 @@ mod tests {
         passage.answers_late(Duration::from_millis(80));
         let ask = || {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-            stream
-                .set_read_timeout(Some(Duration::from_millis(400)))
-                .unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
             stream.write_all(b"ping").unwrap();
             let mut word = [0; 4];
             stream.read_exact(&mut word).map(|()| word)

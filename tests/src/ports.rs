@@ -76,9 +76,9 @@ fn next(is_free: impl Fn(u16) -> bool) -> Result<u16, HarnessError> {
             return Ok(candidate);
         }
     }
-    Err(HarnessError::io("find a free port", "127.0.0.1")(
-        std::io::Error::other("all candidates are taken"),
-    ))
+    Err(HarnessError::io("find a free port", "127.0.0.1")(std::io::Error::other(
+        "all candidates are taken",
+    )))
 }
 
 #[cfg(test)]

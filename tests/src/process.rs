@@ -34,21 +34,13 @@ impl Process {
     pub fn start(name: &str, command: &mut Command, folder: &Path) -> Result<Self, HarnessError> {
         let stdout = folder.join(format!("{name}.out"));
         let stderr = folder.join(format!("{name}.err"));
-        command
-            .stdin(Stdio::null())
-            .stdout(appended(&stdout)?)
-            .stderr(appended(&stderr)?);
+        command.stdin(Stdio::null()).stdout(appended(&stdout)?).stderr(appended(&stderr)?);
         let spawned = {
             let _alone = ports::alone();
             command.spawn()
         };
         let child = spawned.map_err(HarnessError::io("start", name))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            stdout,
-            stderr,
-        })
+        Ok(Self { name: name.to_owned(), child, stdout, stderr })
     }
 
     /// The process id.
@@ -73,9 +65,7 @@ impl Process {
     pub fn wait_for_line(&mut self, needle: &str, bound: Duration) -> Result<String, HarnessError> {
         self.wait_until(&format!("a line with {needle:?}"), bound, |process| {
             let all = process.stdout() + &process.stderr();
-            all.lines()
-                .find(|line| line.contains(needle))
-                .map(str::to_owned)
+            all.lines().find(|line| line.contains(needle)).map(str::to_owned)
         })
     }
 
@@ -116,9 +106,7 @@ impl Process {
     /// The exit status if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         // An error here means "no child of ours": it is gone, with an unknown status.
-        self.child
-            .try_wait()
-            .unwrap_or(Some(ExitStatus::from_raw(0)))
+        self.child.try_wait().unwrap_or(Some(ExitStatus::from_raw(0)))
     }
 
     /// Waits for its end.
@@ -138,9 +126,7 @@ impl Process {
     /// # Errors
     /// When there is no such process any more.
     pub fn sigterm(&self) -> Result<(), HarnessError> {
-        let pid = i32::try_from(self.child.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         let sent = match pid {
             Some(pid) => rustix::process::kill_process(pid, rustix::process::Signal::TERM),
             None => Err(rustix::io::Errno::SRCH),
@@ -154,9 +140,7 @@ impl Process {
     /// When the process is still there after ten seconds.
     pub fn sigkill(&mut self) -> Result<(), HarnessError> {
         if self.ended().is_none() {
-            self.child
-                .kill()
-                .map_err(HarnessError::io("kill", &*self.name))?;
+            self.child.kill().map_err(HarnessError::io("kill", &*self.name))?;
         }
         self.wait_for_end(GONE_TIME_MAX).map(drop)
     }
@@ -165,20 +149,13 @@ impl Process {
         let all = self.stdout() + &self.stderr();
         let lines: Vec<&str> = all.lines().collect();
         let from = lines.len().saturating_sub(EVIDENCE_LINES);
-        let last: Vec<String> = lines
-            .iter()
-            .skip(from)
-            .map(|line| format!("  | {line}"))
-            .collect();
+        let last: Vec<String> = lines.iter().skip(from).map(|line| format!("  | {line}")).collect();
         last.join("\n")
     }
 }
 
 impl Drop for Process {
-    #[expect(
-        clippy::print_stderr,
-        reason = "a failed test shows the log of what it ran"
-    )]
+    #[expect(clippy::print_stderr, reason = "a failed test shows the log of what it ran")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("last lines of {}:\n{}", self.name, self.evidence());
@@ -191,11 +168,7 @@ impl Drop for Process {
 
 fn appended(path: &Path) -> Result<File, HarnessError> {
     let at = path.display().to_string();
-    File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(HarnessError::io("open", at))
+    File::options().create(true).append(true).open(path).map_err(HarnessError::io("open", at))
 }
 
 /// A log is read while its program writes: a half character or a missing file is no error.
@@ -209,20 +182,15 @@ mod tests {
 
     fn shell(script: &str) -> (tempfile::TempDir, Process) {
         let folder = tempfile::tempdir().unwrap();
-        let process = Process::start(
-            "shell",
-            Command::new("sh").args(["-c", script]),
-            folder.path(),
-        );
+        let process =
+            Process::start("shell", Command::new("sh").args(["-c", script]), folder.path());
         (folder, process.unwrap())
     }
 
     #[test]
     fn a_line_is_found_while_the_process_runs_and_the_kill_is_sure() {
         let (_folder, mut process) = shell("echo here it is >&2; exec sleep 600");
-        let line = process
-            .wait_for_line("here", Duration::from_secs(10))
-            .unwrap();
+        let line = process.wait_for_line("here", Duration::from_secs(10)).unwrap();
         assert_eq!(line, "here it is");
         assert_eq!(process.ended(), None);
         process.sigkill().unwrap();
@@ -232,23 +200,16 @@ mod tests {
     #[test]
     fn a_process_that_ends_before_its_line_is_an_error_with_its_log() {
         let (_folder, mut process) = shell("echo no luck today; exit 3");
-        let cause = process
-            .wait_for_line("ready", Duration::from_secs(10))
-            .unwrap_err();
+        let cause = process.wait_for_line("ready", Duration::from_secs(10)).unwrap_err();
         let text = cause.to_string();
         assert!(matches!(cause, HarnessError::Ended { .. }), "{text}");
-        assert!(
-            text.contains("no luck today") && text.contains("exit status: 3"),
-            "{text}"
-        );
+        assert!(text.contains("no luck today") && text.contains("exit status: 3"), "{text}");
     }
 
     #[test]
     fn a_process_that_stays_silent_is_given_up_at_the_bound() {
         let (_folder, mut process) = shell("exec sleep 600");
-        let cause = process
-            .wait_for_line("ready", Duration::from_millis(50))
-            .unwrap_err();
+        let cause = process.wait_for_line("ready", Duration::from_millis(50)).unwrap_err();
         assert!(matches!(cause, HarnessError::TooLate { .. }), "{cause}");
     }
 

@@ -41,10 +41,7 @@ impl Record {
 
     /// A text of its content, by JSON pointer (`/problem/kind`); empty when it is not there.
     pub fn text(&self, pointer: &str) -> &str {
-        self.data
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 }
 
@@ -54,9 +51,7 @@ impl Record {
 /// When there is none, or it is damaged.
 pub fn read(log: &Path) -> Result<Vec<Record>, StoreError> {
     let envelopes = MirrorReader::open(log)?.envelopes(Seq(1))?;
-    envelopes
-        .map(|envelope| envelope.map(|envelope| Record::of(&envelope)))
-        .collect()
+    envelopes.map(|envelope| envelope.map(|envelope| Record::of(&envelope))).collect()
 }
 
 /// Reads a log while it grows.
@@ -69,10 +64,7 @@ pub struct Follower {
 impl Follower {
     /// From the first event on.
     pub fn new(log: &Path) -> Self {
-        Self {
-            log: log.to_owned(),
-            next: Seq(1),
-        }
+        Self { log: log.to_owned(), next: Seq(1) }
     }
 
     /// From the event after the present end on.

@@ -113,11 +113,7 @@ impl Plan {
     /// When there is no free port.
     pub fn new(certificates: Vec<Wanted>) -> Result<Self, HarnessError> {
         let [http] = ports::free()?;
-        Ok(Self {
-            pebble: PebbleOptions::for_responder(http),
-            certificates,
-            terms_accepted: true,
-        })
+        Ok(Self { pebble: PebbleOptions::for_responder(http), certificates, terms_accepted: true })
     }
 
     /// These certificates from a Pebble that does the same every time.
@@ -155,12 +151,7 @@ impl Site {
         let [port] = ports::free()?;
         let passage = Passage::open(port, pebble.acme().port)?;
         host.write("ca.pem", pebble.root_pem())?;
-        let site = Self {
-            plan,
-            pebble,
-            passage,
-            host,
-        };
+        let site = Self { plan, pebble, passage, host };
         site.write_vault_key(VAULT_KEY)?;
         site.configure()?;
         Ok(site)

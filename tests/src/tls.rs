@@ -45,15 +45,8 @@ pub fn handshake(address: SocketAddr, name: &str, roots_pem: &str) -> Result<Ser
         .map(|certificate| certificate.to_vec())
         .collect();
     let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
-    let alpn = stream
-        .conn
-        .alpn_protocol()
-        .map(|name| String::from_utf8_lossy(name).into_owned());
-    Ok(Served {
-        leaf_sha256: sha256_hex(leaf),
-        chain,
-        alpn,
-    })
+    let alpn = stream.conn.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    Ok(Served { leaf_sha256: sha256_hex(leaf), chain, alpn })
 }
 
 /// Opens a connection and completes the handshake.
@@ -75,10 +68,7 @@ pub fn connect(address: SocketAddr, name: &str, roots_pem: &str) -> Result<Strea
             Ok(_) => {}
             Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
             Err(cause) => {
-                return Err(HarnessError::Tls {
-                    at,
-                    cause: cause.to_string(),
-                });
+                return Err(HarnessError::Tls { at, cause: cause.to_string() });
             }
         }
     }
@@ -88,11 +78,7 @@ pub fn connect(address: SocketAddr, name: &str, roots_pem: &str) -> Result<Strea
 /// SHA-256 in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The SHA-256 fingerprint of the first certificate of a PEM text.

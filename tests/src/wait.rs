@@ -43,10 +43,7 @@ fn until_every<T>(
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the harness watches real processes in real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "the harness watches real processes in real time")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -28,13 +28,7 @@ pub(super) fn certificate(
     };
     let renewal = certificate.run.as_ref().map(|run| run.renewal);
     for (binding_id, binding) in facts.bindings_of(id) {
-        let place = Place {
-            facts,
-            id: binding_id,
-            binding,
-            issue,
-            renewal,
-        };
+        let place = Place { facts, id: binding_id, binding, issue, renewal };
         decision.and(place.decide(session, cx));
     }
     decision
@@ -57,11 +51,7 @@ impl Place<'_> {
         };
         let open = self.listener(cx, &mut decision);
         if let Some(setback) = &self.binding.setback {
-            let wait = backoff(
-                bounds::READ_RETRY_FIRST,
-                bounds::READ_RETRY_MAX,
-                setback.count,
-            );
+            let wait = backoff(bounds::READ_RETRY_FIRST, bounds::READ_RETRY_MAX, setback.count);
             let at = setback.at.after(wait);
             if at > cx.now {
                 decision.wake_at(at, "the binding is tried again");
@@ -88,9 +78,7 @@ impl Place<'_> {
         };
         let listener = self.facts.listeners.get(&id);
         if listener.is_none_or(|listener| listener.needed != Some(cx.boot)) {
-            let event = ListenerEvent::ListenerNeeded {
-                address: address.clone(),
-            };
+            let event = ListenerEvent::ListenerNeeded { address: address.clone() };
             decision.records.push(fact(id, event, self.renewal, None));
         }
         listener.is_some_and(|listener| listener.opened == Some(cx.boot))
@@ -110,9 +98,7 @@ impl Place<'_> {
                     fingerprint: self.issue.leaf.fingerprint,
                 };
                 let event = BindingEvent::DeploymentRequested(deployment);
-                decision
-                    .records
-                    .push(fact(self.id, event, self.renewal, None));
+                decision.records.push(fact(self.id, event, self.renewal, None));
             }
         }
     }
@@ -133,22 +119,14 @@ impl Place<'_> {
                 decision.when_due(effect, session, cx, "the reload is tried again");
             }
             Some(_) | None => {
-                let event = BindingEvent::ReloadRequested {
-                    generation: self.issue.generation,
-                };
-                decision
-                    .records
-                    .push(fact(self.id, event, self.renewal, None));
+                let event = BindingEvent::ReloadRequested { generation: self.issue.generation };
+                decision.records.push(fact(self.id, event, self.renewal, None));
             }
         }
     }
 
     fn verify(&self, target: &Target, session: &Session, cx: &Context, decision: &mut Decision) {
-        let seen = self
-            .binding
-            .served
-            .as_ref()
-            .filter(|s| s.generation == self.issue.generation);
+        let seen = self.binding.served.as_ref().filter(|s| s.generation == self.issue.generation);
         let every =
             bounds::VERIFY_EVERY.saturating_sub(spread(&[&self.id.0], bounds::VERIFY_SPREAD));
         let at = seen.map_or(WallMs(0), |served| served.at.after(every));
@@ -185,17 +163,12 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
             let open = facts.bindings.get(id).and_then(|b| b.deploying.as_ref()) == Some(intent);
             let event = match result {
                 Ok(()) => BindingEvent::Deployed { generation },
-                Err(problem) => BindingEvent::DeploymentFailed {
-                    generation,
-                    problem: problem.clone(),
-                },
+                Err(problem) => {
+                    BindingEvent::DeploymentFailed { generation, problem: problem.clone() }
+                }
             };
             let (renewal, cause) = (intent.meta().renewal, Some(intent.meta().seq));
-            if open {
-                vec![fact(*id, event, renewal, cause)]
-            } else {
-                Vec::new()
-            }
+            if open { vec![fact(*id, event, renewal, cause)] } else { Vec::new() }
         }
         (Effect::Reload(id, intent), Outcome::Done(result)) => {
             let open = facts.bindings.get(id).and_then(|b| b.reloading.as_ref()) == Some(intent);
@@ -204,11 +177,7 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
                 problem: result.as_ref().err().cloned(),
             };
             let (renewal, cause) = (intent.meta().renewal, Some(intent.meta().seq));
-            if open {
-                vec![fact(*id, event, renewal, cause)]
-            } else {
-                Vec::new()
-            }
+            if open { vec![fact(*id, event, renewal, cause)] } else { Vec::new() }
         }
         (Effect::Handshake(id, target, _, generation), Outcome::Handshake(result)) => {
             handshake(facts, *id, target, *generation, result)
@@ -216,9 +185,7 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
         (Effect::OpenListener(id, address), Outcome::Listener(result)) => {
             let listener = facts.listeners.get(id);
             let event = match result {
-                Ok(()) => ListenerEvent::ListenerOpened {
-                    address: address.clone(),
-                },
+                Ok(()) => ListenerEvent::ListenerOpened { address: address.clone() },
                 Err(refused) => {
                     let known = listener.and_then(|listener| listener.setback.as_ref());
                     let same = known.is_some_and(|setback| setback.problem == refused.problem);
@@ -252,11 +219,7 @@ fn handshake(
     let Some(certificate) = facts.certificates.get(&binding.certificate) else {
         return Vec::new();
     };
-    let Some(issue) = certificate
-        .current
-        .as_ref()
-        .filter(|i| i.generation == generation)
-    else {
+    let Some(issue) = certificate.current.as_ref().filter(|i| i.generation == generation) else {
         return Vec::new();
     };
     let expected = issue.leaf.fingerprint;
@@ -270,11 +233,7 @@ fn handshake(
             let text = format!("the certificate {fingerprint} is served instead of {expected}");
             let problem =
                 Problem::new(ProblemClass::Local, "served-mismatch", &text).about(address);
-            BindingEvent::ServedMismatch {
-                generation,
-                address: address.clone(),
-                problem,
-            }
+            BindingEvent::ServedMismatch { generation, address: address.clone(), problem }
         }
         Err(problem) => BindingEvent::ServedMismatch {
             generation,

@@ -21,9 +21,7 @@ impl Role for Binder {
 
     fn subjects(facts: &Facts) -> Vec<Subject> {
         let listeners = facts.listeners.keys().copied().map(Subject::Listener);
-        listeners
-            .chain(facts.certificates.keys().copied().map(Subject::Certificate))
-            .collect()
+        listeners.chain(facts.certificates.keys().copied().map(Subject::Certificate)).collect()
     }
 
     fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {

@@ -38,16 +38,7 @@ pub(super) fn certificate(
         return Decision::record(vec![fact(StreamId::schedule(id), event, None, None)]);
     }
     if let Some(declared) = &certificate.declared {
-        ari(
-            facts,
-            id,
-            certificate,
-            declared,
-            schedule,
-            session,
-            cx,
-            &mut decision,
-        );
+        ari(facts, id, certificate, declared, schedule, session, cx, &mut decision);
     }
     decision
 }
@@ -55,7 +46,7 @@ pub(super) fn certificate(
 /// What is planned already says so. A plan for "now" stays where it is.
 fn same(planned: Option<&Planned>, plan: Plan) -> bool {
     let Some(planned) = planned else { return false };
-    let now = matches!(plan.cause, Cause::FirstIssue | Cause::NamesChanged);
+    let now = matches!(plan.cause, Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged);
     planned.cause == plan.cause && planned.attempt == plan.attempt && (now || planned.at == plan.at)
 }
 
@@ -86,28 +77,24 @@ fn ari(
     }
     let effect = Effect::ReadWindow(id, declared.account, ari_id.clone());
     let looks = session.looks(&effect.key());
-    let known = schedule
-        .window
-        .as_ref()
-        .is_some_and(|window| window.ari_id == *ari_id);
+    let known = schedule.window.as_ref().is_some_and(|window| window.ari_id == *ari_id);
     let life = issue.leaf.not_after.since(issue.leaf.not_before);
     let renewed = certificate.renewed_at.unwrap_or_default();
     let first = if facts.engine.booted_at > renewed {
         // Found at a start: an unknown window at once, a known one somewhere in the next hour.
+        // An unknown window soon, ten a second over the fleet; a known one within the hour.
+        let fleet = u32::try_from(facts.certificates.len()).unwrap_or(u32::MAX);
         let span = if known {
             Duration::from_secs(3600)
         } else {
-            Duration::from_millis(1)
+            (Duration::from_millis(100) * fleet.saturating_sub(1)).max(Duration::from_millis(1))
         };
         facts.engine.booted_at.after(spread(&[&id.0, b"ari"], span))
     } else {
         // Just issued: soon, but not all of a fleet together.
-        renewed.after(spread(
-            &[&id.0, b"ari"],
-            (life / 100).min(Duration::from_secs(600)),
-        ))
+        renewed.after(spread(&[&id.0, b"ari"], (life / 100).min(Duration::from_secs(600))))
     };
-    let at = next_look(looks, first);
+    let at = next_look(&looks, first);
     if at <= cx.now {
         decision.effects.push(effect);
     } else {
@@ -115,39 +102,31 @@ fn ari(
     }
 }
 
-/// RFC 9773 §4.3.2: at Retry-After, within bounds.
-fn next_look(looks: Looks, first: WallMs) -> WallMs {
+/// RFC 9773 §4.3.2: at Retry-After, within bounds; what keeps failing is asked for seldom.
+fn next_look(looks: &Looks, first: WallMs) -> WallMs {
     if looks.count == 0 {
         return first;
     }
-    let asked = looks.not_before.since(looks.last);
-    let wait = if asked.is_zero() {
-        bounds::ARI_LOOK_DEFAULT
-    } else {
-        asked
-    };
-    looks
-        .last
-        .after(wait.clamp(bounds::ARI_LOOK_MIN, bounds::ARI_LOOK_MAX))
+    if looks.failures >= bounds::HOPELESS_AFTER {
+        return looks.last.after(bounds::ARI_FAILING);
+    }
+    if looks.failures > 0 {
+        return looks.not_before.max(looks.last.after(bounds::ARI_LOOK_MIN));
+    }
+    let wait = looks.asked.unwrap_or(bounds::ARI_LOOK_DEFAULT);
+    looks.last.after(wait.clamp(bounds::ARI_LOOK_MIN, bounds::ARI_LOOK_MAX))
 }
 
 /// Once a day, every certificate is looked at: a fact, so that an engine that stopped shows as one.
 pub(super) fn daily(facts: &Facts, cx: &Context) -> Decision {
-    let at = facts
-        .clock
-        .checked_at
-        .map_or(cx.now, |at| at.after(bounds::DAILY));
+    let at = facts.clock.checked_at.map_or(cx.now, |at| at.after(bounds::DAILY));
     if at > cx.now {
         let mut decision = Decision::none();
         decision.wake_at(at, "the daily check");
         return decision;
     }
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let failing = facts
-        .certificates
-        .values()
-        .filter(|c| c.failure.is_some())
-        .count();
+    let failing = facts.certificates.values().filter(|c| c.failure.is_some()).count();
     let event = ClockEvent::DailyCheckRan {
         certificates: count(facts.certificates.len()),
         renewing: count(facts.runs.len()),
@@ -164,11 +143,9 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
     let schedule = facts.schedules.get(id);
     let event = match result {
         Ok(window) => {
-            let known = schedule
-                .and_then(|schedule| schedule.window.as_ref())
-                .is_some_and(|old| {
-                    old.ari_id == *ari_id && old.start == window.start && old.end == window.end
-                });
+            let known = schedule.and_then(|schedule| schedule.window.as_ref()).is_some_and(|old| {
+                old.ari_id == *ari_id && old.start == window.start && old.end == window.end
+            });
             let failing = schedule.is_some_and(|schedule| schedule.ari_failing.is_some());
             if known && !failing {
                 return Vec::new();
@@ -184,10 +161,7 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
             if schedule.is_some_and(|schedule| schedule.ari_failing.is_some()) {
                 return Vec::new();
             }
-            ScheduleEvent::AriLookFailed {
-                ari_id: ari_id.clone(),
-                problem: problem.clone(),
-            }
+            ScheduleEvent::AriLookFailed { ari_id: ari_id.clone(), problem: problem.clone() }
         }
     };
     vec![fact(StreamId::schedule(*id), event, None, None)]

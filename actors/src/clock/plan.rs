@@ -8,6 +8,7 @@ use renewd_events::id::CertificateId;
 use renewd_events::problem::ProblemClass;
 use renewd_events::schedule::{Cause, Schedule, Window};
 
+use crate::bounds;
 use crate::decision::{Context, backoff, spread};
 
 /// The one next renewal.
@@ -43,51 +44,57 @@ pub fn plan(
     let attempt = certificate.failures.saturating_add(1);
     if let Some(failure) = &certificate.failure {
         let at = retry_at(id, certificate, failure, cx);
-        return Some(Plan {
-            at,
-            cause: Cause::Retry,
-            attempt,
-        });
+        return Some(Plan { at, cause: Cause::Retry, attempt });
     }
     let Some(issue) = &certificate.current else {
-        return Some(Plan {
-            at: cx.now,
-            cause: Cause::FirstIssue,
-            attempt,
-        });
+        return Some(Plan { at: cx.now, cause: Cause::FirstIssue, attempt });
     };
+    if certificate.ca_changed() {
+        return Some(Plan { at: cx.now, cause: Cause::CaChanged, attempt });
+    }
     if certificate.names_changed() {
-        return Some(Plan {
-            at: cx.now,
-            cause: Cause::NamesChanged,
-            attempt,
-        });
+        return Some(Plan { at: cx.now, cause: Cause::NamesChanged, attempt });
     }
     let window = schedule
         .window
         .as_ref()
         .filter(|window| declared.ari && Some(&window.ari_id) == issue.leaf.ari_id.as_ref());
+    let by_life = by_life(id, declared, issue, attempt);
     Some(match window {
-        Some(window) => Plan {
-            at: in_window(id, window),
-            cause: Cause::AriWindow,
-            attempt,
-        },
-        None => by_life(id, declared, issue, attempt),
+        Some(window) => by_window(id, certificate, issue, window, by_life),
+        None => by_life,
     })
+}
+
+/// The CA's window (RFC 9773 §4.2), within reason.
+fn by_window(
+    id: CertificateId,
+    certificate: &Certificate,
+    issue: &Issue,
+    window: &Window,
+    by_life: Plan,
+) -> Plan {
+    let leaf = &issue.leaf;
+    let life = leaf.not_after.since(leaf.not_before);
+    let mut at = in_window(id, window);
+    // A window so late that nothing could go wrong any more is not followed.
+    if at > leaf.not_after.before(life / 10) {
+        return by_life;
+    }
+    // A CA that names the past for one issue after the other would be asked without end.
+    let again = certificate.asked.as_ref().is_some_and(|asked| asked.cause == Cause::AriWindow);
+    let renewed = certificate.renewed_at.unwrap_or(leaf.not_before);
+    if again && window.end <= renewed {
+        at = at.max(renewed.after(bounds::PAST_WINDOW_PAUSE.min(life / 4)));
+    }
+    Plan { at, cause: Cause::AriWindow, attempt: by_life.attempt }
 }
 
 /// A uniformly random instant of the window (RFC 9773 §4.2), drawn from what names the window: the
 /// same after every restart, so that a crash loop cannot roll the dice again.
 fn in_window(id: CertificateId, window: &Window) -> WallMs {
-    let parts: [&[u8]; 3] = [
-        &id.0,
-        window.ari_id.as_bytes(),
-        &window.start.0.to_le_bytes(),
-    ];
-    window
-        .start
-        .after(spread(&parts, window.end.since(window.start)))
+    let parts: [&[u8]; 3] = [&id.0, window.ari_id.as_bytes(), &window.start.0.to_le_bytes()];
+    window.start.after(spread(&parts, window.end.since(window.start)))
 }
 
 fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u32) -> Plan {
@@ -103,28 +110,19 @@ fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u3
             // Up to 2 % of the life earlier: certificates of one day stay spread.
             let early = spread(&[&id.0, leaf.serial.as_bytes()], life / 50);
             let at = leaf.not_after.before(left + early);
-            Plan {
-                at,
-                cause: Cause::LifeLeft,
-                attempt,
-            }
+            Plan { at, cause: Cause::LifeLeft, attempt }
         }
-        LifeLeft::Time {
-            left_ms,
-            check_every_ms,
-        } => {
+        LifeLeft::Time { left_ms, check_every_ms } => {
             // The first check, at the certificate's own moment of the period, with too little left.
-            let due = leaf.not_after.before(Duration::from_millis(left_ms)).0;
+            // A policy longer than the certificate lives would renew without end.
+            let left = Duration::from_millis(left_ms).min(life / 2);
+            let due = leaf.not_after.before(left).0;
             let period = check_every_ms.max(MINUTE_MS);
             let own = u64::try_from(spread(&[&id.0], Duration::from_millis(period)).as_millis())
                 .unwrap_or(0);
             let checks = due.saturating_sub(own).div_ceil(period);
             let at = WallMs(own.saturating_add(checks.saturating_mul(period)));
-            Plan {
-                at,
-                cause: Cause::DaysLeft,
-                attempt,
-            }
+            Plan { at, cause: Cause::DaysLeft, attempt }
         }
     }
 }
@@ -137,22 +135,19 @@ fn retry_at(
 ) -> WallMs {
     let failures = certificate.failures.max(1);
     let problem = &failure.problem;
-    let validation = [
-        "unauthorized",
-        "connection",
-        "dns",
-        "tls",
-        "caa",
-        "incorrectResponse",
-    ]
-    .iter()
-    .any(|kind| problem.is_acme(kind));
+    let validation = ["unauthorized", "connection", "dns", "tls", "caa", "incorrectResponse"]
+        .iter()
+        .any(|kind| problem.is_acme(kind));
     let own = if validation && cx.rules.retry_first >= Duration::from_secs(60) {
         let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
         let minutes = VALIDATION_WAITS_MIN.get(index).copied().unwrap_or(24 * 60);
         Duration::from_secs(minutes * 60)
     } else {
-        backoff(cx.rules.retry_first, cx.rules.retry_max, failures)
+        let outage = match problem.class {
+            ProblemClass::Transport | ProblemClass::Http => bounds::OUTAGE_RETRY_MAX,
+            ProblemClass::Acme | ProblemClass::Protocol | ProblemClass::Local => cx.rules.retry_max,
+        };
+        backoff(cx.rules.retry_first, cx.rules.retry_max.min(outage), failures)
     };
     // Never more than a quarter of the life that is left.
     let left = certificate
@@ -160,9 +155,7 @@ fn retry_at(
         .as_ref()
         .map(|issue| issue.leaf.not_after.since(failure.at) / 4)
         .filter(|quarter| !quarter.is_zero());
-    let mut wait = left
-        .map_or(own, |quarter| own.min(quarter))
-        .max(cx.rules.retry_first);
+    let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
     if let Some(asked) = problem.retry_after_ms.map(Duration::from_millis) {
         // The CA named a time (RFC 8555 §6.6): a floor, with up to 3 % on top.
         let jitter = spread(&[&id.0, &failures.to_le_bytes()], asked * 3 / 100);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use renewd_events::WallMs;
-use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, Leaf, LifeLeft};
+use renewd_events::certificate::{Asked, Certificate, Declaration, Failure, Issue, Leaf, LifeLeft};
 use renewd_events::id::{
     AccountId, BootNo, CertificateId, DnsName, Fingerprint, Generation, Hash, KeyRef, OrderId,
 };
@@ -77,14 +77,19 @@ fn failed(
     problem.retry_after_ms = retry_after.map(|time| u64::try_from(time.as_millis()).unwrap());
     it.current = None;
     it.failures = times;
-    it.failure = Some(Failure {
-        code: "R0000".to_owned(),
-        problem,
-        at: NOW,
-        renewal: None,
-        attempt: times,
-    });
+    it.failure =
+        Some(Failure { code: "R0000".to_owned(), problem, at: NOW, renewal: None, attempt: times });
     it
+}
+
+fn asked(it: &Certificate, cause: Cause) -> Asked {
+    let declared = it.declared.as_ref().unwrap();
+    Asked {
+        account: declared.account,
+        identifiers: declared.identifiers.clone(),
+        profile: declared.profile.clone(),
+        cause,
+    }
 }
 
 fn wait(it: &Certificate) -> Duration {
@@ -98,20 +103,14 @@ fn nothing_issued_is_due_now() {
     let mut it = certificate(DAY, LifeLeft::Share(1, 3));
     it.current = None;
     let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
-    assert_eq!(
-        (planned.at, planned.cause, planned.attempt),
-        (NOW, Cause::FirstIssue, 1)
-    );
+    assert_eq!((planned.at, planned.cause, planned.attempt), (NOW, Cause::FirstIssue, 1));
 }
 
 #[test]
 fn other_names_are_due_now_and_an_orphan_never() {
     let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
-    it.declared
-        .as_mut()
-        .unwrap()
-        .identifiers
-        .push(DnsName::parse("b.test").unwrap());
+    it.asked = Some(asked(&it, Cause::FirstIssue));
+    it.declared.as_mut().unwrap().identifiers.push(DnsName::parse("b.test").unwrap());
     let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
     assert_eq!((planned.at, planned.cause), (NOW, Cause::NamesChanged));
     it.orphaned = true;
@@ -139,10 +138,7 @@ fn a_share_of_the_life_or_half_of_a_short_one_less_two_percent_at_most() {
 #[test]
 fn the_classic_policy_renews_at_the_first_check_with_too_little_left() {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
-    let policy = LifeLeft::Time {
-        left_ms: ms(21 * DAY),
-        check_every_ms: ms(DAY),
-    };
+    let policy = LifeLeft::Time { left_ms: ms(21 * DAY), check_every_ms: ms(DAY) };
     let it = certificate(90 * DAY, policy);
     let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
     let after = planned.at.since(NOW);
@@ -165,20 +161,10 @@ fn the_cas_window_wins_and_the_same_window_gives_the_same_instant() {
     let first = plan(ID, &it, &window("aki.0a", 10), &context()).unwrap();
     assert_eq!(first.cause, Cause::AriWindow);
     assert!(first.at >= NOW.after(10 * DAY) && first.at < NOW.after(12 * DAY));
-    assert_eq!(
-        plan(ID, &it, &window("aki.0a", 10), &context()).unwrap(),
-        first
-    );
-    assert_ne!(
-        plan(ID, &it, &window("aki.0a", 11), &context()).unwrap().at,
-        first.at
-    );
+    assert_eq!(plan(ID, &it, &window("aki.0a", 10), &context()).unwrap(), first);
+    assert_ne!(plan(ID, &it, &window("aki.0a", 11), &context()).unwrap().at, first.at);
     let other = plan(ID, &it, &window("another.ff", 10), &context()).unwrap();
-    assert_eq!(
-        other.cause,
-        Cause::LifeLeft,
-        "a window of an older certificate says nothing"
-    );
+    assert_eq!(other.cause, Cause::LifeLeft, "a window of an older certificate says nothing");
 }
 
 #[test]
@@ -189,46 +175,15 @@ fn retries_obey_retry_after_and_grow_and_stay_within_a_quarter_of_the_life_left(
     let refused = "urn:ietf:params:acme:error:connection";
     let near = |found: Duration, wanted: Duration| found >= wanted && found <= wanted * 11 / 10;
     let table = [
-        (
-            "first transport error",
-            failed(ProblemClass::Transport, "timeout", None, 1),
-            minute,
-        ),
-        (
-            "fourth transport error",
-            failed(ProblemClass::Transport, "timeout", None, 4),
-            8 * minute,
-        ),
-        (
-            "hundredth",
-            failed(ProblemClass::Transport, "timeout", None, 100),
-            DAY,
-        ),
-        (
-            "limited for 3 h",
-            failed(ProblemClass::Acme, limited, Some(3 * hour), 1),
-            3 * hour,
-        ),
-        (
-            "limited for 1 s",
-            failed(ProblemClass::Acme, limited, Some(hour / 3600), 1),
-            minute,
-        ),
-        (
-            "first failed challenge",
-            failed(ProblemClass::Acme, refused, None, 1),
-            10 * minute,
-        ),
-        (
-            "third failed challenge",
-            failed(ProblemClass::Acme, refused, None, 3),
-            60 * minute,
-        ),
-        (
-            "ninth failed challenge",
-            failed(ProblemClass::Acme, refused, None, 9),
-            DAY,
-        ),
+        ("first transport error", failed(ProblemClass::Transport, "timeout", None, 1), minute),
+        ("fourth transport error", failed(ProblemClass::Transport, "timeout", None, 4), 8 * minute),
+        ("an outage", failed(ProblemClass::Transport, "timeout", None, 100), 6 * hour),
+        ("a hundred refusals", failed(ProblemClass::Acme, "malformed", None, 100), DAY),
+        ("limited for 3 h", failed(ProblemClass::Acme, limited, Some(3 * hour), 1), 3 * hour),
+        ("limited for 1 s", failed(ProblemClass::Acme, limited, Some(hour / 3600), 1), minute),
+        ("first failed challenge", failed(ProblemClass::Acme, refused, None, 1), 10 * minute),
+        ("third failed challenge", failed(ProblemClass::Acme, refused, None, 3), 60 * minute),
+        ("ninth failed challenge", failed(ProblemClass::Acme, refused, None, 9), DAY),
     ];
     for (case, it, wanted) in table {
         assert!(near(wait(&it), wanted), "{case}: {:?}", wait(&it));
@@ -243,14 +198,58 @@ fn back_off_is_never_zero_never_shrinks_and_never_passes_its_cap() {
     let mut before = Duration::ZERO;
     for failures in 0..10_000 {
         let wait = backoff(Duration::from_secs(1), DAY, failures);
-        assert!(
-            wait >= before && wait > Duration::ZERO && wait <= DAY,
-            "{failures}"
-        );
+        assert!(wait >= before && wait > Duration::ZERO && wait <= DAY, "{failures}");
         before = wait;
     }
-    assert_eq!(
-        backoff(Duration::ZERO, DAY, u32::MAX),
-        Duration::from_millis(1)
-    );
+    assert_eq!(backoff(Duration::ZERO, DAY, u32::MAX), Duration::from_millis(1));
+}
+
+#[test]
+fn a_policy_longer_than_the_life_does_not_renew_without_end() {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+    let policy = LifeLeft::Time { left_ms: ms(21 * DAY), check_every_ms: ms(DAY) };
+    let it = certificate(6 * DAY, policy);
+    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    assert!(planned.at >= NOW.after(3 * DAY), "{:?}", planned.at.since(NOW));
+}
+
+#[test]
+fn a_ca_that_names_the_past_again_and_again_is_obeyed_once_and_then_with_a_pause() {
+    let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
+    it.renewed_at = Some(NOW);
+    let past = Schedule {
+        window: Some(Window {
+            ari_id: "aki.0a".to_owned(),
+            start: NOW.before(3 * DAY),
+            end: NOW.before(2 * DAY),
+            explanation_url: None,
+        }),
+        ..Schedule::default()
+    };
+    it.asked = Some(asked(&it, Cause::FirstIssue));
+    let first = plan(ID, &it, &past, &context()).unwrap();
+    assert!(first.at < NOW, "the first time at once");
+    it.asked = Some(asked(&it, Cause::AriWindow));
+    let again = plan(ID, &it, &past, &context()).unwrap();
+    assert_eq!(again.at, NOW.after(DAY));
+}
+
+#[test]
+fn another_ca_is_asked_at_once_and_a_window_near_the_end_is_not_followed() {
+    let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
+    it.asked = Some(asked(&it, Cause::FirstIssue));
+    let late = Schedule {
+        window: Some(Window {
+            ari_id: "aki.0a".to_owned(),
+            start: NOW.after(89 * DAY),
+            end: NOW.after(95 * DAY),
+            explanation_url: None,
+        }),
+        ..Schedule::default()
+    };
+    let planned = plan(ID, &it, &late, &context()).unwrap();
+    assert_eq!(planned.cause, Cause::LifeLeft);
+    it.declared.as_mut().unwrap().account = AccountId([9; 16]);
+    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    assert_eq!((planned.at, planned.cause), (NOW, Cause::CaChanged));
 }

@@ -37,10 +37,7 @@ impl Timers {
             waits.by_time.remove(&(old, key.0, key.1));
         }
         if let Some((at, why)) = wake {
-            let earliest = waits
-                .by_time
-                .first()
-                .is_none_or(|(first, _, _)| at < *first);
+            let earliest = waits.by_time.first().is_none_or(|(first, _, _)| at < *first);
             waits.by_key.insert(key, (at, why));
             waits.by_time.insert((at, key.0, key.1));
             if earliest {
@@ -53,9 +50,7 @@ impl Timers {
     pub(crate) fn next_of(&self, subject: Subject) -> Option<(WallMs, ActorName, &'static str)> {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let of_subject = waits.by_key.iter().filter(|((_, of), _)| *of == subject);
-        of_subject
-            .map(|((actor, _), (at, why))| (*at, *actor, *why))
-            .min()
+        of_subject.map(|((actor, _), (at, why))| (*at, *actor, *why)).min()
     }
 
     fn take_due(&self, now: WallMs) -> Vec<Key> {
@@ -70,6 +65,13 @@ impl Timers {
             due.push((actor, subject));
         }
         due
+    }
+
+    /// Every wait at once: after a jump of the wall clock all of them are wrong.
+    fn take_all(&self) -> Vec<Key> {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.by_time.clear();
+        std::mem::take(&mut waits.by_key).into_keys().collect()
     }
 
     fn earliest(&self) -> Option<WallMs> {
@@ -92,9 +94,7 @@ pub(crate) async fn run(
         let now = time.now();
         let until = timers.earliest().map_or(SLEEP_MAX, |at| at.since(now));
         // A hair longer: waking a fraction of a millisecond early would spin.
-        let nap = until
-            .min(SLEEP_MAX)
-            .saturating_add(Duration::from_millis(1));
+        let nap = until.min(SLEEP_MAX).saturating_add(Duration::from_millis(1));
         let began = Instant::now();
         // A change of the set ends the nap early; both ways lead to the same look.
         drop(tokio::time::timeout(nap, timers.changed.notified()).await);
@@ -103,6 +103,9 @@ pub(crate) async fn run(
         let delta = wall.saturating_sub(elapsed);
         if delta.unsigned_abs() > JUMP_MIN.as_millis() {
             jumped(i64::try_from(delta).unwrap_or(0));
+            for (actor, subject) in timers.take_all() {
+                wake(actor, subject);
+            }
         }
     }
 }

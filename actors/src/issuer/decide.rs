@@ -3,7 +3,7 @@
 use renewd_events::certificate::{
     Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
 };
-use renewd_events::id::{CertificateId, Generation, KeyRef, OrderId};
+use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule};
@@ -78,7 +78,10 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
-    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
+    // A plan made under a clock that has been set back since is not waited for.
+    let of_the_future =
+        planned.cause == Cause::Retry && planned.decided > cx.now.after(bounds::JUMP_MIN);
+    (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
 }
 
 fn start(
@@ -102,6 +105,7 @@ fn start(
         .as_ref()
         .filter(|issue| {
             offers_ari
+                && !certificate.ca_changed()
                 && declared
                     .identifiers
                     .iter()
@@ -119,27 +123,12 @@ fn start(
         profile: declared.profile.clone(),
         replaces: replaces.clone(),
     };
-    let started = CertificateEvent::RenewalStarted {
-        number,
-        cause,
-        attempt,
-        replaces,
-    };
+    let started = CertificateEvent::RenewalStarted { number, cause, attempt, replaces };
     let order_id = Certificate::order_id(renewal, 1);
     Decision::record(vec![
         fact(id, started, Some(renewal), None),
-        fact(
-            id,
-            CertificateEvent::CertificateKeyRequested(key),
-            Some(renewal),
-            None,
-        ),
-        fact(
-            order_id,
-            OrderEvent::OrderRequested(order),
-            Some(renewal),
-            None,
-        ),
+        fact(id, CertificateEvent::CertificateKeyRequested(key), Some(renewal), None),
+        fact(order_id, OrderEvent::OrderRequested(order), Some(renewal), None),
     ])
 }
 
@@ -170,7 +159,8 @@ fn carry_on(
         return decision;
     }
     if let Phase::Downloaded(leaf) = &order.phase {
-        return adopt(id, certificate, run, order_id, leaf);
+        let names = order.request.as_ref().map(|request| request.identifiers.as_slice());
+        return adopt(id, certificate, run, order_id, leaf, names.unwrap_or_default(), cx);
     }
     decision.and(order::decide(facts, id, run, order_id, order, session, cx));
     decision
@@ -185,12 +175,16 @@ fn served(
     cx: &Context,
 ) -> Decision {
     let all = facts.bindings_of(id).all(|(_, binding)| {
-        binding
-            .served
-            .as_ref()
-            .is_some_and(|served| served.generation >= generation)
+        binding.served.as_ref().is_some_and(|served| served.generation >= generation)
     });
-    let give_up = adopted.after(bounds::SERVED_WAIT_MAX);
+    let life = facts
+        .certificates
+        .get(&id)
+        .and_then(|c| c.current.as_ref())
+        .map_or(bounds::SERVED_WAIT_MAX, |issue| {
+            issue.leaf.not_after.since(issue.leaf.not_before) / 4
+        });
+    let give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
     if !all && give_up > cx.now {
         // The Binder's facts bring us here again.
         let mut decision = Decision::none();
@@ -221,31 +215,23 @@ fn adopt(
     run: &Run,
     order: OrderId,
     leaf: &Leaf,
+    asked: &[DnsName],
+    cx: &Context,
 ) -> Decision {
     let KeyStep::Created { key_ref, spki, .. } = &run.key else {
         return Decision::none();
     };
-    let asked = certificate
-        .declared
-        .as_ref()
-        .map(|declared| &declared.identifiers);
-    let names = asked.is_some_and(|asked| {
-        asked
-            .iter()
-            .all(|name| leaf.names.iter().any(|held| held == name.as_str()))
-    });
+    // What was asked for counts; names that were configured meanwhile are the next renewal's.
+    let held = |name: &DnsName| leaf.names.iter().any(|held| held == name.as_str());
+    let names = asked.iter().all(held);
     let wrong = if leaf.spki != *spki {
-        Some((
-            "key-mismatch",
-            "the certificate holds another public key than the one sent",
-        ))
+        Some(("key-mismatch", "the certificate holds another public key than the one sent"))
     } else if !names {
-        Some((
-            "names-missing",
-            "the certificate lacks names that were asked for",
-        ))
+        Some(("names-missing", "the certificate lacks names that were asked for"))
     } else if leaf.not_after <= leaf.not_before {
         Some(("no-lifetime", "the certificate ends before it begins"))
+    } else if leaf.not_after <= cx.now {
+        Some(("expired", "the certificate is expired on arrival: look at this host's clock"))
     } else {
         None
     };
@@ -255,23 +241,11 @@ fn adopt(
         let rejected = OrderEvent::ChainRejected { problem };
         return Decision::record(vec![fact(order, rejected, renewal, None)]);
     }
-    let generation = certificate
-        .current
-        .as_ref()
-        .map_or(Generation(1), |issue| issue.generation.next());
-    let issue = Issue {
-        generation,
-        order,
-        key_ref: key_ref.clone(),
-        spki: *spki,
-        leaf: leaf.clone(),
-    };
-    Decision::record(vec![fact(
-        id,
-        CertificateEvent::GenerationAdopted(issue),
-        renewal,
-        None,
-    )])
+    let generation =
+        certificate.current.as_ref().map_or(Generation(1), |issue| issue.generation.next());
+    let issue =
+        Issue { generation, order, key_ref: key_ref.clone(), spki: *spki, leaf: leaf.clone() };
+    Decision::record(vec![fact(id, CertificateEvent::GenerationAdopted(issue), renewal, None)])
 }
 
 /// How many orders a renewal may still ask for.

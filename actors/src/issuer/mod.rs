@@ -22,12 +22,7 @@ impl Role for Issuer {
     }
 
     fn subjects(facts: &Facts) -> Vec<Subject> {
-        facts
-            .certificates
-            .keys()
-            .copied()
-            .map(Subject::Certificate)
-            .collect()
+        facts.certificates.keys().copied().map(Subject::Certificate).collect()
     }
 
     fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {

@@ -27,9 +27,7 @@ pub(super) fn observe(
             match result {
                 Ok(look) => vec![outcome_of(intent, *id, created(look, Found::Answer))],
                 Err(problem) if has_not_acted(problem) => {
-                    let event = OrderEvent::OrderRefused {
-                        problem: problem.clone(),
-                    };
+                    let event = OrderEvent::OrderRefused { problem: problem.clone() };
                     vec![outcome_of(intent, *id, event)]
                 }
                 Err(_) => Vec::new(),
@@ -38,27 +36,21 @@ pub(super) fn observe(
         (Effect::FindOrder(id, intent, _), Outcome::Found(result)) => {
             found(facts, *id, intent, result)
         }
-        (Effect::LookAtOrder(id, _, _, stage), Outcome::Order(result)) => looked(
-            facts,
-            *id,
-            *stage,
-            result,
-            session.looks(&effect.key()).count,
-        ),
+        (Effect::LookAtOrder(id, _, _, stage), Outcome::Order(result)) => {
+            looked(facts, *id, *stage, result, session.looks(&effect.key()).count.saturating_add(1))
+        }
         (Effect::Finalize(id, _, _, intent, _), Outcome::Order(result)) => {
             finalized(facts, *id, intent, result)
         }
         (Effect::Download(id, _, _), Outcome::Chain(result)) => {
             let event = match result {
                 Ok(leaf) => OrderEvent::ChainDownloaded(leaf.clone()),
-                Err(problem) if problem.class == ProblemClass::Protocol => {
-                    OrderEvent::ChainRejected {
-                        problem: problem.clone(),
-                    }
+                Err(problem) if is_bad_chain(problem) => {
+                    OrderEvent::ChainRejected { problem: problem.clone() }
                 }
-                Err(problem) if is_gone(problem) => OrderEvent::OrderGone {
-                    problem: problem.clone(),
-                },
+                Err(problem) if is_gone(problem) => {
+                    OrderEvent::OrderGone { problem: problem.clone() }
+                }
                 Err(_) => return Vec::new(),
             };
             on_order(facts, *id, event)
@@ -84,15 +76,9 @@ fn key(
             spki: key.spki,
             csr: key.csr.clone(),
         },
-        Err(problem) => CertificateEvent::CertificateKeyFailed {
-            problem: problem.clone(),
-        },
+        Err(problem) => CertificateEvent::CertificateKeyFailed { problem: problem.clone() },
     };
-    if open {
-        vec![outcome_of(intent, id, event)]
-    } else {
-        Vec::new()
-    }
+    if open { vec![outcome_of(intent, id, event)] } else { Vec::new() }
 }
 
 fn found(
@@ -109,9 +95,9 @@ fn found(
         Ok(FoundOrder::NotThere) => OrderEvent::OrderRequestUnresolved {
             evidence: "the account's list has no such order".to_owned(),
         },
-        Ok(FoundOrder::NoList(said)) => OrderEvent::OrderRequestUnresolved {
-            evidence: renewd_events::problem::cut(said, 512),
-        },
+        Ok(FoundOrder::NoList(said)) => {
+            OrderEvent::OrderRequestUnresolved { evidence: renewd_events::problem::cut(said, 512) }
+        }
         Err(_) => return Vec::new(),
     };
     vec![outcome_of(intent, id, event)]
@@ -131,31 +117,38 @@ fn finalized(
         Ok(look) if look.status == OrderStatus::Valid => valid(look, 0),
         Ok(look) if is_dead(look.status) => invalid(look),
         Ok(look) if look.status == OrderStatus::Ready => return Vec::new(),
-        Ok(look) => OrderEvent::FinalizationAccepted {
-            status: look.status,
-        },
-        Err(problem) if has_not_acted(problem) => OrderEvent::FinalizationRefused {
-            problem: problem.clone(),
-        },
+        Ok(look) => OrderEvent::FinalizationAccepted { status: look.status },
+        Err(problem) if has_not_acted(problem) => {
+            OrderEvent::FinalizationRefused { problem: problem.clone() }
+        }
         Err(_) => return Vec::new(),
     };
-    if open {
-        vec![outcome_of(intent, id, event)]
-    } else {
-        Vec::new()
-    }
+    if open { vec![outcome_of(intent, id, event)] } else { Vec::new() }
 }
 
 /// The CA answered with an error of its own, or nothing was sent: it has not acted. Everything else,
 /// a 5xx among it, says nothing about that.
 fn has_not_acted(problem: &Problem) -> bool {
     match problem.class {
-        ProblemClass::Acme => problem.status < 500,
+        ProblemClass::Acme => {
+            problem.status < 500 || problem.is_acme("rateLimited") || busy(problem)
+        }
         ProblemClass::Local => true,
         ProblemClass::Transport => ["name", "connect", "tls"].contains(&problem.kind.as_str()),
-        ProblemClass::Http => problem.status == 429,
+        ProblemClass::Http => problem.status == 429 || busy(problem),
         ProblemClass::Protocol => problem.kind == "replaces-not-echoed",
     }
+}
+
+/// What came is no chain of certificates; other protocol errors are a proxy's noise.
+fn is_bad_chain(problem: &Problem) -> bool {
+    problem.class == ProblemClass::Protocol
+        && ["chain", "private-key-in-chain"].contains(&problem.kind.as_str())
+}
+
+/// A server that sheds load says so before it acts, and names a time (RFC 9110 §15.6.4).
+fn busy(problem: &Problem) -> bool {
+    problem.status == 503 && problem.retry_after_ms.is_some()
 }
 
 fn is_gone(problem: &Problem) -> bool {
@@ -183,17 +176,12 @@ fn created(look: &OrderLook, found: Found) -> OrderEvent {
 }
 
 fn valid(look: &OrderLook, looks: u32) -> OrderEvent {
-    OrderEvent::CertificateReady {
-        url: look.certificate.clone().unwrap_or_default(),
-        looks,
-    }
+    OrderEvent::CertificateReady { url: look.certificate.clone().unwrap_or_default(), looks }
 }
 
 fn invalid(look: &OrderLook) -> OrderEvent {
     let unsaid = || Problem::new(ProblemClass::Acme, "invalid", "the CA gave no reason");
-    OrderEvent::OrderBecameInvalid {
-        problem: look.problem.clone().unwrap_or_else(unsaid),
-    }
+    OrderEvent::OrderBecameInvalid { problem: look.problem.clone().unwrap_or_else(unsaid) }
 }
 
 fn requested(facts: &Facts, id: OrderId, intent: &Durable<NewOrder>) -> bool {
@@ -208,12 +196,7 @@ fn outcome_of<I>(
     stream: impl Into<renewd_events::id::StreamId>,
     event: impl Into<renewd_events::Event>,
 ) -> NewEvent {
-    fact(
-        stream,
-        event,
-        intent.meta().renewal,
-        Some(intent.meta().seq),
-    )
+    fact(stream, event, intent.meta().renewal, Some(intent.meta().seq))
 }
 
 fn renewal_of(facts: &Facts, id: OrderId) -> Option<RenewalId> {
@@ -240,31 +223,20 @@ fn looked(
         return Vec::new();
     };
     let event = match result {
-        Err(problem) if is_gone(problem) => OrderEvent::OrderGone {
-            problem: problem.clone(),
-        },
+        Err(problem) if is_gone(problem) => OrderEvent::OrderGone { problem: problem.clone() },
         Err(_) => return Vec::new(),
         Ok(look) => match (look.status, stage) {
             (OrderStatus::Invalid, _) => invalid(look),
             (OrderStatus::Ready, OrderStage::Pending) => OrderEvent::OrderBecameReady { looks },
             (OrderStatus::Valid, _) => valid(look, looks),
             (OrderStatus::Processing, OrderStage::Pending | OrderStage::Settling) => {
-                OrderEvent::FinalizationAccepted {
-                    status: OrderStatus::Processing,
-                }
+                OrderEvent::FinalizationAccepted { status: OrderStatus::Processing }
             }
             (OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing, _) => {
                 return Vec::new();
             }
         },
     };
-    let waiting = matches!(
-        order.phase,
-        Phase::Pending | Phase::Processing | Phase::Finalizing(_)
-    );
-    if waiting {
-        on_order(facts, id, event)
-    } else {
-        Vec::new()
-    }
+    let waiting = matches!(order.phase, Phase::Pending | Phase::Processing | Phase::Finalizing(_));
+    if waiting { on_order(facts, id, event) } else { Vec::new() }
 }

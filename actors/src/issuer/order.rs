@@ -5,10 +5,10 @@ use std::time::Duration;
 use renewd_events::authorization;
 use renewd_events::certificate::{Certificate, KeyStep, Run};
 use renewd_events::event::NewEvent;
-use renewd_events::id::{CertificateId, Hash, OrderId};
+use renewd_events::id::{AccountId, CertificateId, Hash, OrderId};
 use renewd_events::order::{NewOrder, Order, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
-use renewd_events::{Facts, WallMs};
+use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::Step;
 
 use super::decide::{fail, may_order_again};
@@ -34,35 +34,18 @@ pub(super) fn decide(
     let mut decision = Decision::none();
     match &order.phase {
         Phase::Absent | Phase::Downloaded(_) => {}
-        Phase::Requested(intent) if may_do(intent, session, cx) => {
-            decision
-                .effects
-                .push(Effect::CreateOrder(order_id, intent.clone()));
-        }
-        Phase::Requested(intent) => {
-            let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));
-            decision.when_due(
-                effect,
-                session,
-                cx,
-                "the CA is asked whether it has the order",
-            );
+        Phase::Requested(intent) => return find(facts, id, run, order_id, intent, session, cx),
+        Phase::Unresolved if order.since.after(bounds::LOST_ANSWER_WAIT) > cx.now => {
+            decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
             return Decision::record(vec![again(run, request.clone())]);
         }
         Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost()),
         Phase::Refused(problem) => return refused(id, run, request, problem),
-        Phase::Pending => pending(
-            facts,
-            id,
-            run,
-            order,
-            look(OrderStage::Pending),
-            session,
-            cx,
-            &mut decision,
-        ),
+        Phase::Pending => {
+            return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
+        }
         Phase::Ready => {
             if let KeyStep::Created { csr, .. } = &run.key {
                 let event = OrderEvent::FinalizationRequested { csr: Hash::of(csr) };
@@ -70,29 +53,98 @@ pub(super) fn decide(
             }
         }
         Phase::Finalizing(intent) => {
-            let KeyStep::Created { csr, .. } = &run.key else {
-                return decision;
-            };
             let settle = look(OrderStage::Settling);
-            if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
-                let (intent, csr) = (intent.clone(), csr.clone());
-                let effect = Effect::Finalize(order_id, request.account, url, intent, csr);
-                decision.when_due(effect, session, cx, "the CA did not take the CSR");
-            } else {
-                decision.when_due(settle, session, cx, "the CA is asked about the order");
-            }
+            return finalizing(
+                id,
+                run,
+                (order_id, request.account, url),
+                intent,
+                settle,
+                session,
+                cx,
+            );
         }
         Phase::FinalizeRefused(problem) => return fail(id, run, Step::Finalize, problem),
         Phase::Processing => {
-            return processing(id, run, order, look(OrderStage::Processing), session, cx);
+            return processing(facts, id, run, order, look(OrderStage::Processing), session, cx);
         }
         Phase::Valid { .. } => {
             let effect = Effect::Download(order_id, request.account, url.clone());
-            decision.when_due(effect, session, cx, "the chain could not be fetched");
+            return download(id, run, effect, session, cx);
         }
         Phase::Rejected(problem) => return fail(id, run, Step::Chain, problem),
-        Phase::Dead(problem) => return dead(facts, id, run, problem),
+        Phase::Dead(problem) => return dead(facts, id, run, order, problem, cx),
     }
+    decision
+}
+
+/// Sends the stored CSR, or asks first whether that was done.
+fn finalizing(
+    id: CertificateId,
+    run: &Run,
+    (order_id, account, url): (OrderId, AccountId, String),
+    intent: &Durable<Hash>,
+    settle: Effect,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    let mut decision = Decision::none();
+    let KeyStep::Created { csr, .. } = &run.key else {
+        return decision;
+    };
+    if let Some(problem) = session.looks(&settle.key()).hopeless() {
+        return fail(id, run, Step::Finalize, problem);
+    }
+    if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
+        let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr.clone());
+        decision.when_due(effect, session, cx, "the CA did not take the CSR");
+    } else {
+        decision.when_due(settle, session, cx, "the CA is asked about the order");
+    }
+    decision
+}
+
+/// Asks for the order; one whose answer is lost is settled by asking for the account's list.
+fn find(
+    facts: &Facts,
+    id: CertificateId,
+    run: &Run,
+    order_id: OrderId,
+    intent: &Durable<NewOrder>,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    let mut decision = Decision::none();
+    if may_do(intent, session, cx) {
+        decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
+        return decision;
+    }
+    let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));
+    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+        return fail(id, run, Step::NewOrder, problem);
+    }
+    let sent = session.looks(&Effect::CreateOrder(order_id, intent.clone()).key());
+    let earliest = sent.last.after(bounds::LOST_ANSWER_WAIT);
+    if sent.count > 0 && earliest > cx.now {
+        decision.wake_at(earliest, "the CA is asked whether it has the order");
+    } else {
+        decision.when_due(effect, session, cx, "the CA is asked whether it has the order");
+    }
+    decision
+}
+
+fn download(
+    id: CertificateId,
+    run: &Run,
+    effect: Effect,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+        return fail(id, run, Step::Chain, problem);
+    }
+    let mut decision = Decision::none();
+    decision.when_due(effect, session, cx, "the chain could not be fetched");
     decision
 }
 
@@ -102,6 +154,7 @@ fn answers_lost() -> Problem {
 }
 
 fn processing(
+    facts: &Facts,
     id: CertificateId,
     run: &Run,
     order: &Order,
@@ -109,34 +162,25 @@ fn processing(
     session: &Session,
     cx: &Context,
 ) -> Decision {
-    if let Some(problem) = stalled(order, cx) {
+    let looks = session.looks(&effect.key());
+    if let Some(problem) = given_up(facts, order, &looks, cx) {
         return fail(id, run, Step::Finalize, &problem);
     }
     let mut decision = Decision::none();
-    let looks = session.looks(&effect.key());
-    let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), looks);
+    let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), &looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
 }
 
 /// URLs of orders that other renewals know: they are not the lost one.
 fn known_urls(facts: &Facts) -> Vec<String> {
-    facts
-        .orders
-        .values()
-        .filter_map(|order| order.url.clone())
-        .collect()
+    facts.orders.values().filter_map(|order| order.url.clone()).collect()
 }
 
 /// One more order within the renewal.
 fn again(run: &Run, request: NewOrder) -> NewEvent {
     let next = Certificate::order_id(run.renewal, run.orders.saturating_add(1));
-    fact(
-        next,
-        OrderEvent::OrderRequested(request),
-        Some(run.renewal),
-        None,
-    )
+    fact(next, OrderEvent::OrderRequested(request), Some(run.renewal), None)
 }
 
 /// Some refusals name a part of the request that can be left out (RFC 9773 §5, profiles draft).
@@ -146,10 +190,7 @@ fn refused(id: CertificateId, run: &Run, request: &NewOrder, problem: &Problem) 
             || problem.is_acme("malformed")
             || problem.kind == "replaces-not-echoed");
     if without_replaces && may_order_again(run) {
-        let request = NewOrder {
-            replaces: None,
-            ..request.clone()
-        };
+        let request = NewOrder { replaces: None, ..request.clone() };
         return Decision::record(vec![again(run, request)]);
     }
     fail(id, run, Step::NewOrder, problem)
@@ -163,66 +204,70 @@ fn pending(
     effect: Effect,
     session: &Session,
     cx: &Context,
-    decision: &mut Decision,
-) {
+) -> Decision {
+    let looks = session.looks(&effect.key());
     if order.expires.is_some_and(|expires| expires <= cx.now) {
-        let problem = Problem::new(
-            ProblemClass::Acme,
-            "expired",
-            "the order expired unfinished",
-        );
-        decision.and(fail(id, run, Step::Validation, &problem));
-        return;
+        let problem = Problem::new(ProblemClass::Acme, "expired", "the order expired unfinished");
+        return fail(id, run, Step::Validation, &problem);
     }
-    let mut accepted = WallMs(0);
-    let mut seen = 0usize;
-    for (_, authorization) in facts.authorizations_of(id) {
-        if Some(authorization.order) != run.order {
-            continue;
+    if let Some(problem) = given_up(facts, order, &looks, cx) {
+        return fail(id, run, Step::Validation, &problem);
+    }
+    let mut decision = Decision::none();
+    let at = match accepted(facts, id, run, order) {
+        Err(problem) => return fail(id, run, Step::Validation, problem),
+        // The Validator is at work, or cannot get on: now and then the order itself is looked at.
+        Ok(None) => {
+            let since = order.since.max(facts.engine.booted_at).max(looks.last);
+            since.after(bounds::LOOK_IDLE)
         }
+        Ok(Some(accepted)) => {
+            let at = next_look(accepted.after(bounds::LOOK_FIRST), &looks);
+            match session.visited.filter(|visited| *visited > looks.last) {
+                Some(visited) => {
+                    let soon = visited.max(accepted).after(bounds::LOOK_AFTER_VISIT);
+                    at.min(soon).max(looks.not_before)
+                }
+                None => at,
+            }
+        }
+    };
+    look_at(effect, at, "the CA validates", cx, &mut decision);
+    decision
+}
+
+/// When the CA had been told of the last name; nothing while it has not been told of all.
+fn accepted<'a>(
+    facts: &'a Facts,
+    id: CertificateId,
+    run: &Run,
+    order: &Order,
+) -> Result<Option<WallMs>, &'a Problem> {
+    let mut last = WallMs(0);
+    let mut seen = 0usize;
+    let of_run = |it: &authorization::Authorization| Some(it.order) == run.order;
+    for (_, it) in facts.authorizations_of(id).filter(|(_, it)| of_run(it)) {
         seen = seen.saturating_add(1);
-        match &authorization.phase {
+        match &it.phase {
             authorization::Phase::Ready
             | authorization::Phase::Valid
-            | authorization::Phase::Invalid(_) => accepted = accepted.max(authorization.since),
-            authorization::Phase::ReadinessRefused(problem) => {
-                decision.and(fail(id, run, Step::Validation, problem));
-                return;
-            }
-            // The Validator is at work; its facts bring us here again.
+            | authorization::Phase::Invalid(_) => last = last.max(it.since),
+            authorization::Phase::ReadinessRefused(problem) => return Err(problem),
             authorization::Phase::Seen
             | authorization::Phase::Chosen
             | authorization::Phase::Published
-            | authorization::Phase::ReadinessRequested(_) => return,
+            | authorization::Phase::ReadinessRequested(_) => return Ok(None),
         }
     }
-    if seen < order.authorizations.len() {
-        return;
-    }
-    if let Some(problem) = stalled(order, cx) {
-        decision.and(fail(id, run, Step::Validation, &problem));
-        return;
-    }
-    let looks = session.looks(&effect.key());
-    let mut at = next_look(accepted.after(bounds::LOOK_FIRST), looks);
-    if let Some(visited) = session.visited.filter(|visited| *visited > looks.last) {
-        at = at
-            .min(visited.max(accepted).after(bounds::LOOK_AFTER_VISIT))
-            .max(looks.not_before);
-    }
-    look_at(effect, at, "the CA validates", cx, decision);
+    Ok((seen >= order.authorizations.len()).then_some(last))
 }
 
 fn look_at(effect: Effect, at: WallMs, why: &'static str, cx: &Context, decision: &mut Decision) {
-    if at <= cx.now {
-        decision.effects.push(effect)
-    } else {
-        decision.wake_at(at, why)
-    }
+    if at <= cx.now { decision.effects.push(effect) } else { decision.wake_at(at, why) }
 }
 
 /// The first look at `first`, later ones ever more slowly; a Retry-After is a floor (RFC 8555 §7.5.1).
-fn next_look(first: WallMs, looks: Looks) -> WallMs {
+fn next_look(first: WallMs, looks: &Looks) -> WallMs {
     if looks.count == 0 {
         return first;
     }
@@ -233,10 +278,16 @@ fn next_look(first: WallMs, looks: Looks) -> WallMs {
     looks.last.after(wait).max(looks.not_before)
 }
 
-fn stalled(order: &Order, cx: &Context) -> Option<Problem> {
-    let waited = cx.now.since(order.since);
-    (waited > bounds::ORDER_STALLED).then(|| {
-        let text = format!("the CA left the order {} unfinished", minutes(waited));
+/// Why an order is given up that the CA leaves as it is. Only what this life has seen counts: time in
+/// which nobody looked, or the CA did not answer, is not the CA's.
+fn given_up(facts: &Facts, order: &Order, looks: &Looks, cx: &Context) -> Option<Problem> {
+    if let Some(problem) = looks.hopeless() {
+        return Some(problem.clone());
+    }
+    let waited = cx.now.since(order.since.max(facts.engine.booted_at));
+    let looked = looks.count > 1 && looks.failures == 0;
+    (looked && waited > bounds::ORDER_STALLED).then(|| {
+        let text = format!("the CA left the order unfinished for {}", minutes(waited));
         Problem::new(ProblemClass::Acme, "stalled", &text)
     })
 }
@@ -246,7 +297,15 @@ fn minutes(time: Duration) -> String {
 }
 
 /// The order is dead: the challenge's own error is the useful one, so the Validator looks first.
-fn dead(facts: &Facts, id: CertificateId, run: &Run, problem: &Problem) -> Decision {
+fn dead(
+    facts: &Facts,
+    id: CertificateId,
+    run: &Run,
+    order: &Order,
+    problem: &Problem,
+    cx: &Context,
+) -> Decision {
+    let give_up = order.since.after(bounds::VERDICT_WAIT_MAX);
     let mut verdict = None;
     for (_, authorization) in facts.authorizations_of(id) {
         if Some(authorization.order) != run.order {
@@ -255,8 +314,12 @@ fn dead(facts: &Facts, id: CertificateId, run: &Run, problem: &Problem) -> Decis
         match &authorization.phase {
             authorization::Phase::Invalid(problem) => verdict = Some(problem),
             authorization::Phase::Ready | authorization::Phase::ReadinessRequested(_) => {
-                // Still to be looked at, unless that is over too (the Validator closes them all).
-                return Decision::none();
+                // Still to be looked at by the Validator, for a while.
+                if give_up > cx.now {
+                    let mut decision = Decision::none();
+                    decision.wake_at(give_up, "the order is dead");
+                    return decision;
+                }
             }
             authorization::Phase::Seen
             | authorization::Phase::Chosen
@@ -265,10 +328,7 @@ fn dead(facts: &Facts, id: CertificateId, run: &Run, problem: &Problem) -> Decis
             | authorization::Phase::Valid => {}
         }
     }
-    let step = if run.adopted.is_none() && verdict.is_some() {
-        Step::Validation
-    } else {
-        Step::Order
-    };
+    let step =
+        if run.adopted.is_none() && verdict.is_some() { Step::Validation } else { Step::Order };
     fail(id, run, step, verdict.unwrap_or(problem))
 }

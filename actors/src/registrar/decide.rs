@@ -30,12 +30,7 @@ pub fn decide(
     }
     let Some(key) = &account.key else {
         let effect = Effect::EnsureAccountKey(id, account_key_ref(id));
-        decision.when_due(
-            effect,
-            session,
-            cx,
-            "the vault could not make the account key",
-        );
+        decision.when_due(effect, session, cx, "the vault could not make the account key");
         return decision;
     };
     let request = AccountRequest {
@@ -60,9 +55,7 @@ pub fn decide(
         }
         Registration::Refused { problem, at } => {
             let own = backoff(cx.rules.retry_first, cx.rules.retry_max, account.failures);
-            let asked = problem
-                .retry_after_ms
-                .map_or(own, std::time::Duration::from_millis);
+            let asked = problem.retry_after_ms.map_or(own, std::time::Duration::from_millis);
             let next = at.after(own.max(asked));
             if next <= cx.now && may_register(account) {
                 return ask();
@@ -79,10 +72,7 @@ pub fn decide(
 
 fn may_register(account: &Account) -> bool {
     account.terms_are_accepted()
-        && account
-            .directory
-            .as_ref()
-            .is_some_and(|known| !known.external_account_required)
+        && account.directory.as_ref().is_some_and(|known| !known.external_account_required)
 }
 
 fn directory(id: AccountId, session: &Session, cx: &Context, decision: &mut Decision) {
@@ -113,9 +103,8 @@ fn contacts(
             decision.when_due(effect, session, cx, "the CA did not take the contacts");
         }
         None if account.contacts_known != Some(account.contacts_wanted) => {
-            let event = AccountEvent::ContactsChangeRequested {
-                contacts_hash: account.contacts_wanted,
-            };
+            let event =
+                AccountEvent::ContactsChangeRequested { contacts_hash: account.contacts_wanted };
             decision.records.push(fact(id, event, None, None));
         }
         None => {}
@@ -138,22 +127,12 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
                     let down = account.is_some_and(|account| account.unreachable.is_some());
                     let news = known != Some(seen) || down;
                     let event = AccountEvent::DirectoryObserved(seen.clone());
-                    if news {
-                        vec![fact(*id, event, None, None)]
-                    } else {
-                        Vec::new()
-                    }
+                    if news { vec![fact(*id, event, None, None)] } else { Vec::new() }
                 }
                 Err(problem) => {
                     let first = account.is_some_and(|account| account.unreachable.is_none());
-                    let event = AccountEvent::DirectoryUnreachable {
-                        problem: problem.clone(),
-                    };
-                    if first {
-                        vec![fact(*id, event, None, None)]
-                    } else {
-                        Vec::new()
-                    }
+                    let event = AccountEvent::DirectoryUnreachable { problem: problem.clone() };
+                    if first { vec![fact(*id, event, None, None)] } else { Vec::new() }
                 }
             }
         }
@@ -168,20 +147,15 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
             let open = facts.accounts.get(id).is_some_and(
                 |account| matches!(&account.registration, Registration::Requested(now) if now == intent),
             );
-            if open {
-                registered(*id, intent, result)
-            } else {
-                Vec::new()
-            }
+            if open { registered(*id, intent, result) } else { Vec::new() }
         }
         (Effect::UpdateContacts(id, intent), Outcome::Done(result)) => {
             let contacts_hash = *intent.intent();
             let event = match result {
                 Ok(()) => AccountEvent::ContactsChanged { contacts_hash },
-                Err(problem) if is_verdict(problem) => AccountEvent::ContactsChangeFailed {
-                    contacts_hash,
-                    problem: problem.clone(),
-                },
+                Err(problem) if is_verdict(problem) => {
+                    AccountEvent::ContactsChangeFailed { contacts_hash, problem: problem.clone() }
+                }
                 Err(_) => return Vec::new(),
             };
             vec![fact(*id, event, None, Some(intent.meta().seq))]
@@ -200,9 +174,9 @@ fn registered(
             url: account.url.clone(),
             already_existed: account.already_existed,
         },
-        Err(problem) if is_verdict(problem) => AccountEvent::AccountRefused {
-            problem: problem.clone(),
-        },
+        Err(problem) if is_verdict(problem) => {
+            AccountEvent::AccountRefused { problem: problem.clone() }
+        }
         // No verdict: the same request again gives the same account (RFC 8555 §7.3.1).
         Err(_) => return Vec::new(),
     };

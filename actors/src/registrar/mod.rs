@@ -3,6 +3,7 @@
 mod decide;
 
 use renewd_events::event::NewEvent;
+use renewd_events::id::AccountId;
 use renewd_events::{ActorName, Facts, Subject};
 
 use crate::decision::{Context, Decision, Role, Session};
@@ -22,23 +23,19 @@ impl Role for Registrar {
     }
 
     fn subjects(facts: &Facts) -> Vec<Subject> {
-        facts
-            .accounts
-            .keys()
-            .copied()
-            .map(Subject::Account)
-            .collect()
+        facts.accounts.keys().copied().map(Subject::Account).collect()
     }
 
     fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
         match subject {
-            Subject::Account(id) => facts
-                .accounts
-                .get(&id)
-                .map_or_else(Decision::none, |account| {
+            Subject::Account(id) if is_wanted(facts, id) => {
+                let account = facts.accounts.get(&id);
+                account.map_or_else(Decision::none, |account| {
                     decide(id, account, facts.is_forgotten(id), session, cx)
-                }),
-            Subject::Engine
+                })
+            }
+            Subject::Account(_)
+            | Subject::Engine
             | Subject::Certificate(_)
             | Subject::Listener(_)
             | Subject::Restart(_) => Decision::none(),
@@ -54,4 +51,10 @@ impl Role for Registrar {
     ) -> Vec<NewEvent> {
         decide::observe(facts, effect, outcome)
     }
+}
+
+/// An account of a CA that no certificate is configured with any more is left alone.
+fn is_wanted(facts: &Facts, account: AccountId) -> bool {
+    let declared = facts.certificates.values().filter(|certificate| !certificate.orphaned);
+    declared.filter_map(|certificate| certificate.declared.as_ref()).any(|d| d.account == account)
 }

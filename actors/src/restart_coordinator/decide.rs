@@ -41,11 +41,7 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
     let mut before = cx.rules.identity.clone();
     before.boot = cx.boot;
     let deadline = cx.now.after(bounds::RESTART_DEADLINE);
-    let requested = RestartEvent::RestartRequested {
-        before,
-        method,
-        deadline,
-    };
+    let requested = RestartEvent::RestartRequested { before, method, deadline };
     decision.records.push(fact(restart, planned, None, None));
     decision.records.push(fact(restart, requested, None, None));
     decision
@@ -66,12 +62,7 @@ fn finish(facts: &Facts, id: ListenerId, cx: &Context) -> Decision {
         .iter()
         .filter(|(_, restart)| restart.listener == id && restart.phase == Phase::Observed)
         .map(|(restart, _)| {
-            fact(
-                *restart,
-                RestartEvent::RestartFinished { verified: opened },
-                None,
-                None,
-            )
+            fact(*restart, RestartEvent::RestartFinished { verified: opened }, None, None)
         });
     Decision::record(over.collect())
 }
@@ -88,25 +79,18 @@ pub(super) fn restart(facts: &Facts, id: RestartId, session: &Session, cx: &Cont
             after.boot = cx.boot;
             let attributed = facts.engine.stopped_for == Some(StopReason::Restart(id));
             let event = RestartEvent::RestartObserved { after, attributed };
-            decision
-                .records
-                .push(fact(id, event, None, Some(intent.meta().seq)));
+            decision.records.push(fact(id, event, None, Some(intent.meta().seq)));
         }
         Phase::Requested(intent) => match restart.deadline {
             Some(deadline) if deadline <= cx.now => {
                 let text = "the process still runs after the deadline of the restart";
                 let problem = Problem::new(ProblemClass::Local, "not-restarted", text);
                 let event = RestartEvent::RestartNotObserved { problem };
-                decision
-                    .records
-                    .push(fact(id, event, None, Some(intent.meta().seq)));
+                decision.records.push(fact(id, event, None, Some(intent.meta().seq)));
             }
             deadline => {
                 if may_do(intent, session, cx)
-                    && session
-                        .looks(&Effect::Restart(id, intent.clone()).key())
-                        .count
-                        == 0
+                    && session.looks(&Effect::Restart(id, intent.clone()).key()).count == 0
                 {
                     decision.effects.push(Effect::Restart(id, intent.clone()));
                 }

@@ -22,9 +22,7 @@ impl Role for RestartCoordinator {
 
     fn subjects(facts: &Facts) -> Vec<Subject> {
         let restarts = facts.restarts.keys().copied().map(Subject::Restart);
-        restarts
-            .chain(facts.listeners.keys().copied().map(Subject::Listener))
-            .collect()
+        restarts.chain(facts.listeners.keys().copied().map(Subject::Listener)).collect()
     }
 
     fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {

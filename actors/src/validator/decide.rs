@@ -37,12 +37,7 @@ pub(super) fn decide(
     let (Some(request), Some(url)) = (&order.request, &order.url) else {
         return Decision::none();
     };
-    let place = Place {
-        renewal: run.renewal,
-        order: order_id,
-        account: request.account,
-        url,
-    };
+    let place = Place { renewal: run.renewal, order: order_id, account: request.account, url };
     match &order.phase {
         order::Phase::Pending => pending(facts, id, &place, order, session, cx),
         order::Phase::Dead(_) => verdict(facts, id, &place, session, cx),
@@ -77,9 +72,7 @@ pub(super) fn of_order(
     id: CertificateId,
     order: OrderId,
 ) -> impl Iterator<Item = (AuthorizationId, &Authorization)> {
-    facts
-        .authorizations_of(id)
-        .filter(move |(_, authorization)| authorization.order == order)
+    facts.authorizations_of(id).filter(move |(_, authorization)| authorization.order == order)
 }
 
 fn pending(
@@ -139,10 +132,7 @@ fn pending(
     }
     decision.effects.dedup_by_key(|effect| effect.key());
     // All are answered before the CA is told of any: one batch, and the CA's views are the same.
-    let waiting = decision
-        .effects
-        .iter()
-        .any(|e| matches!(e, Effect::ProbeChallenge(..)));
+    let waiting = decision.effects.iter().any(|e| matches!(e, Effect::ProbeChallenge(..)));
     if !ready.is_empty() && !waiting {
         decision.records = ready;
     }
@@ -191,10 +181,7 @@ fn verdict(
     cx: &Context,
 ) -> Decision {
     let open = of_order(facts, id, place.order).any(|(_, authorization)| {
-        matches!(
-            &authorization.phase,
-            Phase::Ready | Phase::ReadinessRequested(_)
-        )
+        matches!(&authorization.phase, Phase::Ready | Phase::ReadinessRequested(_))
     });
     let mut decision = Decision::none();
     if open {

@@ -20,10 +20,7 @@ pub(super) fn observe(
 ) -> Vec<NewEvent> {
     match (effect, outcome) {
         (Effect::SeeAuthorizations(order, _, _, stage), Outcome::Authorizations(result)) => {
-            let Some(place) = facts
-                .orders
-                .get(order)
-                .and_then(|order| order.request.as_ref())
+            let Some(place) = facts.orders.get(order).and_then(|order| order.request.as_ref())
             else {
                 return Vec::new();
             };
@@ -46,14 +43,8 @@ pub(super) fn observe(
         }
         (Effect::ProbeChallenge(id, _, _), Outcome::Probed(probe)) => {
             let chosen = phase(facts, *id) == Some(&Phase::Chosen);
-            let event = AuthorizationEvent::Published {
-                probe: bounded(probe),
-            };
-            if chosen {
-                vec![on(facts, *id, event)]
-            } else {
-                Vec::new()
-            }
+            let event = AuthorizationEvent::Published { probe: bounded(probe) };
+            if chosen { vec![on(facts, *id, event)] } else { Vec::new() }
         }
         (Effect::MakeReady(id, _, _, intent), Outcome::Done(result)) => {
             let open =
@@ -61,17 +52,11 @@ pub(super) fn observe(
             let event = match result {
                 Ok(()) => AuthorizationEvent::ReadinessAccepted { inferred: false },
                 Err(problem) if problem.class == ProblemClass::Acme && problem.status < 500 => {
-                    AuthorizationEvent::ReadinessRefused {
-                        problem: problem.clone(),
-                    }
+                    AuthorizationEvent::ReadinessRefused { problem: problem.clone() }
                 }
                 Err(_) => return Vec::new(),
             };
-            if open {
-                vec![on(facts, *id, event)]
-            } else {
-                Vec::new()
-            }
+            if open { vec![on(facts, *id, event)] } else { Vec::new() }
         }
         _ => Vec::new(),
     }
@@ -85,10 +70,7 @@ fn bounded(probe: &Probe) -> Probe {
 }
 
 fn phase(facts: &Facts, id: AuthorizationId) -> Option<&Phase> {
-    facts
-        .authorizations
-        .get(&id)
-        .map(|authorization| &authorization.phase)
+    facts.authorizations.get(&id).map(|authorization| &authorization.phase)
 }
 
 fn renewal_of(facts: &Facts, certificate: CertificateId) -> Option<RenewalId> {
@@ -96,11 +78,7 @@ fn renewal_of(facts: &Facts, certificate: CertificateId) -> Option<RenewalId> {
 }
 
 fn on(facts: &Facts, id: AuthorizationId, event: AuthorizationEvent) -> NewEvent {
-    let certificate = facts
-        .authorizations
-        .get(&id)
-        .map(|a| a.certificate)
-        .unwrap_or_default();
+    let certificate = facts.authorizations.get(&id).map(|a| a.certificate).unwrap_or_default();
     let cause = match phase(facts, id) {
         Some(Phase::ReadinessRequested(intent)) => Some(intent.meta().seq),
         Some(_) | None => None,
@@ -137,11 +115,8 @@ fn learnt(
                 records.push(fact(id, event, renewal, None));
             }
             (AuthorizationStatus::Pending, None) => {
-                let text = format!(
-                    "the CA offers {} for {}",
-                    look.offers.join(", "),
-                    look.identifier
-                );
+                let text =
+                    format!("the CA offers {} for {}", look.offers.join(", "), look.identifier);
                 let problem = Problem::new(ProblemClass::Acme, "no-http-01", &text);
                 let event = AuthorizationEvent::AuthorizationBecameInvalid { problem, visits: 0 };
                 records.push(fact(id, event, renewal, None));
@@ -160,11 +135,7 @@ fn learnt(
 fn invalid(look: &AuthorizationLook, visits: u32) -> AuthorizationEvent {
     let unsaid = || Problem::new(ProblemClass::Acme, "invalid", "the CA gave no reason");
     AuthorizationEvent::AuthorizationBecameInvalid {
-        problem: look
-            .problem
-            .clone()
-            .unwrap_or_else(unsaid)
-            .about(&look.identifier),
+        problem: look.problem.clone().unwrap_or_else(unsaid).about(&look.identifier),
         visits,
     }
 }
@@ -210,10 +181,7 @@ fn judged(
 ) -> Vec<NewEvent> {
     let mut records = Vec::new();
     for (id, authorization) in of_order(facts, certificate, order) {
-        let open = matches!(
-            &authorization.phase,
-            Phase::Ready | Phase::ReadinessRequested(_)
-        );
+        let open = matches!(&authorization.phase, Phase::Ready | Phase::ReadinessRequested(_));
         if open {
             let visits = session.visits_of(id);
             let found = match looks {

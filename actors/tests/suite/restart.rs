@@ -14,20 +14,14 @@ fn observed(world: &World) -> Vec<bool> {
         };
         Some(*attributed)
     };
-    world
-        .envelopes()
-        .iter()
-        .filter_map(|envelope| attributed(&envelope.event))
-        .collect()
+    world.envelopes().iter().filter_map(|envelope| attributed(&envelope.event)).collect()
 }
 
 /// A life whose listener needs a restart; ends when the restart has begun.
 async fn first_life(world: &Arc<World>) -> renewd_actors::Engine {
     world.needs_restart.store(true, Ordering::Release);
     let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("the restart", |w| !w.restarts.lock().unwrap().is_empty())
-        .await;
+    world.until("the restart", |w| !w.restarts.lock().unwrap().is_empty()).await;
     engine
 }
 
@@ -35,29 +29,15 @@ async fn first_life(world: &Arc<World>) -> renewd_actors::Engine {
 async fn a_listener_that_needs_a_restart_gets_exactly_one() {
     let world = World::new();
     let engine = first_life(&world).await;
-    assert_eq!(
-        world.count("RestartRequested"),
-        1,
-        "the intent is on disk before the act"
-    );
+    assert_eq!(world.count("RestartRequested"), 1, "the intent is on disk before the act");
     let restart = world.restarts.lock().unwrap()[0];
     engine.stop(StopReason::Restart(restart)).await.unwrap();
     world.needs_restart.store(false, Ordering::Release);
     let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("the end of the restart", |w| {
-            w.count("RestartFinished") == 1
-        })
-        .await;
-    world
-        .until("success", |w| w.count("RenewalSucceeded") == 1)
-        .await;
+    world.until("the end of the restart", |w| w.count("RestartFinished") == 1).await;
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
     engine.stop(StopReason::Asked).await.unwrap();
-    assert_eq!(
-        observed(&world),
-        [true],
-        "the next life knows that it was meant"
-    );
+    assert_eq!(observed(&world), [true], "the next life knows that it was meant");
     assert_eq!(world.restarts.lock().unwrap().len(), 1);
     assert_eq!(world.state().new_orders, 1);
 }
@@ -68,11 +48,7 @@ async fn a_crash_in_place_of_the_restart_reaches_the_goal_and_is_told_apart() {
     drop(first_life(&world).await);
     world.needs_restart.store(false, Ordering::Release);
     let _engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("the end of the restart", |w| {
-            w.count("RestartFinished") == 1
-        })
-        .await;
+    world.until("the end of the restart", |w| w.count("RestartFinished") == 1).await;
     assert_eq!(observed(&world), [false]);
     assert_eq!(world.restarts.lock().unwrap().len(), 1);
 }
@@ -86,20 +62,10 @@ async fn a_restart_that_does_not_help_is_not_repeated_for_ever() {
         engine.stop(StopReason::Restart(restart)).await.unwrap();
         let failures = world.count("ListenerFailed");
         engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-        world
-            .until("the listener's failure", |w| {
-                w.count("ListenerFailed") > failures
-            })
-            .await;
+        world.until("the listener's failure", |w| w.count("ListenerFailed") > failures).await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(
-        world.restarts.lock().unwrap().len(),
-        renewd_actors::bounds::RESTARTS_MAX
-    );
-    assert_eq!(
-        world.count("RestartRequested"),
-        renewd_actors::bounds::RESTARTS_MAX
-    );
+    assert_eq!(world.restarts.lock().unwrap().len(), renewd_actors::bounds::RESTARTS_MAX);
+    assert_eq!(world.count("RestartRequested"), renewd_actors::bounds::RESTARTS_MAX);
     engine.stop(StopReason::Asked).await.unwrap();
 }

@@ -9,9 +9,7 @@ use renewd_events::process::StopReason;
 async fn a_certificate_is_ordered_served_and_scheduled() {
     let world = World::new();
     let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("the next schedule", |w| w.count("RenewalScheduled") == 2)
-        .await;
+    world.until("the next schedule", |w| w.count("RenewalScheduled") == 2).await;
     engine.stop(StopReason::Asked).await.unwrap();
     let names = world.names();
     let expected = [
@@ -53,14 +51,8 @@ async fn a_lost_answer_of_new_order_is_settled_by_asking() {
     let world = World::new();
     world.state().lose_new_orders = 1;
     let _engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("success", |w| w.count("RenewalSucceeded") == 1)
-        .await;
-    assert_eq!(
-        world.state().new_orders,
-        1,
-        "the first order was found, not bought again"
-    );
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    assert_eq!(world.state().new_orders, 1, "the first order was found, not bought again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,9 +60,7 @@ async fn without_a_list_exactly_one_more_order_is_asked_for_and_the_log_says_why
     let world = World::with_list(false);
     world.state().lose_new_orders = 1;
     let _engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("success", |w| w.count("RenewalSucceeded") == 1)
-        .await;
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
     assert_eq!(world.state().new_orders, 2);
     assert_eq!(world.count("OrderRequestUnresolved"), 1);
 }
@@ -79,20 +69,10 @@ async fn without_a_list_exactly_one_more_order_is_asked_for_and_the_log_says_why
 async fn one_broken_certificate_does_not_stop_the_others() {
     let world = World::new();
     world.state().failing.insert("bad.test".to_owned());
-    let _engine = world
-        .start(&["bad.test", "good.test"], 1, usize::MAX)
-        .await
-        .unwrap();
-    world
-        .until("the good one", |w| w.count("RenewalSucceeded") == 1)
-        .await;
-    world
-        .until("a second try", |w| w.count("RenewalFailed") >= 2)
-        .await;
-    assert!(
-        world.count("ChallengeWithdrawn") >= 2,
-        "tokens of dead orders are withdrawn"
-    );
+    let _engine = world.start(&["bad.test", "good.test"], 1, usize::MAX).await.unwrap();
+    world.until("the good one", |w| w.count("RenewalSucceeded") == 1).await;
+    world.until("a second try", |w| w.count("RenewalFailed") >= 2).await;
+    assert!(world.count("ChallengeWithdrawn") >= 2, "tokens of dead orders are withdrawn");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,9 +81,7 @@ async fn no_more_renewals_than_allowed_are_under_way() {
     let names: Vec<String> = (0..12).map(|n| format!("n{n}.test")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let _engine = world.start(&names, 3, usize::MAX).await.unwrap();
-    world
-        .until("all", |w| w.count("RenewalSucceeded") == 12)
-        .await;
+    world.until("all", |w| w.count("RenewalSucceeded") == 12).await;
     let (mut under_way, mut most) = (0, 0);
     for name in world.names() {
         match name {
@@ -121,20 +99,12 @@ async fn no_more_renewals_than_allowed_are_under_way() {
 async fn an_actor_that_panics_is_started_again_and_the_renewal_goes_on() {
     let world = World::new();
     let _engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("the order", |w| w.count("OrderCreated") == 1)
-        .await;
+    world.until("the order", |w| w.count("OrderCreated") == 1).await;
     world.panic_next.store(true, Ordering::Release);
+    world.until("the panic", |w| w.panics.load(Ordering::Acquire) == 1).await;
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
     world
-        .until("the panic", |w| w.panics.load(Ordering::Acquire) == 1)
-        .await;
-    world
-        .until("success", |w| w.count("RenewalSucceeded") == 1)
-        .await;
-    world
-        .until("the record", |w| {
-            w.count("ActorRestarted") + w.count("RenewalScheduled") >= 2
-        })
+        .until("the record", |w| w.count("ActorRestarted") + w.count("RenewalScheduled") >= 2)
         .await;
     assert_eq!(world.state().new_orders, 1);
 }
@@ -145,9 +115,7 @@ async fn an_actor_that_panics_is_started_again_and_the_renewal_goes_on() {
 async fn an_end_at_every_event_is_resumed_without_a_second_order() {
     let whole = World::new();
     let engine = whole.start(&["a.test"], 4, usize::MAX).await.unwrap();
-    whole
-        .until("the next schedule", |w| w.count("RenewalScheduled") == 2)
-        .await;
+    whole.until("the next schedule", |w| w.count("RenewalScheduled") == 2).await;
     let events = whole.names().len();
     drop(engine);
     let mut ends = Vec::new();
@@ -159,9 +127,7 @@ async fn an_end_at_every_event_is_resumed_without_a_second_order() {
                 let engine = world.start(&["a.test"], 4, limit).await;
                 if let Some(engine) = engine {
                     if limit == usize::MAX {
-                        world
-                            .until("success", |w| w.count("RenewalSucceeded") >= 1)
-                            .await;
+                        world.until("success", |w| w.count("RenewalSucceeded") >= 1).await;
                         engine.stop(StopReason::Asked).await.unwrap();
                     } else {
                         // The second life may find nothing left to do.
@@ -174,22 +140,10 @@ async fn an_end_at_every_event_is_resumed_without_a_second_order() {
                 }
             }
             let violations = renewd_replay::check::check(&world.envelopes());
-            assert!(
-                violations.is_empty(),
-                "ended at event {limit}: {violations:#?}"
-            );
+            assert!(violations.is_empty(), "ended at event {limit}: {violations:#?}");
             let state = world.state();
-            assert_eq!(
-                state.violations,
-                Vec::<String>::new(),
-                "ended at event {limit}"
-            );
-            assert_eq!(
-                state.new_orders,
-                1,
-                "ended at event {limit}: {:#?}",
-                world.names()
-            );
+            assert_eq!(state.violations, Vec::<String>::new(), "ended at event {limit}");
+            assert_eq!(state.new_orders, 1, "ended at event {limit}: {:#?}", world.names());
         }));
     }
     for end in ends {

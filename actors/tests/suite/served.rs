@@ -18,9 +18,7 @@ async fn overwritten_files_are_put_in_place_again_and_reloaded() {
     let world = World::new();
     world.state().overwrite = 1;
     let engine = world.start(&["files.test"], 4, usize::MAX).await.unwrap();
-    world
-        .until("the right certificate", |w| w.count("ServedVerified") == 1)
-        .await;
+    world.until("the right certificate", |w| w.count("ServedVerified") == 1).await;
     engine.stop(StopReason::Asked).await.unwrap();
     let state = world.state();
     assert_eq!((state.deployments, state.reloads), (2, 2));

@@ -29,10 +29,8 @@ pub(super) fn look(
     expires: Option<WallMs>,
     thumbprint: &str,
 ) -> Result<AuthorizationLook, Problem> {
-    let challenge = state
-        .challenges
-        .iter()
-        .find(|challenge| challenge.r#type == ChallengeType::Http01);
+    let challenge =
+        state.challenges.iter().find(|challenge| challenge.r#type == ChallengeType::Http01);
     let http01 = challenge.filter(|challenge| is_token(&challenge.token));
     if state.status == Theirs::Pending
         && let Some(bad) = challenge
@@ -74,12 +72,7 @@ fn cause(
 ) -> Option<Problem> {
     let said = http01
         .and_then(|challenge| challenge.error.as_ref())
-        .or_else(|| {
-            state
-                .challenges
-                .iter()
-                .find_map(|challenge| challenge.error.as_ref())
-        });
+        .or_else(|| state.challenges.iter().find_map(|challenge| challenge.error.as_ref()));
     if let Some(said) = said {
         return Some(problem::of_library(said).about(url));
     }
@@ -138,19 +131,12 @@ mod tests {
     fn only_a_token_is_taken_for_one() {
         let good = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA";
         let seen = look("https://ca/z", &state("pending", good, ""), None, "thumb").unwrap();
-        assert_eq!(
-            seen.http01.unwrap().key_authorization(),
-            format!("{good}.thumb")
-        );
+        assert_eq!(seen.http01.unwrap().key_authorization(), format!("{good}.thumb"));
         assert_eq!(seen.offers, ["new-01", "http-01"]);
         let long = "a".repeat(TOKEN_OCTETS_MAX + 1);
-        for bad in [
-            "",
-            "short",
-            "../../../../etc/passwd-and-more",
-            "evaGxfADs6pSRb2LAv9IZf17=",
-            &long,
-        ] {
+        for bad in
+            ["", "short", "../../../../etc/passwd-and-more", "evaGxfADs6pSRb2LAv9IZf17=", &long]
+        {
             let refusal = look("https://ca/z", &state("pending", bad, ""), None, "t").unwrap_err();
             assert_eq!(refusal.kind, "token", "{bad}");
             let over = look("https://ca/z", &state("valid", bad, ""), None, "t").unwrap();

@@ -44,10 +44,7 @@ pub(super) struct Call {
 impl Call {
     /// The first link with this relation.
     pub(super) fn link(&self, relation: &str) -> Option<&str> {
-        self.links
-            .iter()
-            .find(|(rel, _)| rel == relation)
-            .map(|(_, url)| url.as_str())
+        self.links.iter().find(|(rel, _)| rel == relation).map(|(_, url)| url.as_str())
     }
 
     /// Whether the answer was a success.
@@ -65,10 +62,7 @@ pub(super) async fn recorded<T>(
         match tokio::time::timeout(bounds.call, act).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let detail = format!(
-                    "not done within {:?}; the last request is lost",
-                    bounds.call
-                );
+                let detail = format!("not done within {:?}; the last request is lost", bounds.call);
                 let problem = Problem::new(ProblemClass::Transport, "timeout", &detail);
                 Err(problem.about(&seen().url))
             }
@@ -79,12 +73,8 @@ pub(super) async fn recorded<T>(
 
 /// A copy of the record; empty outside a port call.
 pub(super) fn seen() -> Call {
-    CALL.try_with(|call| {
-        call.try_borrow()
-            .map(|call| call.clone())
-            .unwrap_or_default()
-    })
-    .unwrap_or_default()
+    CALL.try_with(|call| call.try_borrow().map(|call| call.clone()).unwrap_or_default())
+        .unwrap_or_default()
 }
 
 /// A request goes out.
@@ -121,8 +111,7 @@ pub(super) fn read(body: &Bytes) {
 
 fn write(change: impl FnOnce(&mut Call)) {
     // Outside a port call there is nobody to tell; that is not an error.
-    CALL.try_with(|call| call.try_borrow_mut().map(|mut call| change(&mut call)))
-        .ok();
+    CALL.try_with(|call| call.try_borrow_mut().map(|mut call| change(&mut call))).ok();
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {

@@ -32,17 +32,10 @@ pub fn read(pem: &str) -> Result<Leaf, Problem> {
     let blocks = blocks(pem)?;
     let mut certificates = Vec::new();
     for (place, block) in blocks.iter().enumerate() {
-        let (rest, certificate) = parse_x509_certificate(&block.contents).map_err(|cause| {
-            bad(&format!(
-                "certificate {} cannot be read: {cause}",
-                place + 1
-            ))
-        })?;
+        let (rest, certificate) = parse_x509_certificate(&block.contents)
+            .map_err(|cause| bad(&format!("certificate {} cannot be read: {cause}", place + 1)))?;
         if !rest.is_empty() {
-            return Err(bad(&format!(
-                "certificate {} has octets behind it",
-                place + 1
-            )));
+            return Err(bad(&format!("certificate {} has octets behind it", place + 1)));
         }
         certificates.push(certificate);
     }
@@ -75,17 +68,10 @@ fn blocks(pem: &str) -> Result<Vec<Pem>, Problem> {
         if block.label.ends_with("PRIVATE KEY") {
             let detail =
                 "the chain holds a private key; it is not stored, and such a CA is not trusted";
-            return Err(Problem::new(
-                ProblemClass::Protocol,
-                "private-key-in-chain",
-                detail,
-            ));
+            return Err(Problem::new(ProblemClass::Protocol, "private-key-in-chain", detail));
         }
         if block.label != "CERTIFICATE" {
-            return Err(bad(&format!(
-                "it holds a block `{}`",
-                cut(&block.label, 64)
-            )));
+            return Err(bad(&format!("it holds a block `{}`", cut(&block.label, 64))));
         }
         if blocks.len() >= CHAIN_CERTIFICATES_MAX {
             return Err(bad("it holds more than 10 certificates"));
@@ -109,9 +95,7 @@ fn check_signature(
     }
     match leaf.verify_signature(Some(issuer.public_key())) {
         Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm) => Ok(()),
-        Err(cause) => Err(bad(&format!(
-            "the second certificate did not sign the first: {cause}"
-        ))),
+        Err(cause) => Err(bad(&format!("the second certificate did not sign the first: {cause}"))),
     }
 }
 
@@ -172,17 +156,13 @@ mod tests {
         let root_key = KeyPair::generate().unwrap();
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        root.distinguished_name
-            .push(DnType::CommonName, "test root");
+        root.distinguished_name.push(DnType::CommonName, "test root");
         let issuer = root.self_signed(&root_key).unwrap().pem();
         let key = KeyPair::generate().unwrap();
         let mut leaf = CertificateParams::new(["b.test".to_owned(), "a.test".to_owned()]).unwrap();
         leaf.use_authority_key_identifier_extension = true;
         leaf.serial_number = Some(SerialNumber::from(vec![0x87, 0x65, 0x43, 0x21]));
-        let leaf = leaf
-            .signed_by(&key, &Issuer::new(root, root_key))
-            .unwrap()
-            .pem();
+        let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap().pem();
         Made { leaf, issuer, key }
     }
 
@@ -218,21 +198,9 @@ mod tests {
             (String::new(), "chain", "no certificate"),
             ("<html>".to_owned(), "chain", "no certificate"),
             (format!("{}{}", one.issuer, one.leaf), "chain", "order"),
-            (
-                format!("{}{}", one.leaf, other.issuer),
-                "chain",
-                "did not sign",
-            ),
-            (
-                format!("{}{key}", one.leaf),
-                "private-key-in-chain",
-                "private key",
-            ),
-            (
-                format!("{}{request}", one.leaf),
-                "chain",
-                "CERTIFICATE REQUEST",
-            ),
+            (format!("{}{}", one.leaf, other.issuer), "chain", "did not sign"),
+            (format!("{}{key}", one.leaf), "private-key-in-chain", "private key"),
+            (format!("{}{request}", one.leaf), "chain", "CERTIFICATE REQUEST"),
             (garbage.to_owned(), "chain", "cannot be read"),
             (one.leaf.repeat(11), "chain", "more than 10"),
             (" ".repeat(CHAIN_OCTETS_MAX + 1), "chain", "larger"),

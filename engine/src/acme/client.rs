@@ -78,12 +78,7 @@ impl AcmeClient {
                 seats.insert(*id, Seat::new(*id, config, tls.clone(), bounds, world));
             }
         }
-        Ok(Self {
-            seats,
-            chains,
-            orders: Orders::default(),
-            bounds,
-        })
+        Ok(Self { seats, chains, orders: Orders::default(), bounds })
     }
 
     fn seat(&self, account: AccountId) -> Result<&Seat, Problem> {
@@ -193,15 +188,11 @@ fn replaced(ari_id: &str) -> Result<CertificateIdentifier<'_>, Problem> {
         let detail = "not a certificate's name for renewal information (RFC 9773 §4.1)";
         local("ari-id", detail).about(ari_id)
     })?;
-    Ok(CertificateIdentifier {
-        authority_key_identifier: key.into(),
-        serial: serial.into(),
-    })
+    Ok(CertificateIdentifier { authority_key_identifier: key.into(), serial: serial.into() })
 }
 
 fn present(held: &mut Option<Live>) -> Result<&mut Live, Problem> {
-    held.as_mut()
-        .ok_or_else(|| local("order-not-open", "the order's handle is gone; ask again"))
+    held.as_mut().ok_or_else(|| local("order-not-open", "the order's handle is gone; ask again"))
 }
 
 fn local(kind: &str, detail: &str) -> Problem {
@@ -210,9 +201,7 @@ fn local(kind: &str, detail: &str) -> Problem {
 
 impl CertificateAuthority for AcmeClient {
     fn directory(&self, account: AccountId) -> Act<'_, Result<Directory, Problem>> {
-        Box::pin(call::recorded(&self.bounds, async move {
-            self.seat(account)?.directory().await
-        }))
+        Box::pin(call::recorded(&self.bounds, async move { self.seat(account)?.directory().await }))
     }
 
     fn register<'a>(
@@ -243,9 +232,10 @@ impl CertificateAuthority for AcmeClient {
         &'a self,
         order: &'a Durable<NewOrder>,
     ) -> Act<'a, Result<OrderLook, Problem>> {
-        Box::pin(call::recorded(&self.bounds, async move {
-            self.post_new_order(order.intent()).await
-        }))
+        Box::pin(call::recorded(
+            &self.bounds,
+            async move { self.post_new_order(order.intent()).await },
+        ))
     }
 
     fn find_order<'a>(

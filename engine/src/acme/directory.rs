@@ -38,13 +38,7 @@ impl Document {
     pub(super) fn facts(&self) -> Directory {
         Directory {
             terms_url: self.meta.terms_of_service.clone(),
-            profiles: self
-                .meta
-                .profiles
-                .keys()
-                .take(PROFILES_MAX)
-                .cloned()
-                .collect(),
+            profiles: self.meta.profiles.keys().take(PROFILES_MAX).cloned().collect(),
             renewal_info: self.renewal_info.is_some(),
             external_account_required: self.meta.external_account_required,
         }

@@ -132,8 +132,6 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
             let inner = part.downcast_ref::<io::Error>()?.get_ref()?;
             Some(inner)
         });
-        inside
-            .take(SOURCES_MAX)
-            .any(|part| part.is::<rustls::Error>())
+        inside.take(SOURCES_MAX).any(|part| part.is::<rustls::Error>())
     })
 }

@@ -74,9 +74,7 @@ impl Signer {
     /// The public key as a JWK (RFC 7518 §6.2.1). ring gives the uncompressed point: 4, X, Y.
     fn public_key(&self) -> Value {
         let point = self.key.public_key().as_ref().get(1..).unwrap_or_default();
-        let (x, y) = point
-            .split_at_checked(COORDINATE_OCTETS)
-            .unwrap_or_default();
+        let (x, y) = point.split_at_checked(COORDINATE_OCTETS).unwrap_or_default();
         json!({"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)})
     }
 }
@@ -92,9 +90,7 @@ mod tests {
     use super::*;
 
     fn decode(value: &Value) -> Vec<u8> {
-        BASE64_URL_SAFE_NO_PAD
-            .decode(value.as_str().unwrap())
-            .unwrap()
+        BASE64_URL_SAFE_NO_PAD.decode(value.as_str().unwrap()).unwrap()
     }
 
     fn signer() -> Signer {
@@ -107,9 +103,7 @@ mod tests {
     #[test]
     fn the_signature_holds_for_the_key_in_the_header_and_for_nothing_else() {
         let payload = json!({"contact": ["mailto:a@example.com"]});
-        let jws = signer()
-            .sign(Identity::Key, "n0", "https://ca/new", Some(&payload))
-            .unwrap();
+        let jws = signer().sign(Identity::Key, "n0", "https://ca/new", Some(&payload)).unwrap();
         let jws: Value = serde_json::from_slice(&jws).unwrap();
         let header: Value = serde_json::from_slice(&decode(&jws["protected"])).unwrap();
         assert_eq!(header["alg"], "ES256");
@@ -118,28 +112,18 @@ mod tests {
         assert!(header.get("kid").is_none());
         assert_eq!(decode(&jws["payload"]), payload.to_string().as_bytes());
 
-        let point = [
-            vec![4],
-            decode(&header["jwk"]["x"]),
-            decode(&header["jwk"]["y"]),
-        ]
-        .concat();
+        let point = [vec![4], decode(&header["jwk"]["x"]), decode(&header["jwk"]["y"])].concat();
         assert_eq!(point.len(), 65);
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
         let signed = |jws: &Value| {
-            format!(
-                "{}.{}",
-                jws["protected"].as_str().unwrap(),
-                jws["payload"].as_str().unwrap()
-            )
+            format!("{}.{}", jws["protected"].as_str().unwrap(), jws["payload"].as_str().unwrap())
         };
         let signature = decode(&jws["signature"]);
         assert_eq!(signature.len(), 64);
         key.verify(signed(&jws).as_bytes(), &signature).unwrap();
         let mut other = jws.clone();
         other["payload"] = json!("e30");
-        key.verify(signed(&other).as_bytes(), &signature)
-            .unwrap_err();
+        key.verify(signed(&other).as_bytes(), &signature).unwrap_err();
     }
 
     /// RFC 7515 A.3: the signature of the standard's example, over our way of joining the parts.
@@ -160,12 +144,7 @@ mod tests {
     #[test]
     fn a_post_as_get_has_an_empty_payload_and_the_account_as_signer() {
         let jws = signer()
-            .sign(
-                Identity::Account("https://ca/acct/1"),
-                "n",
-                "https://ca/x",
-                None,
-            )
+            .sign(Identity::Account("https://ca/acct/1"), "n", "https://ca/x", None)
             .unwrap();
         let jws: Value = serde_json::from_slice(&jws).unwrap();
         let header: Value = serde_json::from_slice(&decode(&jws["protected"])).unwrap();

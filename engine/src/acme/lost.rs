@@ -69,18 +69,13 @@ pub(super) async fn find(
         Listed::Not(evidence) => return Ok(FoundOrder::NoList(evidence)),
     };
     let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
-    let unknown: Vec<&String> = listed
-        .iter()
-        .filter(|url| !known.contains(url.as_str()))
-        .collect();
+    let unknown: Vec<&String> = listed.iter().filter(|url| !known.contains(url.as_str())).collect();
     let mut newest: Option<OrderLook> = None;
     for url in unknown.iter().rev().take(LOOKS_MAX) {
         let Some(look) = look(seat, &signer, url, order).await? else {
             continue;
         };
-        let newer = newest
-            .as_ref()
-            .is_none_or(|other| look.expires > other.expires);
+        let newer = newest.as_ref().is_none_or(|other| look.expires > other.expires);
         if newer {
             newest = Some(look);
         }
@@ -159,10 +154,8 @@ async fn look(
 
 fn same_names(shown: &[Name], order: &NewOrder) -> bool {
     let ours: BTreeSet<&str> = order.identifiers.iter().map(|name| name.as_str()).collect();
-    let theirs: BTreeSet<String> = shown
-        .iter()
-        .map(|name| name.value.to_ascii_lowercase())
-        .collect();
+    let theirs: BTreeSet<String> =
+        shown.iter().map(|name| name.value.to_ascii_lowercase()).collect();
     shown.iter().all(|name| name.r#type == "dns")
         && theirs.len() == ours.len()
         && theirs.iter().all(|name| ours.contains(name.as_str()))

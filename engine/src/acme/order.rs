@@ -105,12 +105,7 @@ impl Live {
                 note(&mut self.authorizations_expire, &url, &call::seen());
             }
             let expires = self.authorizations_expire.get(&url).copied();
-            looks.push(authorization::look(
-                &url,
-                &authorization,
-                expires,
-                &self.thumbprint,
-            )?);
+            looks.push(authorization::look(&url, &authorization, expires, &self.thumbprint)?);
         }
         Ok(looks)
     }

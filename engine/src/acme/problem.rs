@@ -104,10 +104,7 @@ pub(super) fn of_library(problem: &instant_acme::Problem) -> Problem {
         kind: part.r#type.clone().unwrap_or_default(),
         detail: part.detail.clone().unwrap_or_default(),
     });
-    let mut out = typed(
-        problem.r#type.as_deref(),
-        problem.detail.as_deref().unwrap_or(""),
-    );
+    let mut out = typed(problem.r#type.as_deref(), problem.detail.as_deref().unwrap_or(""));
     out.status = problem.status.unwrap_or(0);
     out.subproblems = bounded(parts);
     out
@@ -119,15 +116,10 @@ pub(super) fn of_document(body: &[u8]) -> Option<Problem> {
     let detail = document.detail.or(document.title).unwrap_or_default();
     let mut out = typed(document.r#type.as_deref(), &detail);
     out.status = document.status.unwrap_or(0);
-    out.subproblems = bounded(document.subproblems.into_iter().map(|part| {
-        Subproblem {
-            identifier: part
-                .identifier
-                .and_then(|name| name.value)
-                .unwrap_or_default(),
-            kind: part.r#type.unwrap_or_default(),
-            detail: part.detail.unwrap_or_default(),
-        }
+    out.subproblems = bounded(document.subproblems.into_iter().map(|part| Subproblem {
+        identifier: part.identifier.and_then(|name| name.value).unwrap_or_default(),
+        kind: part.r#type.unwrap_or_default(),
+        detail: part.detail.unwrap_or_default(),
     }));
     Some(out)
 }
@@ -165,10 +157,7 @@ fn with_call(mut problem: Problem, call: &Call) -> Problem {
     if problem.is_acme("userActionRequired")
         && let Some(terms) = call.link("terms-of-service")
     {
-        problem.detail = cut(
-            &format!("{} (terms: {terms})", problem.detail),
-            EVIDENCE_OCTETS_MAX,
-        );
+        problem.detail = cut(&format!("{} (terms: {terms})", problem.detail), EVIDENCE_OCTETS_MAX);
     }
     problem.about(&call.url)
 }
@@ -241,10 +230,7 @@ mod tests {
             {"type":"urn:ietf:params:acme:error:invalidContact","detail":"ops@example.org: no MX"}]}"#;
         let contacts = ["mailto:ops@example.org".to_owned()];
         let masked = mask(of_document(said.as_bytes()).unwrap(), &contacts);
-        assert_eq!(
-            masked.detail,
-            "contact \"<contact>\" is refused; <contact> bounces"
-        );
+        assert_eq!(masked.detail, "contact \"<contact>\" is refused; <contact> bounces");
         assert_eq!(masked.subproblems[0].detail, "<contact>: no MX");
     }
 
@@ -259,10 +245,7 @@ mod tests {
         assert_eq!(full.subproblems[0].identifier, "a.test");
         assert!(read(r#"{"type":"urn:ietf:params:acme:error:brandNew"}"#).is_acme("brandNew"));
         let empty = read("{}");
-        assert_eq!(
-            (empty.class, empty.kind.as_str()),
-            (ProblemClass::Http, "about:blank")
-        );
+        assert_eq!((empty.class, empty.kind.as_str()), (ProblemClass::Http, "about:blank"));
         assert_eq!(read(r#"{"title":"Busy"}"#).detail, "Busy");
         assert_eq!(of_document(b"<html>"), None);
     }

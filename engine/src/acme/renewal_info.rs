@@ -53,11 +53,8 @@ pub(super) fn read(body: &Bytes, retry_after_ms: Option<u64>) -> Result<RenewalW
         .map_err(|cause| problem::broken("json", &format!("no renewal information: {cause}")))?;
     let Window { start, end } = document.suggested_window;
     let (Some(from), Some(to)) = (moment(&start), moment(&end)) else {
-        let detail = format!(
-            "the window `{}` to `{}` is not in RFC 3339",
-            cut(&start, 64),
-            cut(&end, 64)
-        );
+        let detail =
+            format!("the window `{}` to `{}` is not in RFC 3339", cut(&start, 64), cut(&end, 64));
         return Err(problem::broken("renewal-window", &detail));
     };
     if to <= from {
@@ -67,9 +64,7 @@ pub(super) fn read(body: &Bytes, retry_after_ms: Option<u64>) -> Result<RenewalW
     Ok(RenewalWindow {
         start: from,
         end: to,
-        explanation_url: document
-            .explanation_url
-            .map(|url| cut(&url, EXPLANATION_OCTETS_MAX)),
+        explanation_url: document.explanation_url.map(|url| cut(&url, EXPLANATION_OCTETS_MAX)),
         retry_after_ms,
     })
 }
@@ -77,9 +72,7 @@ pub(super) fn read(body: &Bytes, retry_after_ms: Option<u64>) -> Result<RenewalW
 /// A moment of RFC 3339, as all of ACME writes it.
 pub(super) fn moment(text: &str) -> Option<WallMs> {
     let moment = DateTime::parse_from_rfc3339(text).ok()?;
-    Some(WallMs(
-        u64::try_from(moment.timestamp_millis()).unwrap_or(0),
-    ))
+    Some(WallMs(u64::try_from(moment.timestamp_millis()).unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -48,9 +48,7 @@ fn store(path: &Path) -> Result<RootCertStore, Problem> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|cause| bad(&shown, &cause.to_string()))?;
-        store
-            .add(certificate)
-            .map_err(|cause| bad(&shown, &cause.to_string()))?;
+        store.add(certificate).map_err(|cause| bad(&shown, &cause.to_string()))?;
     }
     match store.is_empty() {
         true => Err(bad(&shown, "it holds no PEM certificate")),

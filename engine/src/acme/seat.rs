@@ -120,11 +120,7 @@ impl Seat {
             )
             .await
             .map_err(|error| problem::of(&error))?;
-        *held = Some(Ready {
-            known,
-            directory,
-            account: account.clone(),
-        });
+        *held = Some(Ready { known, directory, account: account.clone() });
         Ok(account)
     }
 
@@ -148,8 +144,7 @@ impl Seat {
         {
             fields.insert("contact".to_owned(), json!(self.contacts));
         }
-        self.post(&signer, Identity::Key, &url, Some(&payload))
-            .await?;
+        self.post(&signer, Identity::Key, &url, Some(&payload)).await?;
         let call = call::seen();
         let url = call
             .location
@@ -159,10 +154,7 @@ impl Seat {
                               account has no URL";
                 problem::broken("missing", detail)
             })?;
-        Ok(RegisteredAccount {
-            url,
-            already_existed: call.status == 200,
-        })
+        Ok(RegisteredAccount { url, already_existed: call.status == 200 })
     }
 
     /// The contacts of the configuration, in place of those the CA has (RFC 8555 §7.3.2).
@@ -175,8 +167,7 @@ impl Seat {
     /// A POST-as-GET of our own in the name of the account.
     pub(super) async fn fetch(&self, signer: &Signer, url: &str) -> Result<Bytes, Problem> {
         let known = self.known()?;
-        self.post(signer, Identity::Account(&known.url), url, None)
-            .await
+        self.post(signer, Identity::Account(&known.url), url, None).await
     }
 
     /// What [`Self::fetch`] needs, and the account's URL.

@@ -110,11 +110,7 @@ impl Transport {
         let answer = self.get(&self.directory_url).await?;
         let raw = usable(answer)?;
         let document = serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
-        let known = Known {
-            at: Instant::now(),
-            raw,
-            document: Arc::new(document),
-        };
+        let known = Known { at: Instant::now(), raw, document: Arc::new(document) };
         *held = Some(known.clone());
         Ok(known)
     }
@@ -178,19 +174,16 @@ impl Transport {
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Fault> {
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, Full::new(body));
-        let answer = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| Fault::of_client(&error))?;
+        let answer =
+            self.client.request(request).await.map_err(|error| Fault::of_client(&error))?;
         let (parts, body) = answer.into_parts();
         call::answered(parts.status.as_u16(), &parts.headers);
-        let body = Limited::new(body, self.bounds.body)
-            .collect()
-            .await
-            .map_err(|error| match error.is::<LengthLimitError>() {
-                true => Fault::TooLarge(self.bounds.body),
-                false => Fault::Cut(error.to_string()),
+        let body =
+            Limited::new(body, self.bounds.body).collect().await.map_err(|error| {
+                match error.is::<LengthLimitError>() {
+                    true => Fault::TooLarge(self.bounds.body),
+                    false => Fault::Cut(error.to_string()),
+                }
             })?;
         Ok(Response::from_parts(parts, body.to_bytes()))
     }

@@ -61,12 +61,10 @@ impl Life {
     ) -> Bar {
         let inside = |at: &WallMs| *at <= self.not_after && *at >= self.not_before;
         let over = self.x(now);
-        let window = window
-            .filter(|(from, to)| inside(from) || inside(to))
-            .map(|(from, to)| {
-                let begin = self.x(from).min(WIDTH.saturating_sub(BAND_MIN));
-                (begin, self.x(to).saturating_sub(begin).max(BAND_MIN))
-            });
+        let window = window.filter(|(from, to)| inside(from) || inside(to)).map(|(from, to)| {
+            let begin = self.x(from).min(WIDTH.saturating_sub(BAND_MIN));
+            (begin, self.x(to).saturating_sub(begin).max(BAND_MIN))
+        });
         Bar {
             over,
             left_percent: WIDTH.saturating_sub(over).saturating_mul(100) / WIDTH,
@@ -90,53 +88,27 @@ fn mark(x: u64) -> Mark {
 mod tests {
     use super::*;
 
-    const LIFE: Life = Life {
-        not_before: WallMs(1000),
-        not_after: WallMs(1720),
-    };
+    const LIFE: Life = Life { not_before: WallMs(1000), not_after: WallMs(1720) };
 
     #[test]
     fn moments_are_where_they_belong() {
-        let bar = LIFE.bar(
-            WallMs(1180),
-            Some(WallMs(1480)),
-            Some((WallMs(1460), WallMs(1500))),
-        );
+        let bar = LIFE.bar(WallMs(1180), Some(WallMs(1480)), Some((WallMs(1460), WallMs(1500))));
         assert_eq!(bar.over, 180);
         assert_eq!(bar.left_percent, 75);
-        assert_eq!(
-            bar.next,
-            Some(Mark {
-                x: 480,
-                anchor: "middle"
-            })
-        );
+        assert_eq!(bar.next, Some(Mark { x: 480, anchor: "middle" }));
         assert_eq!(bar.window, Some((460, 40)));
     }
 
     #[test]
     fn nothing_leaves_the_bar() {
-        let expired = LIFE.bar(
-            WallMs(9999),
-            Some(WallMs(9999)),
-            Some((WallMs(0), WallMs(900))),
-        );
+        let expired = LIFE.bar(WallMs(9999), Some(WallMs(9999)), Some((WallMs(0), WallMs(900))));
         assert_eq!((expired.over, expired.left_percent), (WIDTH, 0));
         assert_eq!((expired.next, expired.window), (None, None));
         assert_eq!(expired.now.anchor, "end");
         let early = LIFE.bar(WallMs(0), None, Some((WallMs(1719), WallMs(1720))));
-        assert_eq!(
-            early.now,
-            Mark {
-                x: 0,
-                anchor: "start"
-            }
-        );
+        assert_eq!(early.now, Mark { x: 0, anchor: "start" });
         assert_eq!(early.window, Some((WIDTH - BAND_MIN, BAND_MIN)));
-        let empty = Life {
-            not_before: WallMs(5),
-            not_after: WallMs(5),
-        };
+        let empty = Life { not_before: WallMs(5), not_after: WallMs(5) };
         assert_eq!(empty.bar(WallMs(5), None, None).over, 0);
     }
 }

@@ -103,10 +103,7 @@ async fn exchange(stream: UnixStream, method: Method, path: &str) -> Result<Answ
         .map_err(|cause| cause.to_string())?;
     let answer = once(stream, request, ANSWER_OCTETS_MAX).await?;
     let body = String::from_utf8_lossy(answer.body()).into_owned();
-    Ok(Answer {
-        status: answer.status(),
-        body,
-    })
+    Ok(Answer { status: answer.status(), body })
 }
 
 /// One request and its answer, of at most so many octets, on a connection of its own. The caller

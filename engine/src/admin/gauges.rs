@@ -103,29 +103,14 @@ fn sums(
     facts: &Facts,
     rows: &[CertificateStatus],
 ) -> Result<(), Error> {
-    gauge(
-        encoder,
-        "renewd_log_last_seq",
-        "The last event of the log",
-        None,
-    )?
-    .encode_gauge(&facts.seq.0)?;
+    gauge(encoder, "renewd_log_last_seq", "The last event of the log", None)?
+        .encode_gauge(&facts.seq.0)?;
     gauge(encoder, "renewd_boots", "Lives of this installation", None)?
         .encode_gauge(&u64::from(facts.engine.boot.0))?;
     let answers = u64::try_from(facts.answers()).unwrap_or(u64::MAX);
-    gauge(
-        encoder,
-        "renewd_challenge_tokens",
-        "Challenge tokens that are answered now",
-        None,
-    )?
-    .encode_gauge(&answers)?;
-    let mut family = gauge(
-        encoder,
-        "renewd_certificates",
-        "Certificates by state",
-        None,
-    )?;
+    gauge(encoder, "renewd_challenge_tokens", "Challenge tokens that are answered now", None)?
+        .encode_gauge(&answers)?;
+    let mut family = gauge(encoder, "renewd_certificates", "Certificates by state", None)?;
     for state in STATES {
         let count = rows.iter().filter(|row| row.state == state).count();
         let count = u64::try_from(count).unwrap_or(u64::MAX);
@@ -136,12 +121,7 @@ fn sums(
 
 fn states(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Result<(), Error> {
     let name = "renewd_certificate_state";
-    let mut family = gauge(
-        encoder,
-        name,
-        "1 for the state that a certificate is in",
-        None,
-    )?;
+    let mut family = gauge(encoder, name, "1 for the state that a certificate is in", None)?;
     for row in rows {
         for state in STATES {
             let word = word(state);
@@ -173,10 +153,7 @@ fn validity(
     for (name, help, pick) in picks {
         let mut family = gauge(encoder, name, help, Some(&Unit::Seconds))?;
         for row in rows {
-            let issue = facts
-                .certificates
-                .get(&row.id)
-                .and_then(|it| it.current.as_ref());
+            let issue = facts.certificates.get(&row.id).and_then(|it| it.current.as_ref());
             let at = issue.map_or(0, |issue| pick(&issue.leaf).seconds());
             set(&mut family, &vec![("certificate", row.name.as_str())], at)?;
         }
@@ -194,10 +171,7 @@ fn next(
     let help = "When the next action is; 0: when what it waits for happens";
     let mut family = gauge(encoder, name, help, Some(&Unit::Seconds))?;
     for row in rows {
-        let planned = facts
-            .schedules
-            .get(&row.id)
-            .and_then(|schedule| schedule.planned);
+        let planned = facts.schedules.get(&row.id).and_then(|schedule| schedule.planned);
         let action = match (row.doing.is_some(), planned, row.next.at) {
             (true, _, _) => "renewing".to_owned(),
             (false, Some(planned), Some(_)) => planned.cause.to_string(),
@@ -236,14 +210,9 @@ fn info(
             .and_then(|it| it.current.as_ref())
             .map(|issue| escape::field(&issue.leaf.issuer, ISSUER_CHARACTERS_MAX))
             .unwrap_or_default();
-        let profile = it
-            .and_then(|it| it.declared.as_ref()?.profile.as_deref())
-            .unwrap_or("");
-        let labels: Labels<'_> = vec![
-            ("certificate", &row.name),
-            ("issuer", &issuer),
-            ("profile", profile),
-        ];
+        let profile = it.and_then(|it| it.declared.as_ref()?.profile.as_deref()).unwrap_or("");
+        let labels: Labels<'_> =
+            vec![("certificate", &row.name), ("issuer", &issuer), ("profile", profile)];
         set(&mut family, &labels, 1)?;
     }
     Ok(())

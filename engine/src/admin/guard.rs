@@ -24,9 +24,7 @@ pub(super) struct Hosts {
 impl Hosts {
     /// For a listener on this address.
     pub(super) fn of(listen: SocketAddr) -> Self {
-        Self {
-            listen: listen.ip().to_canonical(),
-        }
+        Self { listen: listen.ip().to_canonical() }
     }
 
     /// Whether the request names this machine: `localhost`, a loopback address, or the address it
@@ -39,25 +37,16 @@ impl Hosts {
         let host = host.to_str().map_err(|_| Refusal::Unreadable)?;
         let host = without_port(host).ok_or(Refusal::Unreadable)?;
         // A request line with a whole URL says whom it is for as well (RFC 9112 §3.2.2).
-        let same = request
-            .uri()
-            .host()
-            .is_none_or(|named| named.eq_ignore_ascii_case(host));
-        if same && self.is_ours(host) {
-            Ok(())
-        } else {
-            Err(Refusal::Foreign)
-        }
+        let same = request.uri().host().is_none_or(|named| named.eq_ignore_ascii_case(host));
+        if same && self.is_ours(host) { Ok(()) } else { Err(Refusal::Foreign) }
     }
 
     fn is_ours(&self, host: &str) -> bool {
         if host.eq_ignore_ascii_case("localhost") {
             return true;
         }
-        let literal = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(host);
+        let literal =
+            host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         literal.parse::<IpAddr>().is_ok_and(|address| {
             let address = address.to_canonical();
             address.is_loopback() || address == self.listen || self.listen.is_unspecified()
@@ -72,10 +61,8 @@ fn without_port(host: &str) -> Option<&str> {
         None => host.find(':').unwrap_or(host.len()),
     };
     let (name, port) = host.split_at_checked(end)?;
-    let port_is_fine = port.is_empty()
-        || port
-            .strip_prefix(':')
-            .is_some_and(|port| port.parse::<u16>().is_ok());
+    let port_is_fine =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     (port_is_fine && !name.is_empty()).then_some(name)
 }
 
@@ -84,23 +71,13 @@ mod tests {
     use super::*;
 
     fn admit(listen: &str, host: &str) -> Result<(), Refusal> {
-        let request = Request::builder()
-            .uri("/")
-            .header(HOST, host)
-            .body(())
-            .unwrap();
+        let request = Request::builder().uri("/").header(HOST, host).body(()).unwrap();
         Hosts::of(listen.parse().unwrap()).admit(&request)
     }
 
     #[test]
     fn only_this_machine_is_named() {
-        for host in [
-            "localhost",
-            "LocalHost:9180",
-            "127.0.0.1:9180",
-            "127.9.9.9",
-            "[::1]:9180",
-        ] {
+        for host in ["localhost", "LocalHost:9180", "127.0.0.1:9180", "127.9.9.9", "[::1]:9180"] {
             assert_eq!(admit("127.0.0.1:9180", host), Ok(()), "{host}");
         }
         for host in [
@@ -110,18 +87,10 @@ mod tests {
             "127.0.0.1.nip.io:80",
             "[2001:db8::1]",
         ] {
-            assert_eq!(
-                admit("127.0.0.1:9180", host),
-                Err(Refusal::Foreign),
-                "{host}"
-            );
+            assert_eq!(admit("127.0.0.1:9180", host), Err(Refusal::Foreign), "{host}");
         }
         for host in ["", ":80", "[::1", "localhost:x", "localhost:80:80"] {
-            assert_eq!(
-                admit("127.0.0.1:9180", host),
-                Err(Refusal::Unreadable),
-                "{host}"
-            );
+            assert_eq!(admit("127.0.0.1:9180", host), Err(Refusal::Unreadable), "{host}");
         }
     }
 
@@ -130,25 +99,15 @@ mod tests {
         assert_eq!(admit("192.0.2.1:9180", "192.0.2.1:9180"), Ok(()));
         assert_eq!(admit("192.0.2.1:9180", "192.0.2.2"), Err(Refusal::Foreign));
         assert_eq!(admit("0.0.0.0:9180", "192.0.2.2"), Ok(()));
-        assert_eq!(
-            admit("0.0.0.0:9180", "renewd.internal"),
-            Err(Refusal::Foreign)
-        );
+        assert_eq!(admit("0.0.0.0:9180", "renewd.internal"), Err(Refusal::Foreign));
     }
 
     #[test]
     fn two_hosts_or_a_url_of_another_are_refused() {
         let hosts = Hosts::of("127.0.0.1:1".parse().unwrap());
-        let two = Request::builder()
-            .header(HOST, "localhost")
-            .header(HOST, "localhost");
-        assert_eq!(
-            hosts.admit(&two.body(()).unwrap()),
-            Err(Refusal::Unreadable)
-        );
-        let url = Request::builder()
-            .uri("http://evil.example/")
-            .header(HOST, "localhost");
+        let two = Request::builder().header(HOST, "localhost").header(HOST, "localhost");
+        assert_eq!(hosts.admit(&two.body(()).unwrap()), Err(Refusal::Unreadable));
+        let url = Request::builder().uri("http://evil.example/").header(HOST, "localhost");
         assert_eq!(hosts.admit(&url.body(()).unwrap()), Err(Refusal::Foreign));
     }
 }

@@ -53,9 +53,7 @@ impl Health {
         }
         if verbose {
             for name in &self.degraded {
-                out.push_str(&format!(
-                    "[!]certificate/{name} degraded: its last renewal failed\n"
-                ));
+                out.push_str(&format!("[!]certificate/{name} degraded: its last renewal failed\n"));
             }
         }
         out.push_str(match (self.is_ready(), verbose) {
@@ -69,29 +67,17 @@ impl Health {
 
 /// Looks at everything that a ready engine needs. Ends within three seconds.
 pub(super) async fn look(handle: &Handle, responder: &[SocketAddr]) -> Health {
-    let mut checks = vec![Check {
-        name: "log".to_owned(),
-        fault: handle.log_broken(),
-    }];
+    let mut checks = vec![Check { name: "log".to_owned(), fault: handle.log_broken() }];
     for (actor, alive) in handle.beats().await {
         let fault = (!alive).then(|| "it does not answer".to_owned());
-        checks.push(Check {
-            name: format!("actor/{actor}"),
-            fault,
-        });
+        checks.push(Check { name: format!("actor/{actor}"), fault });
     }
     for (name, open) in listeners(handle, responder) {
-        checks.push(Check {
-            name,
-            fault: open.err(),
-        });
+        checks.push(Check { name, fault: open.err() });
     }
     for address in responder {
         let fault = connect(*address).await.err();
-        checks.push(Check {
-            name: format!("challenge/{address}"),
-            fault,
-        });
+        checks.push(Check { name: format!("challenge/{address}"), fault });
     }
     let mut idle = without_next_action(handle);
     if !idle.is_empty() {
@@ -100,16 +86,10 @@ pub(super) async fn look(handle: &Handle, responder: &[SocketAddr]) -> Health {
         idle.retain(|name| still.contains(name));
     }
     let fault = (!idle.is_empty()).then(|| format!("nothing is planned for {}", idle.join(", ")));
-    checks.push(Check {
-        name: "next-action".to_owned(),
-        fault,
-    });
+    checks.push(Check { name: "next-action".to_owned(), fault });
     let facts = handle.facts();
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    let failing = facts
-        .certificates
-        .values()
-        .filter(|it| it.failure.is_some() && !it.orphaned);
+    let failing = facts.certificates.values().filter(|it| it.failure.is_some() && !it.orphaned);
     let degraded = failing.map(|it| it.name().to_owned()).collect();
     Health { checks, degraded }
 }
@@ -119,10 +99,7 @@ fn listeners(handle: &Handle, responder: &[SocketAddr]) -> Vec<(String, Result<(
     let facts = handle.facts();
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
     let boot = facts.engine.boot;
-    let needed = facts
-        .listeners
-        .values()
-        .filter(|listener| listener.needed == Some(boot));
+    let needed = facts.listeners.values().filter(|listener| listener.needed == Some(boot));
     let mut all: Vec<_> = needed
         .map(|listener| {
             let open = listener.opened == Some(boot) && listener.setback.is_none();
@@ -172,16 +149,11 @@ fn without_next_action(handle: &Handle) -> Vec<String> {
 
 /// Without an account the next action is the account's.
 fn account_is_there(facts: &Facts, id: CertificateId) -> bool {
-    let declared = facts
-        .certificates
-        .get(&id)
-        .and_then(|it| it.declared.as_ref());
-    declared
-        .and_then(|declared| facts.accounts.get(&declared.account))
-        .is_some_and(|account| {
-            account.terms_are_accepted()
-                && matches!(account.registration, Registration::Registered { .. })
-        })
+    let declared = facts.certificates.get(&id).and_then(|it| it.declared.as_ref());
+    declared.and_then(|declared| facts.accounts.get(&declared.account)).is_some_and(|account| {
+        account.terms_are_accepted()
+            && matches!(account.registration, Registration::Registered { .. })
+    })
 }
 
 fn has_plan(facts: &Facts, id: CertificateId) -> bool {

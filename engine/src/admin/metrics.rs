@@ -35,6 +35,7 @@ const ACTORS: [ActorName; 6] = [
 ];
 
 const SUCCEEDED: &str = "succeeded";
+const UNSERVED: &str = "unserved";
 const FAILED: &str = "failed";
 /// The cause of a renewal that an earlier life of the process began.
 const RESUMED: &str = "resumed";
@@ -67,13 +68,10 @@ impl Counters {
         for kind in (0..=u8::MAX).filter_map(StreamKind::from_number) {
             drop(counters.appended.get_or_create(&appended(kind)));
         }
-        for cause in CAUSES
-            .map(|cause| cause.to_string())
-            .iter()
-            .map(String::as_str)
-            .chain([RESUMED])
+        for cause in
+            CAUSES.map(|cause| cause.to_string()).iter().map(String::as_str).chain([RESUMED])
         {
-            for outcome in [SUCCEEDED, FAILED] {
+            for outcome in [SUCCEEDED, UNSERVED, FAILED] {
                 drop(counters.renewals.get_or_create(&renewal(outcome, cause)));
             }
         }
@@ -90,11 +88,7 @@ impl Counters {
             "Events appended to the log",
             self.appended.clone(),
         );
-        registry.register(
-            "renewd_renewals",
-            "Renewals that ended",
-            self.renewals.clone(),
-        );
+        registry.register("renewd_renewals", "Renewals that ended", self.renewals.clone());
         registry.register(
             "renewd_actor_restarts",
             "Actors started again after a failure",
@@ -115,24 +109,15 @@ impl Counters {
     }
 
     fn count(&self, envelope: &Envelope, begun: &mut BTreeMap<CertificateId, Cause>) {
-        self.appended
-            .get_or_create(&appended(envelope.event.kind()))
-            .inc();
+        self.appended.get_or_create(&appended(envelope.event.kind())).inc();
         let id = CertificateId(envelope.stream.id);
         if let Event::Certificate(CertificateEvent::RenewalStarted { cause, .. }) = &envelope.event
         {
             begun.insert(id, *cause);
         }
-        let ended = |event: &Event| {
-            let Event::Certificate(event) = event else {
-                return None;
-            };
-            if matches!(event, CertificateEvent::RenewalSucceeded { .. }) {
-                return Some(SUCCEEDED);
-            }
-            matches!(event, CertificateEvent::RenewalFailed { .. }).then_some(FAILED)
-        };
-        if let Some(outcome) = ended(&envelope.event) {
+        if let Event::Certificate(event) = &envelope.event
+            && let Some(outcome) = outcome(event)
+        {
             let cause = begun.remove(&id).map(|cause| cause.to_string());
             let cause = cause.as_deref().unwrap_or(RESUMED);
             self.renewals.get_or_create(&renewal(outcome, cause)).inc();
@@ -143,18 +128,83 @@ impl Counters {
     }
 }
 
+/// How a renewal ends with this event, if it does.
+fn outcome(event: &CertificateEvent) -> Option<&'static str> {
+    match event {
+        CertificateEvent::RenewalSucceeded { .. } => Some(SUCCEEDED),
+        CertificateEvent::RenewalEndedUnserved { .. } => Some(UNSERVED),
+        CertificateEvent::RenewalFailed { .. } => Some(FAILED),
+        CertificateEvent::CertificateDeclared(_)
+        | CertificateEvent::CertificateOrphaned
+        | CertificateEvent::RenewalStarted { .. }
+        | CertificateEvent::CertificateKeyRequested(_)
+        | CertificateEvent::CertificateKeyCreated { .. }
+        | CertificateEvent::CertificateKeyFailed { .. }
+        | CertificateEvent::GenerationAdopted(_) => None,
+    }
+}
+
 fn appended(kind: StreamKind) -> Labels {
     let name: &str = kind.into();
     vec![("kind", name.to_owned())]
 }
 
 fn renewal(outcome: &str, cause: &str) -> Labels {
-    vec![
-        ("outcome", outcome.to_owned()),
-        ("cause", cause.to_string()),
-    ]
+    vec![("outcome", outcome.to_owned()), ("cause", cause.to_string())]
 }
 
 fn restart(actor: ActorName) -> Labels {
     vec![("actor", actor.to_string())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use renewd_events::WallMs;
+    use renewd_events::id::{BootNo, Generation, Hash, Seq, StreamId};
+
+    fn envelope(event: impl Into<Event>, stream: StreamId) -> Arc<Envelope> {
+        Arc::new(Envelope {
+            seq: Seq(1),
+            stream,
+            version: 1,
+            batch_index: 0,
+            batch_len: 1,
+            at: WallMs(0),
+            boot: BootNo(1),
+            actor: ActorName::Issuer,
+            incarnation: 1,
+            renewal: None,
+            cause: None,
+            trace: None,
+            previous: Hash::default(),
+            event: event.into(),
+        })
+    }
+
+    fn succeeded() -> CertificateEvent {
+        CertificateEvent::RenewalSucceeded { generation: Generation(1) }
+    }
+
+    #[test]
+    fn an_outcome_is_counted_under_the_cause_of_its_beginning() {
+        let counters = Counters::new();
+        let observer = counters.observer();
+        let of = |byte: u8| StreamId::from(CertificateId([byte; 16]));
+        let started = CertificateEvent::RenewalStarted {
+            number: 1,
+            cause: Cause::AriWindow,
+            attempt: 1,
+            replaces: None,
+        };
+        observer(&[envelope(started, of(1)), envelope(succeeded(), of(2))]);
+        observer(&[envelope(succeeded(), of(1))]);
+        let restarted = EngineEvent::ActorRestarted { actor: ActorName::Binder, incarnation: 2 };
+        observer(&[envelope(restarted, StreamId::ENGINE)]);
+        let renewals =
+            |cause: &str| counters.renewals.get_or_create(&renewal(SUCCEEDED, cause)).get();
+        assert_eq!((renewals("ari-window"), renewals(RESUMED), renewals("retry")), (1, 1, 0));
+        assert_eq!(counters.restarts.get_or_create(&restart(ActorName::Binder)).get(), 1);
+        assert_eq!(counters.appended.get_or_create(&appended(StreamKind::Certificate)).get(), 3);
+    }
 }

@@ -3,13 +3,12 @@
 //!
 //! Read in this order: [`server`] (the two sockets), `guard` (which Host names are answered), `routes`
 //! (path to answer), `reply` (headers), `view` and `page` (facts to words and HTML), `bar` (the
-//! validity bar), `story` (past renewals, read from the log's mirror), `health`, [`metrics`],
-//! [`client`] (the other end of the Unix socket).
+//! validity bar), `story` (past renewals, read from the log's mirror), `health`, [`metrics`]
+//! and `gauges`, [`client`] (the other end of the Unix socket).
 //!
 //! Not here: what the states and sentences are (`renewd-replay`), what is done (`renewd-actors`).
 
 mod bar;
-
 pub mod client;
 mod gauges;
 mod guard;

@@ -54,23 +54,13 @@ pub(super) fn plain(status: StatusCode, body: String) -> Answer {
 
 /// A page; `policy` names the hash of its style sheet.
 pub(super) fn html(status: StatusCode, policy: &HeaderValue, body: String) -> Answer {
-    answer(
-        status,
-        "text/html; charset=utf-8",
-        policy.clone(),
-        body.into(),
-    )
+    answer(status, "text/html; charset=utf-8", policy.clone(), body.into())
 }
 
 /// A picture.
 pub(super) fn svg(body: String) -> Answer {
     let policy = HeaderValue::from_static(PICTURE);
-    answer(
-        StatusCode::OK,
-        "image/svg+xml; charset=utf-8",
-        policy,
-        body.into(),
-    )
+    answer(StatusCode::OK, "image/svg+xml; charset=utf-8", policy, body.into())
 }
 
 /// `data` in the envelope of all our JSON.
@@ -94,17 +84,13 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Answer {
 /// This path has no such method here (RFC 9110 §15.5.6).
 pub(super) fn method_not_allowed(allowed: &'static str, detail: &str) -> Answer {
     let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, detail);
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
 /// Not now; the same may work in a second.
 pub(super) fn unavailable(detail: &str) -> Answer {
     let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
-    answer
-        .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }

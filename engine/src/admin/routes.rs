@@ -176,11 +176,8 @@ impl Desk {
     async fn rows(&self, certificate: Option<String>, max: usize) -> Vec<Renewal> {
         let rows = self.story(move |story| {
             let all = story.renewals()?.rows().iter();
-            let wanted = |row: &&Renewal| {
-                certificate
-                    .as_ref()
-                    .is_none_or(|name| row.certificate == *name)
-            };
+            let wanted =
+                |row: &&Renewal| certificate.as_ref().is_none_or(|name| row.certificate == *name);
             Ok(newest(all.filter(wanted), max))
         });
         rows.await.unwrap_or_default()
@@ -192,10 +189,7 @@ impl Desk {
         let page = self.facts(|facts, now| {
             let mut cards = view::cards(facts, now);
             let total = cards.len();
-            let persons = cards
-                .iter()
-                .filter(|card| card.state.needs_a_person())
-                .count();
+            let persons = cards.iter().filter(|card| card.state.needs_a_person()).count();
             let busy = cards.iter().any(|card| card.doing.is_some());
             cards.truncate(CARDS_MAX);
             Overview {
@@ -232,10 +226,9 @@ impl Desk {
     fn render(&self, page: &impl askama::Template) -> Answer {
         match page.render() {
             Ok(html) => reply::html(StatusCode::OK, &self.policy, html),
-            Err(cause) => reply::problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                &format!("no page: {cause}"),
-            ),
+            Err(cause) => {
+                reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("no page: {cause}"))
+            }
         }
     }
 
@@ -284,11 +277,8 @@ impl Desk {
 
     async fn ready(&self, query: &str) -> Answer {
         let health = health::look(&self.handle, &self.responder).await;
-        let status = if health.is_ready() {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
+        let status =
+            if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::plain(status, health.body(parameter(query, "verbose").is_some()))
     }
 
@@ -308,11 +298,7 @@ impl Desk {
         match self.handle.accept_terms(by).await {
             Ok(envelopes) => {
                 let accepted: Vec<_> = envelopes.iter().filter_map(|it| accepted(it)).collect();
-                reply::json(
-                    StatusCode::OK,
-                    TERMS_SCHEMA,
-                    json!({ "accepted": accepted }),
-                )
+                reply::json(StatusCode::OK, TERMS_SCHEMA, json!({ "accepted": accepted }))
             }
             Err(cause) => refused(&cause),
         }
@@ -355,10 +341,7 @@ fn refused(cause: &EngineError) -> Answer {
 
 fn unknown(name: &str) -> Answer {
     let name = renewd_replay::escape::field(name, 80);
-    reply::problem(
-        StatusCode::NOT_FOUND,
-        &format!("there is no certificate `{name}`"),
-    )
+    reply::problem(StatusCode::NOT_FOUND, &format!("there is no certificate `{name}`"))
 }
 
 fn still(query: &str) -> Still {
@@ -385,9 +368,6 @@ async fn drain(request: Request<Incoming>) -> Result<(), Answer> {
             let detail = format!("a body of more than {BODY_OCTETS_MAX} octets is not read");
             Err(reply::problem(StatusCode::PAYLOAD_TOO_LARGE, &detail))
         }
-        Err(_) => Err(reply::problem(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body does not end",
-        )),
+        Err(_) => Err(reply::problem(StatusCode::REQUEST_TIMEOUT, "the body does not end")),
     }
 }

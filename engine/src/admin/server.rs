@@ -79,19 +79,9 @@ impl Admin {
     /// Opens what the options name. What cannot be opened is told in [`Admin::refused`] and stays
     /// closed. Inside a tokio runtime.
     pub fn start(options: Options, handle: Handle) -> Self {
-        let Options {
-            socket,
-            listen,
-            log,
-            responder,
-            counters,
-        } = options;
+        let Options { socket, listen, log, responder, counters } = options;
         let desk = Arc::new(Desk::new(handle, log, responder, &counters));
-        let mut admin = Self {
-            page: None,
-            socket: None,
-            refused: Vec::new(),
-        };
+        let mut admin = Self { page: None, socket: None, refused: Vec::new() };
         if let Some(path) = socket {
             match open_socket(path.clone(), Arc::clone(&desk)) {
                 Ok(open) => admin.socket = Some(open),
@@ -104,9 +94,7 @@ impl Admin {
         if let Some(address) = listen {
             match open_page(address, desk) {
                 Ok(open) => admin.page = Some(open),
-                Err(cause) => admin
-                    .refused
-                    .push(format!("there is no status page: {cause}")),
+                Err(cause) => admin.refused.push(format!("there is no status page: {cause}")),
             }
         }
         admin
@@ -150,10 +138,9 @@ fn open_page(address: SocketAddr, desk: Arc<Desk>) -> Result<OpenListener, Strin
 
 fn refused(refusal: Refusal) -> Answer {
     match refusal {
-        Refusal::Unreadable => reply::problem(
-            StatusCode::BAD_REQUEST,
-            "one readable Host header is needed",
-        ),
+        Refusal::Unreadable => {
+            reply::problem(StatusCode::BAD_REQUEST, "one readable Host header is needed")
+        }
         Refusal::Foreign => reply::problem(
             StatusCode::MISDIRECTED_REQUEST,
             "this Host is not answered: use localhost or the address that [admin] listen names",
@@ -194,10 +181,7 @@ fn open_socket(path: PathBuf, desk: Arc<Desk>) -> io::Result<OpenSocket> {
             }
         }
     });
-    Ok(OpenSocket {
-        path,
-        task: task.abort_handle(),
-    })
+    Ok(OpenSocket { path, task: task.abort_handle() })
 }
 
 /// One connection on the Unix socket. The kernel says who it is (SO_PEERCRED); only root and the

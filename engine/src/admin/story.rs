@@ -20,11 +20,7 @@ pub(super) struct Story {
 impl Story {
     /// Of the log in this folder.
     pub(super) fn new(log: PathBuf) -> Self {
-        Self {
-            log,
-            read: Seq(0),
-            renewals: Renewals::default(),
-        }
+        Self { log, read: Seq(0), renewals: Renewals::default() }
     }
 
     /// Every renewal, oldest first, after reading what is new. Blocks for the disk.
@@ -52,11 +48,8 @@ impl Story {
         certificate: &str,
         id: Option<RenewalId>,
     ) -> Result<Option<Timeline>, StoreError> {
-        let found = self
-            .renewals()?
-            .of(certificate)
-            .filter(|row| id.is_none_or(|id| row.id == id))
-            .last();
+        let found =
+            self.renewals()?.of(certificate).filter(|row| id.is_none_or(|id| row.id == id)).last();
         let Some(row) = found else { return Ok(None) };
         let (id, name) = (row.id, row.certificate.clone());
         let (first, last) = (row.first_seq, row.last_seq);

@@ -29,11 +29,7 @@ pub(super) struct Moment {
 
 impl Moment {
     fn of(at: WallMs, now: WallMs) -> Self {
-        Self {
-            iso: at.rfc3339(),
-            relative: when::relative(at, now),
-            absolute: when::minute(at),
-        }
+        Self { iso: at.rfc3339(), relative: when::relative(at, now), absolute: when::minute(at) }
     }
 }
 
@@ -181,17 +177,12 @@ pub(super) fn cards(facts: &Facts, now: WallMs) -> Vec<Card> {
         let at = row.next.at.unwrap_or(WallMs(0));
         (!row.state.needs_a_person(), row.state == State::Orphan, at)
     });
-    rows.iter()
-        .map(|row| card(facts, row, now, Some(NAMES_IN_LIST_MAX)))
-        .collect()
+    rows.iter().map(|row| card(facts, row, now, Some(NAMES_IN_LIST_MAX))).collect()
 }
 
 /// The certificate of this configured name, with all its names.
 pub(super) fn find(facts: &Facts, name: &str, now: WallMs) -> Option<(Card, CertificateStatus)> {
-    let (id, it) = facts
-        .certificates
-        .iter()
-        .find(|(_, it)| it.name() == name)?;
+    let (id, it) = facts.certificates.iter().find(|(_, it)| it.name() == name)?;
     let row = status::one(facts, *id, it, now);
     Some((card(facts, &row, now, None), row))
 }
@@ -212,11 +203,7 @@ fn card(facts: &Facts, row: &CertificateStatus, now: WallMs, names: Option<usize
         issued: it.and_then(|it| issued(facts, row, it, now)),
         expired: row.expired,
         served: served(row),
-        places: row
-            .bindings
-            .iter()
-            .map(|binding| place(binding, row, now))
-            .collect(),
+        places: row.bindings.iter().map(|binding| place(binding, row, now)).collect(),
         doing: row.doing.as_ref().map(|doing| Doing {
             what: doing.what.clone(),
             since: Moment::of(doing.since, now),
@@ -260,13 +247,8 @@ fn place(binding: &status::BindingStatus, row: &CertificateStatus, now: WallMs) 
         seen,
         at: binding.seen.map(|at| Moment::of(at, now)),
         good: binding.served,
-        fingerprint: binding
-            .fingerprint
-            .map(|fingerprint| fingerprint.to_string()),
-        fault: binding
-            .trouble
-            .as_ref()
-            .map(|trouble| Fault::of(trouble, now)),
+        fingerprint: binding.fingerprint.map(|fingerprint| fingerprint.to_string()),
+        fault: binding.trouble.as_ref().map(|trouble| Fault::of(trouble, now)),
     }
 }
 
@@ -274,10 +256,7 @@ fn issued(facts: &Facts, row: &CertificateStatus, it: &Certificate, now: WallMs)
     let issue = it.current.as_ref()?;
     let leaf = &issue.leaf;
     let window = window(facts, row, leaf);
-    let life = Life {
-        not_before: leaf.not_before,
-        not_after: leaf.not_after,
-    };
+    let life = Life { not_before: leaf.not_before, not_after: leaf.not_after };
     Some(Issued {
         generation: issue.generation.0,
         issuer: escape::field(&leaf.issuer, TEXT_CHARACTERS_MAX),
@@ -301,11 +280,9 @@ pub(super) fn past(row: &Renewal, now: WallMs) -> Past {
     let (outcome, sign, tone) = match &row.outcome {
         Outcome::Running => ("under way".to_owned(), "\u{21bb}", "busy"),
         Outcome::Succeeded { generation } => (format!("issue {generation}"), "\u{2713}", "good"),
-        Outcome::Unserved { generation } => (
-            format!("issue {generation}, not served everywhere"),
-            "\u{2717}",
-            "bad",
-        ),
+        Outcome::Unserved { generation } => {
+            (format!("issue {generation}, not served everywhere"), "\u{2717}", "bad")
+        }
         Outcome::Failed { code } => (escape::field(code, 16), "\u{2717}", "bad"),
     };
     let took = row.ended.unwrap_or(now).since(row.started);

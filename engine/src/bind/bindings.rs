@@ -44,11 +44,7 @@ pub struct Shown<'a> {
 }
 
 fn entry(issue: &Issue, key: Arc<CertifiedKey>) -> Entry {
-    Entry {
-        generation: issue.generation,
-        names: issue.leaf.names.clone(),
-        key,
-    }
+    Entry { generation: issue.generation, names: issue.leaf.names.clone(), key }
 }
 
 /// A chain and its key.
@@ -65,13 +61,7 @@ impl Bindings {
         server: Arc<TlsServer>,
         reloads: BTreeMap<BindingId, ReloadCommand>,
     ) -> Self {
-        Self {
-            vault,
-            chains,
-            server,
-            library: Arc::default(),
-            reloads: RwLock::new(reloads),
-        }
+        Self { vault, chains, server, library: Arc::default(), reloads: RwLock::new(reloads) }
     }
 
     /// For programs that embed renewd and terminate TLS themselves: put it into a
@@ -130,12 +120,10 @@ impl Bindings {
                 files::deploy(&directory, issue.generation, &chain, &key)
             })
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|cause| {
-                let text = format!("the deployment was cut off: {cause}");
-                Err(Problem::new(ProblemClass::Local, "deploy", &text))
-            })
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|cause| {
+            let text = format!("the deployment was cut off: {cause}");
+            Err(Problem::new(ProblemClass::Local, "deploy", &text))
+        })
     }
 
     /// A resolver that shows what the files of a directory hold now.
@@ -226,11 +214,8 @@ impl BindingTarget for Bindings {
                 Problem::new(ProblemClass::Local, "noReloadCommand", text)
                     .about(&binding.to_string())
             })?;
-            let occasion = Occasion {
-                binding,
-                generation: *intent.intent(),
-                seq: intent.meta().seq,
-            };
+            let occasion =
+                Occasion { binding, generation: *intent.intent(), seq: intent.meta().seq };
             command.run(occasion).await
         })
     }
@@ -246,9 +231,7 @@ impl BindingTarget for Bindings {
                     let address = self.builtin(address)?.to_string();
                     handshake::look(&address, server_name).await
                 }
-                Target::Files {
-                    directory, verify, ..
-                } => {
+                Target::Files { directory, verify, .. } => {
                     // Files that are gone are a mismatch, even while the other program remembers them.
                     let on_disk = Self::on_disk(directory, server_name)?;
                     match verify {

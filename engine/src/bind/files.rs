@@ -64,12 +64,7 @@ pub fn deploy(
 /// The generation that is in place. Absent when there is none, or `current` is not our link.
 pub fn current(directory: &Path) -> Option<Generation> {
     let link = fs::read_link(directory.join(CURRENT)).ok()?;
-    let number = link
-        .strip_prefix(GENERATIONS)
-        .ok()?
-        .to_str()?
-        .parse()
-        .ok()?;
+    let number = link.strip_prefix(GENERATIONS).ok()?.to_str()?.parse().ok()?;
     Some(Generation(number))
 }
 
@@ -102,9 +97,8 @@ impl Contents {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        let (leaf, rest) = text
-            .split_once(CERTIFICATE_END)
-            .ok_or("the chain has no PEM certificate")?;
+        let (leaf, rest) =
+            text.split_once(CERTIFICATE_END).ok_or("the chain has no PEM certificate")?;
         Ok(Self {
             key: key_pem(pkcs8),
             leaf: format!("{leaf}{CERTIFICATE_END}").into_bytes(),
@@ -180,11 +174,7 @@ fn write_generation(
     durable::sync_directory(&new)?;
     // A folder of that name with other files was changed by somebody: exchange, so that `current`
     // points to one or the other at every instant. `sweep` takes the old one.
-    let flags = if folder.exists() {
-        RenameFlags::EXCHANGE
-    } else {
-        RenameFlags::NOREPLACE
-    };
+    let flags = if folder.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
     renameat_with(CWD, &new, CWD, folder, flags)
         .map_err(io::Error::from)
         .map_err(at("rename a new folder to", folder))?;

@@ -35,9 +35,8 @@ pub(super) async fn look(
         let stream = TcpStream::connect(address)
             .await
             .map_err(|cause| problem("connect", &format!("cannot connect: {cause}"), address))?;
-        let peer = stream
-            .peer_addr()
-            .map_err(|cause| problem("connect", &cause.to_string(), address))?;
+        let peer =
+            stream.peer_addr().map_err(|cause| problem("connect", &cause.to_string(), address))?;
         let seen = shake(stream, server_name, address).await?;
         Ok((peer.to_string(), seen))
     };
@@ -66,12 +65,10 @@ async fn within_bound<T>(
     looked: impl Future<Output = Result<T, Problem>>,
     address: &str,
 ) -> Result<T, Problem> {
-    tokio::time::timeout(LOOK_TIME_MAX, looked)
-        .await
-        .unwrap_or_else(|_| {
-            let text = format!("no TLS handshake within {} s", LOOK_TIME_MAX.as_secs());
-            Err(problem("timeout", &text, address))
-        })
+    tokio::time::timeout(LOOK_TIME_MAX, looked).await.unwrap_or_else(|_| {
+        let text = format!("no TLS handshake within {} s", LOOK_TIME_MAX.as_secs());
+        Err(problem("timeout", &text, address))
+    })
 }
 
 async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
@@ -81,11 +78,8 @@ async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Fingerprint, Problem> {
     let host = server_name.replacen('*', ANY_LABEL, 1);
     let tls = |text: &str| problem("tls", text, address);
-    let name = ServerName::try_from(host).map_err(|_| {
-        tls(&format!(
-            "`{server_name}` is not a name for a TLS handshake"
-        ))
-    })?;
+    let name = ServerName::try_from(host)
+        .map_err(|_| tls(&format!("`{server_name}` is not a name for a TLS handshake")))?;
     let config = client_config().map_err(|cause| tls(&cause.to_string()))?;
     let stream = TlsConnector::from(Arc::new(config))
         .connect(name, stream)

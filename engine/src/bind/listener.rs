@@ -27,10 +27,7 @@ use crate::host::admission::{Admission, Bounds};
 use crate::host::{http as connection, socket};
 
 /// Well below the descriptors that a service has by default (1024), with room for everything else.
-const BOUNDS: Bounds = Bounds {
-    total: 512,
-    per_address: 64,
-};
+const BOUNDS: Bounds = Bounds { total: 512, per_address: 64 };
 /// A handshake over a bad mobile line takes a few seconds.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -127,17 +124,12 @@ impl TlsServer {
 
     /// The certificates of a listener; it need not be open yet.
     pub fn resolver(&self, address: SocketAddr) -> Arc<CertResolver> {
-        let mut resolvers = self
-            .resolvers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut resolvers = self.resolvers.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(resolvers.entry(address).or_default())
     }
 
     fn open_listeners(&self) -> MutexGuard<'_, HashMap<SocketAddr, OpenListener>> {
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -78,16 +78,10 @@ impl ReloadCommand {
         if ended.is_err() {
             end_group(&mut child).await;
         }
-        if tokio::time::timeout(DRAIN_TIME_MAX, &mut reading)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(DRAIN_TIME_MAX, &mut reading).await.is_err() {
             reading.abort();
         }
-        let output = output
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let output = output.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let output = String::from_utf8_lossy(&output);
         let program = self.program();
         match ended {
@@ -109,10 +103,8 @@ impl ReloadCommand {
 
     fn spawn(&self, occasion: Occasion) -> io::Result<(Child, pipe::Receiver)> {
         let (reader, writer) = io::pipe()?;
-        let (program, arguments) = self
-            .argv
-            .split_first()
-            .ok_or_else(|| io::Error::other("it has no words"))?;
+        let (program, arguments) =
+            self.argv.split_first().ok_or_else(|| io::Error::other("it has no words"))?;
         if program.contains('/') && !program.starts_with('/') {
             return Err(io::Error::other("it is a relative path"));
         }
@@ -139,18 +131,12 @@ impl ReloadCommand {
 /// TERM to the process group, then KILL.
 async fn end_group(child: &mut Child) {
     for signal in [Signal::TERM, Signal::KILL] {
-        let group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let Some(group) = group else { return };
         if kill_process_group(group, signal).is_err() {
             return;
         }
-        if tokio::time::timeout(END_TIME_MAX, child.wait())
-            .await
-            .is_ok()
-        {
+        if tokio::time::timeout(END_TIME_MAX, child.wait()).await.is_ok() {
             return;
         }
     }

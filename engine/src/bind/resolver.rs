@@ -189,9 +189,7 @@ mod tests {
         put(one, 2, "a.example.com", &exact).unwrap();
         put(two, 1, "*.example.com", &wildcard).unwrap();
         let is = |name: &str, key: &Arc<CertifiedKey>| {
-            resolver
-                .find(name)
-                .is_some_and(|found| Arc::ptr_eq(&found, key))
+            resolver.find(name).is_some_and(|found| Arc::ptr_eq(&found, key))
         };
         assert!(is("A.example.com", &exact));
         assert!(is("b.example.com", &wildcard));

@@ -55,17 +55,14 @@ impl Redirect {
             443 => String::new(),
             port => format!(":{port}"),
         };
-        ours.then(|| HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok())
-            .flatten()
+        ours.then(|| HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok()).flatten()
     }
 }
 
 /// Whether this text can be a token at all.
 pub(super) fn is_token(text: &str) -> bool {
     (TOKEN_OCTETS_MIN..=TOKEN_OCTETS_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
+        && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
 }
 
 /// What all connections share.
@@ -87,9 +84,7 @@ impl Desk {
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut refusal = empty(StatusCode::METHOD_NOT_ALLOWED);
-            refusal
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refusal;
         }
         if let Some((token, authorization)) = self.pending(request.uri().path()) {
@@ -110,10 +105,7 @@ impl Desk {
 
     fn elsewhere<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let redirect = Arc::clone(&self.redirect.read().unwrap_or_else(PoisonError::into_inner));
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |path| path.as_str());
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         match redirect.location(request.headers(), path) {
             Some(location) => {
                 let mut answer = empty(StatusCode::PERMANENT_REDIRECT);
@@ -148,10 +140,7 @@ mod tests {
     fn redirect() -> Redirect {
         let names = ["example.com", "*.example.org"];
         Redirect {
-            names: names
-                .iter()
-                .map(|name| DnsName::parse(name).unwrap())
-                .collect(),
+            names: names.iter().map(|name| DnsName::parse(name).unwrap()).collect(),
             port: 443,
         }
     }
@@ -167,10 +156,7 @@ mod tests {
     fn redirect_host_is_ours() {
         let to = |host| location(host, "/a?b");
         assert_eq!(to("Example.com:80").unwrap(), "https://example.com/a?b");
-        assert_eq!(
-            to("www.example.org").unwrap(),
-            "https://www.example.org/a?b"
-        );
+        assert_eq!(to("www.example.org").unwrap(), "https://www.example.org/a?b");
         for foreign in [
             "evil.test",
             "example.com.evil.test",
@@ -182,16 +168,10 @@ mod tests {
         ] {
             assert_eq!(to(foreign), None, "{foreign}");
         }
-        let other = Redirect {
-            port: 8443,
-            ..redirect()
-        };
+        let other = Redirect { port: 8443, ..redirect() };
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("example.com"));
-        assert_eq!(
-            other.location(&headers, "/").unwrap(),
-            "https://example.com:8443/"
-        );
+        assert_eq!(other.location(&headers, "/").unwrap(), "https://example.com:8443/");
     }
 
     #[test]

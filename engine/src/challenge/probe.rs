@@ -37,10 +37,9 @@ pub(super) async fn fetch(
     match tokio::time::timeout(FETCH_TIME_MAX, exchange(address, &request)).await {
         Ok(Ok(answer)) => judge(address, &answer, &challenge.key_authorization()),
         Ok(Err(cause)) => Probe::NotSeen(format!("{address}: {cause}")),
-        Err(_) => Probe::NotSeen(format!(
-            "{address}: no answer within {} s",
-            FETCH_TIME_MAX.as_secs()
-        )),
+        Err(_) => {
+            Probe::NotSeen(format!("{address}: no answer within {} s", FETCH_TIME_MAX.as_secs()))
+        }
     }
 }
 
@@ -48,10 +47,7 @@ async fn exchange(address: SocketAddr, request: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream
-        .take(ANSWER_OCTETS_MAX)
-        .read_to_end(&mut answer)
-        .await?;
+    stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
@@ -62,10 +58,7 @@ fn judge(address: SocketAddr, answer: &[u8], wanted: &str) -> Probe {
     if status == "200" && body == wanted {
         return Probe::Seen;
     }
-    Probe::NotSeen(format!(
-        "{address}: status {status}, body `{}`",
-        cut(body, EXCERPT_OCTETS_MAX)
-    ))
+    Probe::NotSeen(format!("{address}: status {status}, body `{}`", cut(body, EXCERPT_OCTETS_MAX)))
 }
 
 #[cfg(test)]
@@ -77,10 +70,7 @@ mod tests {
         let at: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let judge = |answer: &str| judge(at, answer.as_bytes(), "a.b");
         assert_eq!(judge("HTTP/1.1 200 OK\r\nx: y\r\n\r\na.b"), Probe::Seen);
-        assert!(matches!(
-            judge("HTTP/1.1 200 OK\r\n\r\na.b\n"),
-            Probe::NotSeen(_)
-        ));
+        assert!(matches!(judge("HTTP/1.1 200 OK\r\n\r\na.b\n"), Probe::NotSeen(_)));
         assert_eq!(
             judge("HTTP/1.1 404 Not Found\r\n\r\nnginx"),
             Probe::NotSeen("127.0.0.1:80: status 404, body `nginx`".to_owned())

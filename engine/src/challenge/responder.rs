@@ -18,10 +18,10 @@ use crate::host::{http, socket};
 use crate::vault::durable::random_name;
 
 /// Let's Encrypt asks from six places at once; the rest is room for others.
-const BOUNDS: Bounds = Bounds {
-    total: 256,
-    per_address: 16,
-};
+const BOUNDS: Bounds = Bounds { total: 256, per_address: 16 };
+/// What a probe says in a program that answers challenges on its own server.
+const NOT_OURS: &str =
+    "renewd has no challenge listener of its own open; the program around it has to answer";
 /// What a responder is made of.
 pub struct ResponderOptions {
     /// Where pending tokens are looked up.
@@ -34,9 +34,7 @@ pub struct ResponderOptions {
 
 impl std::fmt::Debug for ResponderOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponderOptions")
-            .field("redirect", &self.redirect)
-            .finish_non_exhaustive()
+        f.debug_struct("ResponderOptions").field("redirect", &self.redirect).finish_non_exhaustive()
     }
 }
 
@@ -126,26 +124,22 @@ impl Responder {
 
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.open_listeners()
-            .iter()
-            .map(|open| open.local)
-            .collect()
+        self.open_listeners().iter().map(|open| open.local).collect()
+    }
+
+    /// Closes its listeners, whoever else still holds it; connections end by themselves.
+    pub fn close(&self) {
+        self.open_listeners().clear();
     }
 
     /// From now on these names are sent to HTTPS, and no others.
     pub fn set_redirect(&self, redirect: Redirect) {
-        let mut current = self
-            .desk
-            .redirect
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.desk.redirect.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(redirect);
     }
 
     fn open_listeners(&self) -> std::sync::MutexGuard<'_, Vec<OpenListener>> {
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,7 +152,7 @@ impl Prober for Responder {
                     let address = socket::reachable(address);
                     probe::fetch(address, identifier, challenge, &self.desk.probe).await
                 }
-                None => Probe::NotSeen("no challenge listener is open".to_owned()),
+                None => Probe::NotSeen(NOT_OURS.to_owned()),
             }
         })
     }

@@ -28,10 +28,7 @@ struct Counts {
 
 impl Visits {
     pub(super) fn new(visited: Option<Visited>) -> Self {
-        Self {
-            counts: RwLock::default(),
-            visited,
-        }
+        Self { counts: RwLock::default(), visited }
     }
 
     pub(super) fn count(&self, token: &str) {
@@ -45,10 +42,7 @@ impl Visits {
 
     pub(super) fn of(&self, token: &str) -> u32 {
         let counts = self.counts.read().unwrap_or_else(PoisonError::into_inner);
-        counts
-            .by_token
-            .get(token)
-            .map_or(0, |count| count.load(Ordering::Relaxed))
+        counts.by_token.get(token).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     fn again(&self, token: &str) -> Option<u32> {

@@ -30,9 +30,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Ok(config) => config,
         Err(errors) => return Reply::failed(Exit::Config, errors.render(style)),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(cause) => return Reply::failed(Exit::Failed, format!("error: {cause}\n")),

@@ -24,32 +24,16 @@ fn summary(path: &Path, config: &Config) -> String {
         config.account.ca.title(),
     )];
     lines.extend(config.certificates.iter().map(certificate));
-    lines.extend(
-        notes(config)
-            .into_iter()
-            .map(|note| format!("note: {note}")),
-    );
+    lines.extend(notes(config).into_iter().map(|note| format!("note: {note}")));
     lines.push(String::new());
     lines.join("\n")
 }
 
 fn certificate(certificate: &Certificate) -> String {
-    let names: Vec<String> = certificate
-        .domains
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let names: Vec<String> = certificate.domains.iter().map(ToString::to_string).collect();
     let places: Vec<String> = certificate.bindings.iter().map(place).collect();
-    let places = if places.is_empty() {
-        "nowhere".to_owned()
-    } else {
-        places.join(", ")
-    };
-    format!(
-        "  {}: {}; served: {places}",
-        certificate.name,
-        names.join(", ")
-    )
+    let places = if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") };
+    format!("  {}: {}; served: {places}", certificate.name, names.join(", "))
 }
 
 fn place(bind: &Bind) -> String {

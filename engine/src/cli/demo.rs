@@ -12,13 +12,7 @@ use crate::demo::{DemoError, Options, tour};
 /// Commands that the demo runs itself on what it made, if this program has them.
 const RUN: [&str; 3] = ["status", "history demo", "log verify"];
 /// Commands for the person to try. `demo` is the certificate's name.
-const HINTS: [&str; 5] = [
-    "status",
-    "history demo",
-    "timeline demo",
-    "why demo",
-    "log verify",
-];
+const HINTS: [&str; 5] = ["status", "history demo", "timeline demo", "why demo", "log verify"];
 
 /// The flags of `renewd demo`.
 #[derive(Debug, clap::Args)]
@@ -34,21 +28,13 @@ pub(super) fn run(flags: Flags) -> Reply {
     let options = Options {
         keep: flags.keep.is_some(),
         folder: flags.keep.flatten(),
-        program: std::env::args()
-            .next()
-            .unwrap_or_else(|| "renewd".to_owned()),
+        program: std::env::args().next().unwrap_or_else(|| "renewd".to_owned()),
         run: RUN.into_iter().filter(exists).collect(),
         hints: HINTS.into_iter().filter(exists).collect(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.map(|runtime| runtime.block_on(until_signal(&options))) {
-        Ok(Ok(exit)) => Reply {
-            out: String::new(),
-            err: String::new(),
-            exit,
-        },
+        Ok(Ok(exit)) => Reply { out: String::new(), err: String::new(), exit },
         Ok(Err(error)) => failed(&error),
         Err(cause) => failed(&cause),
     }

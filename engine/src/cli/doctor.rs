@@ -34,10 +34,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         .certificates
         .iter()
         .filter(|certificate| {
-            flags
-                .name
-                .as_ref()
-                .is_none_or(|name| certificate.name.as_str() == name)
+            flags.name.as_ref().is_none_or(|name| certificate.name.as_str() == name)
         })
         .collect();
     if let Some(name) = flags.name.as_ref().filter(|_| certificates.is_empty()) {
@@ -45,18 +42,12 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         let err = format!("error: {} names no certificate `{name}`\n", place.display());
         return Reply::failed(Exit::NotFound, err);
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => return Reply::failed(Exit::Failed, format!("error: {cause}\n")),
     };
-    let mut findings = vec![Finding::ok(
-        "configuration",
-        &place.display().to_string(),
-        &valid(&config),
-    )];
+    let mut findings =
+        vec![Finding::ok("configuration", &place.display().to_string(), &valid(&config))];
     runtime.block_on(look(&config, &certificates, &mut findings));
     // What still waits for a slow resolver is not waited for.
     runtime.shutdown_background();
@@ -80,18 +71,9 @@ async fn look(config: &Config, certificates: &[&Certificate], findings: &mut Vec
 }
 
 fn told(flags: &Flags, findings: &[Finding]) -> Reply {
-    let found = |verdict| {
-        findings
-            .iter()
-            .filter(|finding| finding.verdict == verdict)
-            .count()
-    };
+    let found = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let (fails, warnings) = (found(Verdict::Fail), found(Verdict::Warn));
-    let exit = if fails + warnings == 0 {
-        Exit::Done
-    } else {
-        Exit::Finding
-    };
+    let exit = if fails + warnings == 0 { Exit::Done } else { Exit::Finding };
     let out = if flags.json {
         let data = serde_json::to_value(findings).unwrap_or_default();
         format!("{}\n", json("renewd.doctor/1", data))
@@ -103,9 +85,5 @@ fn told(flags: &Flags, findings: &[Finding]) -> Reply {
             findings.len()
         )
     };
-    Reply {
-        out,
-        err: String::new(),
-        exit,
-    }
+    Reply { out, err: String::new(), exit }
 }

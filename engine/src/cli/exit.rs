@@ -72,20 +72,12 @@ pub struct Reply {
 impl Reply {
     /// Data and success.
     pub fn done(out: impl Into<String>) -> Self {
-        Self {
-            out: out.into(),
-            err: String::new(),
-            exit: Exit::Done,
-        }
+        Self { out: out.into(), err: String::new(), exit: Exit::Done }
     }
 
     /// Talk and another end.
     pub fn failed(exit: Exit, err: impl Into<String>) -> Self {
-        Self {
-            out: String::new(),
-            err: err.into(),
-            exit,
-        }
+        Self { out: String::new(), err: err.into(), exit }
     }
 }
 

@@ -41,11 +41,7 @@ pub(super) enum Form {
 impl Reading {
     /// The form wanted.
     pub(super) fn form(&self) -> Form {
-        if self.json {
-            Form::Json
-        } else {
-            Form::Text(columns())
-        }
+        if self.json { Form::Json } else { Form::Text(columns()) }
     }
 
     /// The log wanted.
@@ -57,9 +53,7 @@ impl Reading {
 /// What the shell says about the terminal. Output that is piped is not wrapped: a broken URL is found
 /// by no `grep`.
 fn columns() -> u16 {
-    let said = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|text| text.parse::<u16>().ok());
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok());
     match said {
         Some(wide) => wide.clamp(COLUMNS_MIN, COLUMNS_MAX),
         None if std::io::stdout().is_terminal() => COLUMNS,

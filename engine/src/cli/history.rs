@@ -27,12 +27,7 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => render(
-            &source.envelopes,
-            flags.name.as_deref(),
-            now(),
-            flags.reading.form(),
-        ),
+        Ok(source) => render(&source.envelopes, flags.name.as_deref(), now(), flags.reading.form()),
         Err(reply) => reply,
     }
 }
@@ -78,16 +73,8 @@ fn text(rows: &[&Renewal], now: WallMs, columns: u16) -> String {
             row.crashes.to_string(),
         ]);
     }
-    let failed = rows
-        .iter()
-        .filter(|row| matches!(row.outcome, Outcome::Failed { .. }))
-        .count();
-    format!(
-        "{}\n{} renewal{}, {failed} failed\n",
-        lines(&table),
-        rows.len(),
-        plural(rows.len())
-    )
+    let failed = rows.iter().filter(|row| matches!(row.outcome, Outcome::Failed { .. })).count();
+    format!("{}\n{} renewal{}, {failed} failed\n", lines(&table), rows.len(), plural(rows.len()))
 }
 
 fn outcome(outcome: &Outcome) -> String {
@@ -108,10 +95,7 @@ mod tests {
     fn each_renewal_is_a_line() {
         let (_, envelopes) = story::failing();
         let text = render(&envelopes, None, story::NOW, Form::Text(140)).out;
-        assert!(
-            text.contains("FAILED R0211") && text.contains("1 renewal, 1 failed"),
-            "{text}"
-        );
+        assert!(text.contains("FAILED R0211") && text.contains("1 renewal, 1 failed"), "{text}");
         let json = render(&envelopes, Some("example"), story::NOW, Form::Json).out;
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["data"][0]["result"], "failed");

@@ -1,7 +1,7 @@
 //! `renewd init`: a few answers in, a commented configuration and the vault's key out.
 //!
-//! Read in this order: [`Answers`], [`run`], then [`ask`] (flags and questions), [`render`] (the
-//! text of the file), [`write`] (files and their modes).
+//! Read in this order: [`Answers`], [`run`], then [`ask`] (flags and questions), [`mod@render`] (the
+//! text of the file), [`mod@write`] (files and their modes).
 
 mod ask;
 mod render;
@@ -62,12 +62,7 @@ pub struct Flags {
     #[arg(long, value_name = "DIR", default_value = "/var/lib/renewd")]
     pub state_dir: PathBuf,
     /// Where the configuration is written
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        default_value = "/etc/renewd/renewd.toml"
-    )]
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/renewd/renewd.toml")]
     pub output: PathBuf,
     /// Replace a configuration that exists; the vault's key is never replaced
     #[arg(long)]
@@ -152,11 +147,7 @@ fn try_run(flags: &Flags, dialog: &mut dyn Dialog) -> Result<String, InitError> 
     let answers = ask::ask(flags, dialog)?;
     let written = write::write(flags, &render(&answers))?;
     let config = flags.output.display();
-    let later = if answers.terms_accepted {
-        ""
-    } else {
-        "set terms_accepted = true, then\n"
-    };
+    let later = if answers.terms_accepted { "" } else { "set terms_accepted = true, then\n" };
     Ok(format!(
         "{written}next:\n{later}  renewd config check {config}\n  renewd run --config {config}\n"
     ))

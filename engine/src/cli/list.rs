@@ -76,17 +76,12 @@ type Rows = (Vec<&'static str>, Vec<Vec<String>>);
 
 fn object(head: &[&str], row: &[String]) -> Value {
     let fields = head.iter().zip(row);
-    fields
-        .map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value.as_str())))
-        .collect()
+    fields.map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value.as_str()))).collect()
 }
 
 fn certificates(facts: &Facts, now: WallMs) -> Rows {
     let rows = status::status(facts, now).into_iter().map(|row| {
-        let issue = facts
-            .certificates
-            .get(&row.id)
-            .and_then(|it| it.current.as_ref());
+        let issue = facts.certificates.get(&row.id).and_then(|it| it.current.as_ref());
         let or = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
         vec![
             row.name,
@@ -96,10 +91,7 @@ fn certificates(facts: &Facts, now: WallMs) -> Rows {
             or(issue.map(|issue| issue.leaf.fingerprint.to_string())),
         ]
     });
-    (
-        vec!["NAME", "NAMES", "ISSUE", "EXPIRES", "FINGERPRINT"],
-        rows.collect(),
-    )
+    (vec!["NAME", "NAMES", "ISSUE", "EXPIRES", "FINGERPRINT"], rows.collect())
 }
 
 fn accounts(facts: &Facts) -> Rows {
@@ -110,19 +102,9 @@ fn accounts(facts: &Facts) -> Rows {
             Registration::Registered { url } => ("registered", escape::field(url, 200)),
             Registration::Refused { .. } => ("refused", String::new()),
         };
-        let terms = if account.terms_are_accepted() {
-            "accepted"
-        } else {
-            "NOT accepted"
-        };
-        let profiles = account
-            .directory
-            .as_ref()
-            .map(|directory| directory.profiles.join(", "));
-        let key = account
-            .key
-            .as_ref()
-            .map(|key| escape::field(&key.thumbprint, 64));
+        let terms = if account.terms_are_accepted() { "accepted" } else { "NOT accepted" };
+        let profiles = account.directory.as_ref().map(|directory| directory.profiles.join(", "));
+        let key = account.key.as_ref().map(|key| escape::field(&key.thumbprint, 64));
         vec![
             escape::field(&account.directory_url, 200),
             state.to_owned(),
@@ -132,17 +114,7 @@ fn accounts(facts: &Facts) -> Rows {
             escape::field(&profiles.unwrap_or_default(), 200),
         ]
     });
-    (
-        vec![
-            "DIRECTORY",
-            "STATE",
-            "ACCOUNT",
-            "THUMBPRINT",
-            "TERMS",
-            "PROFILES",
-        ],
-        rows.collect(),
-    )
+    (vec!["DIRECTORY", "STATE", "ACCOUNT", "THUMBPRINT", "TERMS", "PROFILES"], rows.collect())
 }
 
 fn orders(facts: &Facts) -> Rows {
@@ -152,10 +124,7 @@ fn orders(facts: &Facts) -> Rows {
             .as_ref()
             .and_then(|request| facts.certificates.get(&request.certificate))
             .map(|certificate| escape::text(certificate.name()));
-        let wanted = order
-            .request
-            .as_ref()
-            .map(|request| names(&request.identifiers));
+        let wanted = order.request.as_ref().map(|request| names(&request.identifiers));
         let doing = order
             .request
             .as_ref()
@@ -166,17 +135,10 @@ fn orders(facts: &Facts) -> Rows {
             certificate.unwrap_or_default(),
             wanted.unwrap_or_default(),
             doing.unwrap_or_default(),
-            order
-                .url
-                .as_deref()
-                .map(|url| escape::field(url, 200))
-                .unwrap_or_default(),
+            order.url.as_deref().map(|url| escape::field(url, 200)).unwrap_or_default(),
         ]
     });
-    (
-        vec!["ORDER", "CERTIFICATE", "NAMES", "DOING", "URL"],
-        rows.collect(),
-    )
+    (vec!["ORDER", "CERTIFICATE", "NAMES", "DOING", "URL"], rows.collect())
 }
 
 fn bindings(facts: &Facts, now: WallMs) -> Rows {
@@ -184,12 +146,10 @@ fn bindings(facts: &Facts, now: WallMs) -> Rows {
         let name = row.name;
         row.bindings.into_iter().map(move |binding| {
             let served = if binding.served { "yes" } else { "no" };
-            let generation = binding
-                .generation
-                .map_or_else(|| "–".to_owned(), |number| number.to_string());
-            let trouble = binding
-                .trouble
-                .map(|trouble| format!("{} {}", trouble.code, trouble.sentence));
+            let generation =
+                binding.generation.map_or_else(|| "–".to_owned(), |number| number.to_string());
+            let trouble =
+                binding.trouble.map(|trouble| format!("{} {}", trouble.code, trouble.sentence));
             vec![
                 name.clone(),
                 binding.target,
@@ -200,17 +160,7 @@ fn bindings(facts: &Facts, now: WallMs) -> Rows {
             ]
         })
     });
-    (
-        vec![
-            "CERTIFICATE",
-            "TARGET",
-            "SERVED",
-            "GENERATION",
-            "SEEN",
-            "TROUBLE",
-        ],
-        rows.collect(),
-    )
+    (vec!["CERTIFICATE", "TARGET", "SERVED", "GENERATION", "SEEN", "TROUBLE"], rows.collect())
 }
 
 #[cfg(test)]
@@ -233,12 +183,6 @@ mod tests {
             assert_eq!(value["schema"], schema);
             assert_eq!(value["data"].as_array().map(Vec::len), Some(1));
         }
-        assert_eq!(
-            render(&facts, Kind::Orders, story::NOW, Form::Text(80))
-                .out
-                .lines()
-                .count(),
-            1
-        );
+        assert_eq!(render(&facts, Kind::Orders, story::NOW, Form::Text(80)).out.lines().count(), 1);
     }
 }

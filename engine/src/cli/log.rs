@@ -1,5 +1,7 @@
 //! `renewd log`: check, export and print the event log. Read-only, beside a running engine too.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -9,6 +11,7 @@ use renewd_events::log::{self, MirrorReader};
 use super::exit::{Exit, Reply};
 use super::source;
 use crate::config::Style;
+use crate::telemetry;
 
 /// What to do with the log.
 #[derive(Debug, Subcommand)]
@@ -19,11 +22,23 @@ pub(super) enum LogCommand {
     Export {
         /// The file to write
         file: PathBuf,
+        /// What to write: the events, or the traces of all renewals
+        #[arg(long, value_enum, default_value_t = Format::Events)]
+        format: Format,
         #[command(flatten)]
         place: Where,
     },
     /// Print the events
     Cat(Where),
+}
+
+/// What an export is made of.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Format {
+    /// The events, for `--log FILE` anywhere
+    Events,
+    /// OpenTelemetry traces, one OTLP request in JSON per line, for a collector's otlpjsonfile receiver
+    OtlpJson,
 }
 
 /// Which log.
@@ -50,7 +65,10 @@ pub(super) fn run(command: &LogCommand, config: Option<&Path>, style: Style) -> 
     };
     match command {
         LogCommand::Verify(place) => verify(&path, place.json),
-        LogCommand::Export { file, .. } => export(&path, file),
+        LogCommand::Export { file, format, .. } => match format {
+            Format::Events => export(&path, file),
+            Format::OtlpJson => export_traces(path, file),
+        },
         LogCommand::Cat(place) => cat(path, place.json),
     }
 }
@@ -60,11 +78,7 @@ fn verify(path: &Path, json: bool) -> Reply {
         Ok(found) => found,
         Err(error) => return source::refused(&error),
     };
-    let exit = if found.is_whole() {
-        Exit::Done
-    } else {
-        Exit::Damaged
-    };
+    let exit = if found.is_whole() { Exit::Done } else { Exit::Damaged };
     let bad = found.first_bad.as_ref();
     if json {
         let data = serde_json::json!({
@@ -76,11 +90,7 @@ fn verify(path: &Path, json: bool) -> Reply {
             "first_bad": bad.map(ToString::to_string),
         });
         let out = format!("{}\n", crate::cli::exit::json("renewd.log-verify/1", data));
-        return Reply {
-            out,
-            err: String::new(),
-            exit,
-        };
+        return Reply { out, err: String::new(), exit };
     }
     let mut out = format!(
         "{}\n{} events in {} segments, head {}\nanchor: {}\n",
@@ -97,11 +107,7 @@ fn verify(path: &Path, json: bool) -> Reply {
             out.push_str(&format!("DAMAGED: {bad}\n"));
         }
     }
-    Reply {
-        out,
-        err: String::new(),
-        exit,
-    }
+    Reply { out, err: String::new(), exit }
 }
 
 fn export(path: &Path, file: &Path) -> Reply {
@@ -116,6 +122,31 @@ fn export(path: &Path, file: &Path) -> Reply {
     }
 }
 
+/// A file that is there is not written over.
+fn export_traces(path: PathBuf, file: &Path) -> Reply {
+    let source = match source::read(path) {
+        Ok(source) => source,
+        Err(reply) => return reply,
+    };
+    let written = File::create_new(file).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        let lines = telemetry::otlp_json(&source.envelopes, &mut out)?;
+        out.flush().map(|()| lines)
+    });
+    match written {
+        Ok(lines) => Reply {
+            out: format!("{lines} traces written to {}\n", file.display()),
+            err: String::new(),
+            exit: Exit::Done,
+        },
+        Err(cause) => Reply {
+            out: String::new(),
+            err: format!("error: cannot write {}: {cause}\n", file.display()),
+            exit: Exit::Failed,
+        },
+    }
+}
+
 fn cat(path: PathBuf, json: bool) -> Reply {
     let source = match source::read(path) {
         Ok(source) => source,
@@ -126,11 +157,7 @@ fn cat(path: PathBuf, json: bool) -> Reply {
         out.push_str(&line(envelope, json));
         out.push('\n');
     }
-    Reply {
-        out,
-        err: String::new(),
-        exit: Exit::Done,
-    }
+    Reply { out, err: String::new(), exit: Exit::Done }
 }
 
 fn line(envelope: &Envelope, json: bool) -> String {

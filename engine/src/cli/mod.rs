@@ -99,11 +99,7 @@ pub fn main() -> ExitCode {
         Err(usage) => {
             drop(usage.print());
             let asked = !usage.use_stderr();
-            return if asked {
-                Exit::Done.into()
-            } else {
-                Exit::Usage.into()
-            };
+            return if asked { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
     let reply = dispatch(arguments);
@@ -126,9 +122,9 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::AcceptTerms(flags) => accept_terms::run(&flags, config, style()),
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
-        Command::Config {
-            command: ConfigCommand::Check { file },
-        } => config_check::run(file.as_deref().or(config), style()),
+        Command::Config { command: ConfigCommand::Check { file } } => {
+            config_check::run(file.as_deref().or(config), style())
+        }
         Command::Log { command } => log::run(&command, config, style()),
         Command::Explain { code } => explain::run(&code),
     }
@@ -137,10 +133,7 @@ fn dispatch(arguments: Arguments) -> Reply {
 /// How errors are drawn here.
 fn style() -> Style {
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    Style {
-        color,
-        ..Style::PLAIN
-    }
+    Style { color, ..Style::PLAIN }
 }
 
 /// A closed pipe (`| head`) is no error of ours.

@@ -45,6 +45,7 @@ pub(super) struct Flags {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     Renewed { generation: u32 },
+    Unserved { generation: u32 },
     Failed { code: String, said: String },
     TooLate,
 }
@@ -55,10 +56,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Ok(config) => config,
         Err(errors) => return Reply::failed(Exit::Config, errors.render(style)),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => return Reply::failed(Exit::Failed, format!("error: {cause}\n")),
     };
@@ -84,9 +82,7 @@ async fn command(state_dir: &Path, name: &str) -> Result<Seq, Reply> {
     }
     let socket = state_dir.join(SOCKET);
     let path = format!("/api/v1/certificates/{name}/renew");
-    let answer = ask(&socket, Method::POST, &path)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let answer = ask(&socket, Method::POST, &path).await.map_err(|error| unreachable(&error))?;
     match answer.status {
         StatusCode::ACCEPTED => Ok(Seq(seq(&answer).unwrap_or(0))),
         StatusCode::NOT_FOUND => Err(unknown(name)),
@@ -112,14 +108,12 @@ fn unknown(name: &str) -> Reply {
 /// No engine answers.
 pub(super) fn unreachable(error: &ClientError) -> Reply {
     let (exit, help) = match error {
-        ClientError::NoEngine { .. } => (
-            Exit::NoDaemon,
-            "start the engine: `renewd run` with the same configuration",
-        ),
-        ClientError::Permission { .. } => (
-            Exit::Permission,
-            "run this as the user that runs the engine, or as root",
-        ),
+        ClientError::NoEngine { .. } => {
+            (Exit::NoDaemon, "start the engine: `renewd run` with the same configuration")
+        }
+        ClientError::Permission { .. } => {
+            (Exit::Permission, "run this as the user that runs the engine, or as root")
+        }
         ClientError::Broken { .. } => (Exit::NoDaemon, "`renewd doctor` looks at the engine"),
     };
     Reply::failed(exit, format!("error: {error}\n  help: {help}\n"))
@@ -139,12 +133,7 @@ fn envelope_of(changed: Option<bool>, flags: &Flags, seq: Seq, more: Value) -> S
 
 fn requested(flags: &Flags, seq: Seq) -> Reply {
     if flags.json {
-        return Reply::done(envelope_of(
-            None,
-            flags,
-            seq,
-            json!({ "outcome": "requested" }),
-        ));
+        return Reply::done(envelope_of(None, flags, seq, json!({ "outcome": "requested" })));
     }
     Reply::done(format!(
         "{}: a renewal is asked for (event {seq}); `renewd status` shows how it goes\n",
@@ -159,6 +148,16 @@ fn told(flags: &Flags, seq: Seq, ended: &Ended, renewal: Option<RenewalId>) -> R
             true,
             json!({ "outcome": "renewed", "generation": generation }),
             format!("{}: renewed; issue {generation} is served\n", flags.name),
+        ),
+        Ended::Unserved { generation } => (
+            Exit::Failed,
+            true,
+            json!({ "outcome": "unserved", "generation": generation }),
+            format!(
+                "error: {}: issue {generation} is there, and not everywhere served\n  \
+                 help: renewd why {0}\n",
+                flags.name
+            ),
         ),
         Ended::Failed { code, said } => (
             Exit::Failed,
@@ -184,18 +183,12 @@ fn told(flags: &Flags, seq: Seq, ended: &Ended, renewal: Option<RenewalId>) -> R
     if let (Some(more), Some(id)) = (more.as_object_mut(), renewal) {
         more.insert("renewal".to_owned(), Value::from(id.to_string()));
     }
-    let out = flags
-        .json
-        .then(|| envelope_of(Some(changed), flags, seq, more));
+    let out = flags.json.then(|| envelope_of(Some(changed), flags, seq, more));
     match (exit, out) {
         (Exit::Done, None) => Reply::done(text),
         (exit, None) => Reply::failed(exit, text),
         (Exit::Done, Some(out)) => Reply::done(out),
-        (exit, Some(out)) => Reply {
-            out,
-            err: text,
-            exit,
-        },
+        (exit, Some(out)) => Reply { out, err: text, exit },
     }
 }
 
@@ -207,10 +200,7 @@ async fn follow(
 ) -> Result<(Ended, Option<RenewalId>), StoreError> {
     let until = tokio::time::Instant::now() + WAIT_MAX;
     let reader = MirrorReader::open(log)?;
-    let mut watch = Watch {
-        certificate: certificate_id(name),
-        renewal: None,
-    };
+    let mut watch = Watch { certificate: certificate_id(name), renewal: None };
     let mut read = asked;
     while tokio::time::Instant::now() < until {
         if reader.head()?.seq > read {
@@ -250,19 +240,18 @@ impl Watch {
         if self.renewal.is_none() || envelope.renewal != self.renewal {
             return None;
         }
-        let line = format!(
-            "{}  {}\n",
-            when::moment(envelope.at),
-            sentence::sentence(&envelope.event)
-        );
+        let line =
+            format!("{}  {}\n", when::moment(envelope.at), sentence::sentence(&envelope.event));
         drop(std::io::stderr().lock().write_all(line.as_bytes()));
         let Event::Certificate(event) = &envelope.event else {
             return None;
         };
         if let CertificateEvent::RenewalSucceeded { generation } = event {
-            return Some(Ended::Renewed {
-                generation: generation.0,
-            });
+            return Some(Ended::Renewed { generation: generation.0 });
+        }
+        if let CertificateEvent::RenewalEndedUnserved { generation } = event {
+            let generation = generation.0;
+            return Some(Ended::Unserved { generation });
         }
         if let CertificateEvent::RenewalFailed { code, problem } = event {
             let (code, said) = (escape::field(code, 16), sentence::problem(problem));

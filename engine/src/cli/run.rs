@@ -28,19 +28,12 @@ pub(super) fn run(config: Option<&Path>, style: Style) -> Reply {
     let config = match Config::load(&Config::locate(config)) {
         Ok(config) => config,
         Err(errors) => {
-            return Reply {
-                out: String::new(),
-                err: errors.render(style),
-                exit: Exit::Config,
-            };
+            return Reply { out: String::new(), err: errors.render(style), exit: Exit::Config };
         }
     };
     crate::telemetry::log(&config.telemetry.log);
     host::harden();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => return failed(&format!("no threads: {cause}"), Exit::Failed),
     };
@@ -65,9 +58,7 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
         observers: vec![crate::telemetry::event_lines(), counters.observer()],
         page: None,
     };
-    let running = start(&settings, extras)
-        .await
-        .map_err(|error| refused(&error))?;
+    let running = start(&settings, extras).await.map_err(|error| refused(&error))?;
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
     }
@@ -89,14 +80,7 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
         return Err(failed(&cause, Exit::Failed));
     }
     match stopped {
-        Ok(()) => Ok((
-            Reply {
-                out: String::new(),
-                err: String::new(),
-                exit,
-            },
-            method,
-        )),
+        Ok(()) => Ok((Reply { out: String::new(), err: String::new(), exit }, method)),
         Err(cause) => Err(failed(&cause.to_string(), Exit::Failed)),
     }
 }
@@ -129,10 +113,7 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Self, String> {
         let listen = |kind| signal(kind).map_err(|cause| format!("no signals: {cause}"));
-        Ok(Self {
-            term: listen(SignalKind::terminate())?,
-            int: listen(SignalKind::interrupt())?,
-        })
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
     }
 }
 
@@ -153,11 +134,7 @@ async fn wait(running: &Running, mut signals: Signals) -> End {
 }
 
 fn failed(text: &str, exit: Exit) -> Reply {
-    Reply {
-        out: String::new(),
-        err: format!("error: {text}\n"),
-        exit,
-    }
+    Reply { out: String::new(), err: format!("error: {text}\n"), exit }
 }
 
 fn refused(error: &StartError) -> Reply {

@@ -31,19 +31,13 @@ pub(super) fn locate(
 ) -> Result<PathBuf, Reply> {
     if let Some(log) = log {
         let inside = log.join(LOG);
-        return Ok(if inside.is_dir() {
-            inside
-        } else {
-            log.to_owned()
-        });
+        return Ok(if inside.is_dir() { inside } else { log.to_owned() });
     }
     match Config::load(&Config::locate(config)) {
         Ok(config) => Ok(config.state_dir.join(LOG)),
-        Err(errors) => Err(Reply {
-            out: String::new(),
-            err: errors.render(style),
-            exit: Exit::Config,
-        }),
+        Err(errors) => {
+            Err(Reply { out: String::new(), err: errors.render(style), exit: Exit::Config })
+        }
     }
 }
 
@@ -62,11 +56,7 @@ pub(super) fn read(place: PathBuf) -> Result<Source, Reply> {
                 .collect::<Result<Vec<_>, StoreError>>()
         })
         .map_err(|error| refused(&error))?;
-    Ok(Source {
-        place,
-        envelopes,
-        facts,
-    })
+    Ok(Source { place, envelopes, facts })
 }
 
 /// What to say when a log cannot be read.
@@ -89,9 +79,5 @@ pub(super) fn refused(error: &StoreError) -> Reply {
             (Exit::Failed, "see the cause above")
         }
     };
-    Reply {
-        out: String::new(),
-        err: format!("error: {error}\n  help: {cure}\n"),
-        exit,
-    }
+    Reply { out: String::new(), err: format!("error: {error}\n  help: {cure}\n"), exit }
 }

@@ -40,10 +40,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
 /// All certificates, or those with these names.
 pub(super) fn render(facts: &Facts, names: &[String], now: WallMs, form: Form) -> Reply {
     let mut rows = status::status(facts, now);
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !rows.iter().any(|row| row.name == **name))
-    {
+    if let Some(unknown) = names.iter().find(|name| !rows.iter().any(|row| row.name == **name)) {
         let text = format!(
             "error: the log knows no certificate `{}`\n  help: `renewd list` shows their names\n",
             crate::config::shown(unknown)
@@ -54,10 +51,7 @@ pub(super) fn render(facts: &Facts, names: &[String], now: WallMs, form: Form) -
         rows.retain(|row| names.contains(&row.name));
     }
     match form {
-        Form::Json => Reply::done(format!(
-            "{}\n",
-            json(status::SCHEMA, serde_json::json!(rows))
-        )),
+        Form::Json => Reply::done(format!("{}\n", json(status::SCHEMA, serde_json::json!(rows)))),
         Form::Text(columns) => Reply::done(text(&rows, now, columns)),
     }
 }
@@ -67,41 +61,26 @@ fn text(rows: &[CertificateStatus], now: WallMs, columns: u16) -> String {
         return "no certificate yet: `renewd init` writes a configuration, `renewd run` starts\n"
             .to_owned();
     }
-    let mut table = table(
-        columns,
-        &[
-            "NAME", "STATE", "SERVED", "RENEWED", "EXPIRES", "NEXT", "WHY",
-        ],
-    );
+    let mut table =
+        table(columns, &["NAME", "STATE", "SERVED", "RENEWED", "EXPIRES", "NEXT", "WHY"]);
     for row in rows {
         table.add_row([
             row.name.clone(),
             row.state.word().to_owned(),
             served(row),
-            row.last_renewed
-                .map_or_else(|| "–".to_owned(), |at| when::relative(at, now)),
+            row.last_renewed.map_or_else(|| "–".to_owned(), |at| when::relative(at, now)),
             expires(row, now),
             next(row, now),
             why(row),
         ]);
     }
     let mut out = lines(&table);
-    let troubled: Vec<&CertificateStatus> = rows
-        .iter()
-        .filter(|row| row.state.needs_a_person())
-        .collect();
-    out.push_str(&format!(
-        "\n{} certificate{}",
-        rows.len(),
-        plural(rows.len())
-    ));
+    let troubled: Vec<&CertificateStatus> =
+        rows.iter().filter(|row| row.state.needs_a_person()).collect();
+    out.push_str(&format!("\n{} certificate{}", rows.len(), plural(rows.len())));
     if let Some(first) = troubled.first() {
         let need = if troubled.len() == 1 { "needs" } else { "need" };
-        out.push_str(&format!(
-            " · {} {need} a person: renewd why {}",
-            troubled.len(),
-            first.name
-        ));
+        out.push_str(&format!(" · {} {need} a person: renewd why {}", troubled.len(), first.name));
     }
     out.push('\n');
     out
@@ -152,18 +131,8 @@ mod tests {
         let (facts, _) = story::failing();
         let reply = render(&facts, &[], story::NOW, Form::Text(120));
         assert_eq!(reply.exit, Exit::Done);
-        assert!(
-            reply.out.lines().all(|line| line.chars().count() <= 120),
-            "{}",
-            reply.out
-        );
-        for part in [
-            "NAME",
-            "example",
-            "FAIL",
-            "R0211",
-            "1 needs a person: renewd why example",
-        ] {
+        assert!(reply.out.lines().all(|line| line.chars().count() <= 120), "{}", reply.out);
+        for part in ["NAME", "example", "FAIL", "R0211", "1 needs a person: renewd why example"] {
             assert!(reply.out.contains(part), "{part} in {}", reply.out);
         }
     }

@@ -48,10 +48,7 @@ fn wanted() -> Vec<(StreamId, Event)> {
         contacts: 0,
     };
     let by = "configuration".to_owned();
-    let accepted = AccountEvent::TermsAccepted {
-        terms_url: None,
-        by,
-    };
+    let accepted = AccountEvent::TermsAccepted { terms_url: None, by };
     let declaration = Declaration {
         name: "example".to_owned(),
         account,
@@ -60,23 +57,14 @@ fn wanted() -> Vec<(StreamId, Event)> {
         ari: true,
         life_left: LifeLeft::Share(1, 3),
     };
-    let target = Target::Builtin {
-        address: "0.0.0.0:443".to_owned(),
-    };
+    let target = Target::Builtin { address: "0.0.0.0:443".to_owned() };
     vec![
         (account.into(), declared.into()),
         (account.into(), accepted.into()),
-        (
-            certificate.into(),
-            CertificateEvent::CertificateDeclared(declaration).into(),
-        ),
+        (certificate.into(), CertificateEvent::CertificateDeclared(declaration).into()),
         (
             BindingId::derive(&[b"b"]).into(),
-            BindingEvent::BindingDeclared {
-                certificate,
-                target,
-            }
-            .into(),
+            BindingEvent::BindingDeclared { certificate, target }.into(),
         ),
     ]
 }
@@ -114,10 +102,7 @@ fn tried(order: OrderId) -> Vec<(StreamId, Event)> {
         offers: vec!["http-01".to_owned()],
         valid: false,
     };
-    let invalid = AuthorizationEvent::AuthorizationBecameInvalid {
-        problem: words(),
-        visits: 0,
-    };
+    let invalid = AuthorizationEvent::AuthorizationBecameInvalid { problem: words(), visits: 0 };
     vec![
         (certificate.into(), started.into()),
         (order.into(), OrderEvent::OrderRequested(request).into()),
@@ -132,16 +117,9 @@ pub(super) fn failing() -> (Facts, Vec<Envelope>) {
     let certificate = certificate();
     let renewal = Certificate::renewal_id(certificate, 1);
     let code = "R0211".to_owned();
-    let failed = CertificateEvent::RenewalFailed {
-        code,
-        problem: words(),
-    };
+    let failed = CertificateEvent::RenewalFailed { code, problem: words() };
     let at = WallMs(NOW.0 + 3_600_000);
-    let planned = ScheduleEvent::RenewalScheduled {
-        at,
-        cause: Cause::Retry,
-        attempt: 2,
-    };
+    let planned = ScheduleEvent::RenewalScheduled { at, cause: Cause::Retry, attempt: 2 };
     let mut events = wanted();
     events.extend(tried(Certificate::order_id(renewal, 1)));
     events.push((certificate.into(), failed.into()));

@@ -68,9 +68,7 @@ pub(super) fn render(
             return Reply::failed(Exit::NotFound, format!("error: {text}\n"));
         }
     };
-    let part = envelopes
-        .iter()
-        .skip_while(|envelope| envelope.seq < found.first_seq);
+    let part = envelopes.iter().skip_while(|envelope| envelope.seq < found.first_seq);
     let part = part.take_while(|envelope| envelope.seq <= found.last_seq);
     let Some(timeline) = timeline::timeline(part, found.id, &found.certificate) else {
         return Reply::failed(Exit::NotFound, "error: the renewal has no events\n");
@@ -91,29 +89,14 @@ mod tests {
     fn a_renewal_is_found_by_certificate_and_by_id() {
         let (_, envelopes) = story::failing();
         let text = render(&envelopes, Some("example"), Picture::Text, 100).out;
-        assert!(
-            text.contains("R0211") && text.contains("failed after"),
-            "{text}"
-        );
+        assert!(text.contains("R0211") && text.contains("failed after"), "{text}");
         let json = render(&envelopes, Some("example"), Picture::Json, 0).out;
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-        let id: String = value["data"]["renewal"]
-            .as_str()
-            .unwrap()
-            .chars()
-            .take(8)
-            .collect();
+        let id: String = value["data"]["renewal"].as_str().unwrap().chars().take(8).collect();
         assert_eq!(render(&envelopes, Some(&id), Picture::Text, 100).out, text);
         assert_eq!(render(&envelopes, None, Picture::Text, 100).out, text);
         assert_eq!(render(&[], None, Picture::Text, 100).exit, Exit::NotFound);
-        assert!(
-            render(&envelopes, Some(&id), Picture::Svg, 0)
-                .out
-                .starts_with("<svg")
-        );
-        assert_eq!(
-            render(&envelopes, Some("other"), Picture::Text, 100).exit,
-            Exit::NotFound
-        );
+        assert!(render(&envelopes, Some(&id), Picture::Svg, 0).out.starts_with("<svg"));
+        assert_eq!(render(&envelopes, Some("other"), Picture::Text, 100).exit, Exit::NotFound);
     }
 }

@@ -68,12 +68,9 @@ pub(super) fn render(
     match form {
         Form::Json => Reply::done(format!("{}\n", json(why::SCHEMA, serde_json::json!(told)))),
         Form::Text(_) if told.is_empty() => Reply::done(well(rows.len())),
-        Form::Text(_) => Reply::done(
-            told.iter()
-                .map(why::text)
-                .collect::<Vec<String>>()
-                .join("\n"),
-        ),
+        Form::Text(_) => {
+            Reply::done(told.iter().map(why::text).collect::<Vec<String>>().join("\n"))
+        }
     }
 }
 
@@ -107,13 +104,7 @@ mod tests {
         ] {
             assert!(reply.out.contains(part), "{part} in {}", reply.out);
         }
-        let named = render(
-            &facts,
-            &envelopes,
-            Some("example"),
-            story::NOW,
-            Form::Text(100),
-        );
+        let named = render(&facts, &envelopes, Some("example"), story::NOW, Form::Text(100));
         assert_eq!(named, reply);
     }
 

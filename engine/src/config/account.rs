@@ -22,22 +22,13 @@ const EMAIL_OCTETS_MAX: usize = 254;
 const EMAIL_LOCAL_OCTETS_MAX: usize = 64;
 
 pub(super) fn parse(section: &Section<'_, '_>, sink: &mut Sink) -> Account {
-    let default = At {
-        value: DEFAULT_CA,
-        span: section.span.clone(),
-        field: String::new(),
-    };
+    let default = At { value: DEFAULT_CA, span: section.span.clone(), field: String::new() };
     let written = section.text("ca", sink).unwrap_or(default);
     let ca = directory(written.value).unwrap_or_else(|fault| {
         sink.push(&written.field, written.span.clone(), fault);
-        CaDirectory {
-            url: String::new(),
-            known: None,
-        }
+        CaDirectory { url: String::new(), known: None }
     });
-    let email = section
-        .text("email", sink)
-        .filter(|found| !found.value.is_empty());
+    let email = section.text("email", sink).filter(|found| !found.value.is_empty());
     let email = email.and_then(|found| match parse_email(found.value) {
         Ok(email) => Some(email),
         Err(fault) => {
@@ -55,17 +46,12 @@ pub(super) fn parse(section: &Section<'_, '_>, sink: &mut Sink) -> Account {
 
 /// A short name of the list, or the https URL of a directory.
 pub(crate) fn directory(text: &str) -> Result<CaDirectory, Fault> {
-    let bad = |reason| Fault::CaUrl {
-        text: shown(text),
-        reason,
-    };
+    let bad = |reason| Fault::CaUrl { text: shown(text), reason };
     if let Some(known) = ca::by_short(text) {
         return known_directory(known);
     }
     if text.starts_with("http://") {
-        return Err(bad(
-            "it is not encrypted; ACME runs over https only (RFC 8555 §6.1)",
-        ));
+        return Err(bad("it is not encrypted; ACME runs over https only (RFC 8555 §6.1)"));
     }
     if !text.starts_with("https://") {
         return Err(unknown(text));
@@ -74,18 +60,12 @@ pub(crate) fn directory(text: &str) -> Result<CaDirectory, Fault> {
     if uri.host().unwrap_or_default().is_empty() {
         return Err(bad("it names no host"));
     }
-    if uri
-        .authority()
-        .is_some_and(|authority| authority.as_str().contains('@'))
-    {
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(bad("it holds a user name or a password"));
     }
     match ca::by_directory(text) {
         Some(known) => known_directory(known),
-        None => Ok(CaDirectory {
-            url: text.to_owned(),
-            known: None,
-        }),
+        None => Ok(CaDirectory { url: text.to_owned(), known: None }),
     }
 }
 
@@ -93,10 +73,7 @@ fn known_directory(known: &'static ca::KnownCa) -> Result<CaDirectory, Fault> {
     if known.needs_eab {
         return Err(Fault::CaNeedsEab { ca: known.title });
     }
-    Ok(CaDirectory {
-        url: known.directory.to_owned(),
-        known: Some(known),
-    })
+    Ok(CaDirectory { url: known.directory.to_owned(), known: Some(known) })
 }
 
 /// Those that an account can be made at without a key of their web site.
@@ -116,20 +93,12 @@ fn unknown(text: &str) -> Fault {
         Some(ca) => format!("did you mean \"{}\"? {all}", ca.short),
         None => all,
     };
-    Fault::UnknownCa {
-        text: shown(text),
-        hint,
-    }
+    Fault::UnknownCa { text: shown(text), hint }
 }
 
 /// One address, as far as it can be judged without sending mail.
 pub(crate) fn parse_email(text: &str) -> Result<Email, Fault> {
-    let bad = |reason| {
-        Err(Fault::Email {
-            text: shown(text),
-            reason,
-        })
-    };
+    let bad = |reason| Err(Fault::Email { text: shown(text), reason });
     if text.starts_with("mailto:") {
         return bad("leave out `mailto:`");
     }
@@ -162,19 +131,11 @@ pub(crate) fn parse_email(text: &str) -> Result<Email, Fault> {
 
 fn ca_root(section: &Section<'_, '_>, sink: &mut Sink) -> Option<CaRoot> {
     let found = values::path(section, "ca_root_file", sink)?;
-    let written = section
-        .text("ca_root_file", sink)
-        .map(|text| shown(text.value));
+    let written = section.text("ca_root_file", sink).map(|text| shown(text.value));
     match read_root(&found.value) {
-        Ok(certificates) => Some(CaRoot {
-            file: found.value,
-            certificates,
-        }),
+        Ok(certificates) => Some(CaRoot { file: found.value, certificates }),
         Err(reason) => {
-            let fault = Fault::CaRoot {
-                file: written.unwrap_or_default(),
-                reason,
-            };
+            let fault = Fault::CaRoot { file: written.unwrap_or_default(), reason };
             sink.push(&found.field, found.span, fault);
             None
         }
@@ -185,9 +146,7 @@ fn read_root(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, Str
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(|cause| cause.to_string())?;
     let mut pem = Vec::new();
-    file.take(ROOT_OCTETS_MAX + 1)
-        .read_to_end(&mut pem)
-        .map_err(|cause| cause.to_string())?;
+    file.take(ROOT_OCTETS_MAX + 1).read_to_end(&mut pem).map_err(|cause| cause.to_string())?;
     if u64::try_from(pem.len()).unwrap_or(u64::MAX) > ROOT_OCTETS_MAX {
         return Err("it has more than 1 MiB".to_owned());
     }

@@ -45,22 +45,11 @@ pub(super) fn parse_all(
     let sections = certificate.sections("bind", "certificate.bind", sink);
     if sections.len() > BINDS_MAX {
         let why = "give the certificate fewer places, or let one program share the files";
-        let fault = Fault::TooMany {
-            found: sections.len(),
-            max: BINDS_MAX,
-            why,
-        };
-        sink.push(
-            &certificate.field("bind"),
-            certificate.span_of("bind"),
-            fault,
-        );
+        let fault = Fault::TooMany { found: sections.len(), max: BINDS_MAX, why };
+        sink.push(&certificate.field("bind"), certificate.span_of("bind"), fault);
         return Vec::new();
     }
-    sections
-        .iter()
-        .filter_map(|section| parse(section, directories, sink))
-        .collect()
+    sections.iter().filter_map(|section| parse(section, directories, sink)).collect()
 }
 
 fn parse(
@@ -102,11 +91,7 @@ fn builtin(section: &Section<'_, '_>, sink: &mut Sink) -> Option<BuiltinBind> {
     let port = values::number(section, "port", bounds, why, sink);
     let take_over = section.flag("take_over", sink).unwrap_or(false);
     let addresses = addresses(section, sink)?;
-    Some(BuiltinBind {
-        addresses,
-        port: u16::try_from(port).ok()?,
-        take_over,
-    })
+    Some(BuiltinBind { addresses, port: u16::try_from(port).ok()?, take_over })
 }
 
 fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {
@@ -124,11 +109,7 @@ fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {
     }
     if list.value.len() > ADDRESSES_MAX {
         let why = "write address = \"all\"";
-        let fault = Fault::TooMany {
-            found: list.value.len(),
-            max: ADDRESSES_MAX,
-            why,
-        };
+        let fault = Fault::TooMany { found: list.value.len(), max: ADDRESSES_MAX, why };
         sink.push(&list.field, list.span, fault);
         return None;
     }
@@ -139,12 +120,8 @@ fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {
                 ips.push(ip);
                 continue;
             }
-            Ok(_) => Fault::AddressTwice {
-                text: shown(text.value),
-            },
-            Err(_) => Fault::BindAddress {
-                text: shown(text.value),
-            },
+            Ok(_) => Fault::AddressTwice { text: shown(text.value) },
+            Err(_) => Fault::BindAddress { text: shown(text.value) },
         };
         sink.push(&text.field, text.span.clone(), fault);
     }
@@ -158,10 +135,7 @@ fn files(
 ) -> Option<FilesBind> {
     if !section.has("directory") {
         let example = "directory = \"/etc/ssl/renewd/web\"";
-        let fault = Fault::MissingKey {
-            key: "directory",
-            example,
-        };
+        let fault = Fault::MissingKey { key: "directory", example };
         sink.push(&section.field("directory"), section.span.clone(), fault);
     }
     let directory = values::path(section, "directory", sink);
@@ -170,50 +144,24 @@ fn files(
         // Components, so that a trailing slash or `./` makes no difference.
         let path: PathBuf = found.value.components().collect();
         if let Some(first) = directories.insert(path, line) {
-            sink.push(
-                &found.field,
-                found.span.clone(),
-                Fault::DirectoryTwice { first },
-            );
+            sink.push(&found.field, found.span.clone(), Fault::DirectoryTwice { first });
         }
     }
     let reload = reload(section, sink);
-    let verify = section
-        .text("verify", sink)
-        .filter(|found| !found.value.is_empty());
+    let verify = section.text("verify", sink).filter(|found| !found.value.is_empty());
     let verify = verify.and_then(|found| values::socket(&found, sink));
-    Some(FilesBind {
-        directory: directory?.value,
-        reload,
-        verify,
-    })
+    Some(FilesBind { directory: directory?.value, reload, verify })
 }
 
 fn reload(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Reload> {
     let why = "a reload command gets 1 second to 10 minutes; a renewal waits for it";
-    let bounds = DurationBounds {
-        least: Duration::from_secs(1),
-        most: RELOAD_TIMEOUT_MAX,
-        why,
-    };
+    let bounds = DurationBounds { least: Duration::from_secs(1), most: RELOAD_TIMEOUT_MAX, why };
     let timeout = section.text("reload_timeout", sink);
     let timeout = timeout.and_then(|found| values::duration(&found, &bounds, sink));
-    let At {
-        value: argv,
-        span,
-        field,
-    } = section.texts("reload", sink)?;
+    let At { value: argv, span, field } = section.texts("reload", sink)?;
     if argv.len() > ARGUMENTS_MAX {
         let why = "put the command into a script and name the script";
-        sink.push(
-            &field,
-            span,
-            Fault::TooMany {
-                found: argv.len(),
-                max: ARGUMENTS_MAX,
-                why,
-            },
-        );
+        sink.push(&field, span, Fault::TooMany { found: argv.len(), max: ARGUMENTS_MAX, why });
         return None;
     }
     let mut words = argv.iter().map(|word| word.value.to_owned());
@@ -222,9 +170,5 @@ fn reload(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Reload> {
         return None;
     };
     let arguments = words.collect();
-    Some(Reload {
-        program,
-        arguments,
-        timeout: timeout.unwrap_or(RELOAD_TIMEOUT),
-    })
+    Some(Reload { program, arguments, timeout: timeout.unwrap_or(RELOAD_TIMEOUT) })
 }

@@ -51,20 +51,11 @@ fn parse(
         let (span, field) = (section.span_of("name"), section.field("name"));
         let line = sink.line(span.start);
         if let Some(first) = taken.names.insert(name.to_string(), line) {
-            sink.push(
-                &field,
-                span,
-                Fault::CertificateTwice {
-                    text: name.to_string(),
-                    first,
-                },
-            );
+            sink.push(&field, span, Fault::CertificateTwice { text: name.to_string(), first });
         }
     }
     let domains = domains(section, ca, sink);
-    let profile = section
-        .text("profile", sink)
-        .map(|found| found.value.to_owned());
+    let profile = section.text("profile", sink).map(|found| found.value.to_owned());
     let own = section.section("renew", "certificate.renew", sink);
     let renew = sections::policy(&own, policy, sink);
     let bindings = bind::parse_all(section, &mut taken.directories, sink);
@@ -89,11 +80,7 @@ fn name(section: &Section<'_, '_>, sink: &mut Sink) -> Option<CertificateName> {
     // Mistakes of the list itself are noted where the list is read.
     let domain = parse_domain(section.first_text("domains")?, None).ok()?;
     let text = domain.name().as_str();
-    let at = At {
-        value: text,
-        span: section.span_of("domains"),
-        field: section.field("name"),
-    };
+    let at = At { value: text, span: section.span_of("domains"), field: section.field("name") };
     note(CertificateName::parse(text), text, &at, sink)
 }
 
@@ -106,10 +93,8 @@ fn note(
     match parsed {
         Ok(name) => Some(name),
         Err(cause) => {
-            let fault = Fault::CertificateName {
-                text: shown(text),
-                reason: shown(&cause.to_string()),
-            };
+            let fault =
+                Fault::CertificateName { text: shown(text), reason: shown(&cause.to_string()) };
             sink.push(&at.field, at.span.clone(), fault);
             None
         }
@@ -118,10 +103,7 @@ fn note(
 
 fn domains(section: &Section<'_, '_>, ca: &CaDirectory, sink: &mut Sink) -> Option<Vec<Domain>> {
     if !section.has("domains") {
-        let fault = Fault::MissingKey {
-            key: "domains",
-            example: "domains = [\"example.org\"]",
-        };
+        let fault = Fault::MissingKey { key: "domains", example: "domains = [\"example.org\"]" };
         sink.push(&section.field("domains"), section.span.clone(), fault);
         return None;
     }
@@ -131,10 +113,7 @@ fn domains(section: &Section<'_, '_>, ca: &CaDirectory, sink: &mut Sink) -> Opti
         return None;
     }
     if list.value.len() > DOMAINS_MAX {
-        let fault = Fault::TooManyDomains {
-            found: list.value.len(),
-            max: DOMAINS_MAX,
-        };
+        let fault = Fault::TooManyDomains { found: list.value.len(), max: DOMAINS_MAX };
         sink.push(&list.field, list.span, fault);
         return None;
     }
@@ -143,20 +122,14 @@ fn domains(section: &Section<'_, '_>, ca: &CaDirectory, sink: &mut Sink) -> Opti
     for text in &list.value {
         let parsed = parse_domain(text.value, public_ca).and_then(|domain| {
             if domains.iter().any(|other| other.name() == domain.name()) {
-                return Err(Fault::NameTwice {
-                    text: domain.to_string(),
-                });
+                return Err(Fault::NameTwice { text: domain.to_string() });
             }
             Ok(domain)
         });
         match parsed {
             Ok(domain) => domains.push(domain),
             Err(fault) => {
-                let fault = if text.span == list.span {
-                    in_brackets(fault)
-                } else {
-                    fault
-                };
+                let fault = if text.span == list.span { in_brackets(fault) } else { fault };
                 sink.push(&text.field, text.span.clone(), fault);
             }
         }
@@ -170,11 +143,7 @@ fn in_brackets(fault: Fault) -> Fault {
         && fixed.contains(", ")
     {
         let (text, found) = (text.clone(), found.clone());
-        return Fault::NameCharacter {
-            text,
-            found,
-            fixed: format!("[{fixed}]"),
-        };
+        return Fault::NameCharacter { text, found, fixed: format!("[{fixed}]") };
     }
     fault
 }
@@ -185,18 +154,10 @@ fn refuse_same_set(
     taken: &mut Taken,
     sink: &mut Sink,
 ) {
-    let set: BTreeSet<DnsName> = certificate
-        .domains
-        .iter()
-        .map(|d| d.name().clone())
-        .collect();
+    let set: BTreeSet<DnsName> = certificate.domains.iter().map(|d| d.name().clone()).collect();
     let span = section.span_of("domains");
     let here = (certificate.name.to_string(), sink.line(span.start));
     if let Some((first, line)) = taken.sets.insert(set, here) {
-        sink.push(
-            &section.field("domains"),
-            span,
-            Fault::SameNames { first, line },
-        );
+        sink.push(&section.field("domains"), span, Fault::SameNames { first, line });
     }
 }

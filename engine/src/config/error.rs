@@ -33,13 +33,7 @@ impl ConfigError {
     /// A mistake that concerns the whole file, which could not be read.
     pub(super) fn of_file(fault: Fault, path: &Path) -> Self {
         let source = NamedSource::new(path.display().to_string(), String::new());
-        Self {
-            fault,
-            field: String::new(),
-            span: None,
-            corrected: None,
-            source: Arc::new(source),
-        }
+        Self { fault, field: String::new(), span: None, corrected: None, source: Arc::new(source) }
     }
 
     /// What is wrong.
@@ -98,11 +92,7 @@ impl Diagnostic for ConfigError {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let help = self
-            .fault
-            .help()
-            .map(|help| help.to_string())
-            .unwrap_or_default();
+        let help = self.fault.help().map(|help| help.to_string()).unwrap_or_default();
         let Some(line) = &self.corrected else {
             return Some(Box::new(help));
         };
@@ -118,9 +108,7 @@ impl Diagnostic for ConfigError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.span.clone()?;
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(
-            None, span,
-        ))))
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(None, span))))
     }
 }
 
@@ -142,10 +130,7 @@ pub struct Style {
 
 impl Style {
     /// For files, pipes and tests: no colour, 100 columns.
-    pub const PLAIN: Self = Self {
-        color: false,
-        columns: 100,
-    };
+    pub const PLAIN: Self = Self { color: false, columns: 100 };
 }
 
 impl Style {
@@ -162,10 +147,7 @@ impl Style {
         let mut out = String::new();
         // Drawing fails only for a span outside the text; the words are never lost.
         if draw.render_report(&mut out, error).is_err() {
-            let code = error
-                .code()
-                .map(|code| code.to_string())
-                .unwrap_or_default();
+            let code = error.code().map(|code| code.to_string()).unwrap_or_default();
             return format!("{code} {error}\n");
         }
         out
@@ -174,10 +156,7 @@ impl Style {
 
 impl ConfigErrors {
     pub(super) fn one(error: ConfigError) -> Self {
-        Self {
-            errors: vec![error],
-            not_shown: 0,
-        }
+        Self { errors: vec![error], not_shown: 0 }
     }
 
     /// The mistakes, at most 16.
@@ -202,16 +181,8 @@ impl ConfigErrors {
 
     fn closing_line(&self) -> String {
         let count = self.errors.len() + self.not_shown;
-        let file = self
-            .errors
-            .first()
-            .map(ConfigError::file)
-            .unwrap_or_default();
-        let code = self
-            .errors
-            .first()
-            .map(ConfigError::code)
-            .unwrap_or_default();
+        let file = self.errors.first().map(ConfigError::file).unwrap_or_default();
+        let code = self.errors.first().map(ConfigError::code).unwrap_or_default();
         let noun = if count == 1 { "error" } else { "errors" };
         let more = match self.not_shown {
             0 => String::new(),
@@ -225,16 +196,8 @@ impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, error) in self.errors.iter().enumerate() {
             let separator = if nth == 0 { "" } else { "; " };
-            let line = error
-                .line()
-                .map(|line| format!(":{line}"))
-                .unwrap_or_default();
-            write!(
-                f,
-                "{separator}{} {}{line}: {error}",
-                error.code(),
-                error.file()
-            )?;
+            let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
+            write!(f, "{separator}{} {}{line}: {error}", error.code(), error.file())?;
         }
         Ok(())
     }
@@ -243,7 +206,7 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// The line, from 1, in which this byte stands.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
+fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     before.iter().filter(|byte| **byte == b'\n').count() + 1
 }

@@ -11,10 +11,7 @@ use thiserror::Error;
 /// One mistake, without its place.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
 #[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the sentence above each variant is its documentation"
-)]
+#[expect(missing_docs, reason = "the sentence above each variant is its documentation")]
 pub enum Fault {
     // The file
     #[error("there is no configuration file `{file}`")]
@@ -58,10 +55,7 @@ pub enum Fault {
     )]
     WritableByOthers { file: String, mode: u32 },
     #[error("the file belongs to user {owner}, not to root or to the user of renewd ({us})")]
-    #[diagnostic(
-        code(R0113),
-        help("who owns it can run commands as renewd: `chown root {file}`")
-    )]
+    #[diagnostic(code(R0113), help("who owns it can run commands as renewd: `chown root {file}`"))]
     ForeignOwner { file: String, owner: u32, us: u32 },
 
     // Keys and types
@@ -70,17 +64,10 @@ pub enum Fault {
     UnknownKey { hint: String },
     #[error("{wanted} is needed here, not {found}")]
     #[diagnostic(code(R0105), help("for example: {example}"))]
-    WrongType {
-        wanted: &'static str,
-        found: &'static str,
-        example: String,
-    },
+    WrongType { wanted: &'static str, found: &'static str, example: String },
     #[error("`{key}` is missing")]
     #[diagnostic(code(R0106), help("add the line: {example}"))]
-    MissingKey {
-        key: &'static str,
-        example: &'static str,
-    },
+    MissingKey { key: &'static str, example: &'static str },
     #[error("a secret does not belong into this file")]
     #[diagnostic(
         code(R0107),
@@ -117,11 +104,7 @@ the value is not shown; if this file was ever shared, make a new secret"
         code(R0122),
         help("allowed are letters, digits, hyphens and dots; each name in quotes of its own")
     )]
-    NameCharacter {
-        text: String,
-        found: String,
-        fixed: String,
-    },
+    NameCharacter { text: String, found: String, fixed: String },
     #[error("`{text}` is an IP address")]
     #[diagnostic(
         code(R0123),
@@ -157,11 +140,7 @@ the value is not shown; if this file was ever shared, make a new secret"
         code(R0126),
         help("use a shorter name; an international name is counted in its xn-- form")
     )]
-    NameTooLong {
-        text: String,
-        octets: usize,
-        max: usize,
-    },
+    NameTooLong { text: String, octets: usize, max: usize },
     #[error("{part} of the name `{text}` is not a DNS label")]
     #[diagnostic(
         code(R0127),
@@ -177,10 +156,7 @@ the value is not shown; if this file was ever shared, make a new secret"
     )]
     NameIdn { text: String },
     #[error("`{text}` stands twice in the list")]
-    #[diagnostic(
-        code(R0130),
-        help("remove one; upper and lower case are the same name")
-    )]
+    #[diagnostic(code(R0130), help("remove one; upper and lower case are the same name"))]
     NameTwice { text: String },
 
     // Certificates
@@ -250,12 +226,7 @@ the value is not shown; if this file was ever shared, make a new secret"
     Duration { text: String },
     #[error("{} is outside what is possible: {} to {}", human(*.found), human(*.least), human(*.most))]
     #[diagnostic(code(R0151), help("{why}"))]
-    DurationRange {
-        found: Duration,
-        least: Duration,
-        most: Duration,
-        why: &'static str,
-    },
+    DurationRange { found: Duration, least: Duration, most: Duration, why: &'static str },
     #[error("`{text}` is neither a share of the lifetime nor a length of time")]
     #[diagnostic(
         code(R0152),
@@ -269,12 +240,7 @@ the value is not shown; if this file was ever shared, make a new secret"
     Choice { text: String, hint: String },
     #[error("{found} is outside {least} to {most}")]
     #[diagnostic(code(R0154), help("{why}"))]
-    NumberRange {
-        found: String,
-        least: i64,
-        most: i64,
-        why: &'static str,
-    },
+    NumberRange { found: String, least: i64, most: i64, why: &'static str },
     #[error("`{text}` is not an address with a port")]
     #[diagnostic(
         code(R0155),
@@ -295,10 +261,7 @@ the value is not shown; if this file was ever shared, make a new secret"
     )]
     AdminRemote { text: String },
     #[error("the vault has more than one key: {keys}")]
-    #[diagnostic(
-        code(R0158),
-        help("keep the one that sealed the vault and remove the others")
-    )]
+    #[diagnostic(code(R0158), help("keep the one that sealed the vault and remove the others"))]
     VaultKeys { keys: String },
     #[error("preload needs a max_age of at least a year and include_subdomains")]
     #[diagnostic(
@@ -310,11 +273,7 @@ the value is not shown; if this file was ever shared, make a new secret"
     HstsPreload,
     #[error("`{key}` does not belong to target = \"{target}\"")]
     #[diagnostic(code(R0160), help("{hint}"))]
-    BindKey {
-        key: &'static str,
-        target: &'static str,
-        hint: &'static str,
-    },
+    BindKey { key: &'static str, target: &'static str, hint: &'static str },
     #[error("the directory is already used by the bind on line {first}")]
     #[diagnostic(
         code(R0161),
@@ -342,17 +301,10 @@ the value is not shown; if this file was ever shared, make a new secret"
             "the value is not shown, it could be a secret. Write the name, not the key: {example}"
         )
     )]
-    SecretReference {
-        what: &'static str,
-        example: &'static str,
-    },
+    SecretReference { what: &'static str, example: &'static str },
     #[error("{found} entries; at most {max} are possible")]
     #[diagnostic(code(R0165), help("{why}"))]
-    TooMany {
-        found: usize,
-        max: usize,
-        why: &'static str,
-    },
+    TooMany { found: usize, max: usize, why: &'static str },
     #[error("nothing is written here")]
     #[diagnostic(code(R0166), help("write a value, or leave the line out"))]
     Empty,
@@ -369,9 +321,7 @@ the value is not shown; if this file was ever shared, make a new secret"
 impl Fault {
     /// The code, `R0101` and so on; `renewd explain` has a page for each.
     pub fn code(&self) -> String {
-        Diagnostic::code(self)
-            .map(|code| code.to_string())
-            .unwrap_or_default()
+        Diagnostic::code(self).map(|code| code.to_string()).unwrap_or_default()
     }
 
     /// What would be right in its place, where that can be told, as TOML.
@@ -391,9 +341,7 @@ impl Fault {
 fn human(duration: Duration) -> String {
     const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let seconds = duration.as_secs();
-    let unit = UNITS
-        .iter()
-        .find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size));
+    let unit = UNITS.iter().find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size));
     match unit {
         Some((size, unit)) if duration.subsec_nanos() == 0 => format!("{}{unit}", seconds / size),
         Some(_) | None => humantime::format_duration(duration).to_string(),

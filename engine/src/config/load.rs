@@ -44,10 +44,7 @@ impl Config {
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if octets > FILE_OCTETS_MAX {
-            let fault = Fault::TooLarge {
-                octets,
-                max: FILE_OCTETS_MAX,
-            };
+            let fault = Fault::TooLarge { octets, max: FILE_OCTETS_MAX };
             return Err(ConfigErrors::one(ConfigError::of_file(fault, path)));
         }
         match std::str::from_utf8(bytes) {
@@ -82,32 +79,21 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
         if cause.kind() == ErrorKind::NotFound {
             return Fault::FileMissing { file };
         }
-        Fault::FileUnreadable {
-            file,
-            reason: cause.to_string(),
-        }
+        Fault::FileUnreadable { file, reason: cause.to_string() }
     };
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
         let file = shown(&path.display().to_string());
-        return Err(Fault::FileUnreadable {
-            file,
-            reason: "it is a directory".to_owned(),
-        });
+        return Err(Fault::FileUnreadable { file, reason: "it is a directory".to_owned() });
     }
     check_owner(path, &metadata)?;
     if metadata.len() > FILE_OCTETS_MAX {
-        return Err(Fault::TooLarge {
-            octets: metadata.len(),
-            max: FILE_OCTETS_MAX,
-        });
+        return Err(Fault::TooLarge { octets: metadata.len(), max: FILE_OCTETS_MAX });
     }
     let mut bytes = Vec::new();
     // One byte more than allowed shows that a growing file or a pipe has too much.
-    file.take(FILE_OCTETS_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(FILE_OCTETS_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 
@@ -120,18 +106,11 @@ fn check_owner(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Fault> {
     const OTHERS_WRITE: u32 = 0o022;
     let file = || shown(&path.display().to_string());
     if metadata.is_file() && metadata.mode() & OTHERS_WRITE != 0 {
-        return Err(Fault::WritableByOthers {
-            file: file(),
-            mode: metadata.mode() & 0o7777,
-        });
+        return Err(Fault::WritableByOthers { file: file(), mode: metadata.mode() & 0o7777 });
     }
     let (owner, us) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if metadata.is_file() && owner != 0 && owner != us {
-        return Err(Fault::ForeignOwner {
-            file: file(),
-            owner,
-            us,
-        });
+        return Err(Fault::ForeignOwner { file: file(), owner, us });
     }
     Ok(())
 }
@@ -193,20 +172,14 @@ fn assemble(root: &Section<'_, '_>, sink: &mut Sink) -> Config {
 
 fn check_version(root: &Section<'_, '_>, sink: &mut Sink) {
     if !root.has("version") {
-        let fault = Fault::MissingKey {
-            key: "version",
-            example: "version = 1",
-        };
+        let fault = Fault::MissingKey { key: "version", example: "version = 1" };
         sink.push("", root.span.clone(), fault);
     }
     let Some(found) = root.integer("version", VERSION.into(), sink) else {
         return;
     };
     if found.value != i64::from(VERSION) {
-        let fault = Fault::Version {
-            found: found.value.to_string(),
-            known: VERSION,
-        };
+        let fault = Fault::Version { found: found.value.to_string(), known: VERSION };
         sink.push(&found.field, found.span, fault);
     }
 }
@@ -217,14 +190,10 @@ mod tests {
 
     #[test]
     fn the_nearest_file_is_used_and_the_system_s_when_there_is_none() {
-        let home = Path::new("/home/u/.config");
+        let home = Path::new("/somebody/.config");
         let personal = home.join("renewd/renewd.toml");
         let table = [
-            (
-                "here",
-                vec![PathBuf::from(FILE_NAME), personal.clone()],
-                PathBuf::from(FILE_NAME),
-            ),
+            ("here", vec![PathBuf::from(FILE_NAME), personal.clone()], PathBuf::from(FILE_NAME)),
             ("personal", vec![personal.clone()], personal.clone()),
             ("none", vec![], PathBuf::from(SYSTEM_FILE)),
         ];
@@ -232,9 +201,6 @@ mod tests {
             let found = first_existing(Some(home), |path| existing.iter().any(|p| p == path));
             assert_eq!(found, expected, "{case}");
         }
-        assert_eq!(
-            Config::locate(Some(Path::new("x.toml"))),
-            PathBuf::from("x.toml")
-        );
+        assert_eq!(Config::locate(Some(Path::new("x.toml"))), PathBuf::from("x.toml"));
     }
 }

@@ -137,14 +137,8 @@ mod tests {
             ("multi-line", "hmac = \"\"\"\nhunter2\n\"\"\"\n"),
             ("broken syntax", "key = \"hunter2\n[a\n"),
             ("dotted", "eab.hmac = \"hunter2\"\n"),
-            (
-                "pem",
-                "x = '''-----BEGIN EC PRIVATE KEY-----\nhunter2\n-----END'''\n",
-            ),
-            (
-                "broken pem",
-                "x = -----BEGIN EC PRIVATE KEY-----\nhunter2\n-----END\n",
-            ),
+            ("pem", "x = '''-----BEGIN EC PRIVATE KEY-----\nhunter2\n-----END'''\n"),
+            ("broken pem", "x = -----BEGIN EC PRIVATE KEY-----\nhunter2\n-----END\n"),
         ];
         for (case, text) in table {
             let masked = of(text);

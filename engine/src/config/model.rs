@@ -166,9 +166,7 @@ impl BuiltinBind {
             Addresses::All => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             Addresses::These(ips) => ips.clone(),
         };
-        ips.into_iter()
-            .map(|ip| SocketAddr::new(ip, self.port))
-            .collect()
+        ips.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect()
     }
 }
 

@@ -39,25 +39,15 @@ pub(crate) fn parse_domain(text: &str, public_ca: Option<&str>) -> Result<Domain
     let ascii = to_ascii(&lower, text)?;
     if let Some(rest) = ascii.strip_prefix("*.") {
         let example = format!("\"{}\", \"www.{}\"", shown(rest), shown(rest));
-        return Err(Fault::NameWildcard {
-            text: shown(text),
-            example,
-        });
+        return Err(Fault::NameWildcard { text: shown(text), example });
     }
     if ascii.len() > DNS_NAME_OCTETS_MAX {
         let (octets, max) = (ascii.len(), DNS_NAME_OCTETS_MAX);
-        return Err(Fault::NameTooLong {
-            text: shown(text),
-            octets,
-            max,
-        });
+        return Err(Fault::NameTooLong { text: shown(text), octets, max });
     }
     let private = |name: &str| PRIVATE_ENDINGS.iter().any(|end| is_below(name, end));
     if let Some(ca) = public_ca.filter(|_| private(&ascii)) {
-        return Err(Fault::NamePrivate {
-            text: shown(text),
-            ca: ca.to_owned(),
-        });
+        return Err(Fault::NamePrivate { text: shown(text), ca: ca.to_owned() });
     }
     let name = DnsName::parse(&ascii).map_err(|cause| explain(cause, text))?;
     let (unicode, readable) = idna::domain_to_unicode(&ascii);
@@ -71,10 +61,7 @@ fn refuse_other_things(text: &str) -> Result<(), Fault> {
     let host = text.split_once("://").map_or(text, |(_, rest)| rest);
     let fixed = quoted(host_of(host));
     if text.contains("://") {
-        return Err(Fault::NameIsUrl {
-            text: text_shown(),
-            fixed,
-        });
+        return Err(Fault::NameIsUrl { text: text_shown(), fixed });
     }
     let bare = text.trim_matches(['[', ']']);
     if bare.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
@@ -87,34 +74,16 @@ fn refuse_other_things(text: &str) -> Result<(), Fault> {
             .map(quoted)
             .collect();
         let whole = parts.iter().all(|part| part.contains('.'));
-        let fixed = if whole {
-            parts.join(", ")
-        } else {
-            String::new()
-        };
-        let found = if found == ' ' {
-            "a space".to_owned()
-        } else {
-            ticked(found)
-        };
-        return Err(Fault::NameCharacter {
-            text: text_shown(),
-            found,
-            fixed,
-        });
+        let fixed = if whole { parts.join(", ") } else { String::new() };
+        let found = if found == ' ' { "a space".to_owned() } else { ticked(found) };
+        return Err(Fault::NameCharacter { text: text_shown(), found, fixed });
     }
     if text.contains(['/', ':']) {
-        return Err(Fault::NameWithPortOrPath {
-            text: text_shown(),
-            fixed,
-        });
+        return Err(Fault::NameWithPortOrPath { text: text_shown(), fixed });
     }
     if text.len() > 1 && text.ends_with('.') {
         let fixed = quoted(host_of(text).trim_end_matches('.'));
-        return Err(Fault::NameTrailingDot {
-            text: text_shown(),
-            fixed,
-        });
+        return Err(Fault::NameTrailingDot { text: text_shown(), fixed });
     }
     Ok(())
 }
@@ -128,11 +97,7 @@ fn host_of(text: &str) -> &str {
 
 fn quoted(name: &str) -> String {
     let name = name.to_lowercase();
-    if name.is_empty() {
-        name
-    } else {
-        format!("\"{name}\"")
-    }
+    if name.is_empty() { name } else { format!("\"{name}\"") }
 }
 
 /// `/` and `:` are judged apart, with a better message; letters beyond ASCII by IDNA.
@@ -153,9 +118,8 @@ fn to_ascii(lower: &str, text: &str) -> Result<String, Fault> {
     let hyphens = idna::uts46::Hyphens::CheckFirstLast;
     let deny = idna::AsciiDenyList::STD3;
     let dns = idna::uts46::DnsLength::Ignore;
-    let ascii = idna::uts46::Uts46::new()
-        .to_ascii(name.as_bytes(), deny, hyphens, dns)
-        .map_err(idn)?;
+    let ascii =
+        idna::uts46::Uts46::new().to_ascii(name.as_bytes(), deny, hyphens, dns).map_err(idn)?;
     Ok(format!("{star}{ascii}"))
 }
 
@@ -172,8 +136,7 @@ fn part(label: &str) -> String {
 }
 
 fn is_below(name: &str, end: &str) -> bool {
-    name.strip_suffix(end)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn explain(cause: BadName, text: &str) -> Fault {
@@ -183,16 +146,9 @@ fn explain(cause: BadName, text: &str) -> Fault {
         BadName::TooLong { octets, max } => Fault::NameTooLong { text, octets, max },
         BadName::Character(found) => {
             let found = ticked(found);
-            Fault::NameCharacter {
-                text,
-                found,
-                fixed: String::new(),
-            }
+            Fault::NameCharacter { text, found, fixed: String::new() }
         }
-        BadName::Label(label) => Fault::NameLabel {
-            text,
-            part: part(&label),
-        },
+        BadName::Label(label) => Fault::NameLabel { text, part: part(&label) },
         BadName::OneLabel if whole.is_empty() => Fault::Empty,
         BadName::OneLabel => Fault::NameOneLabel { text },
     }

@@ -30,14 +30,8 @@ pub(super) const SCHEMA: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    (
-        "account",
-        &["ca", "email", "terms_accepted", "ca_root_file"],
-    ),
-    (
-        "certificate",
-        &["name", "domains", "profile", "renew", "bind"],
-    ),
+    ("account", &["ca", "email", "terms_accepted", "ca_root_file"]),
+    ("certificate", &["name", "domains", "profile", "renew", "bind"]),
     ("certificate.renew", &["ari", "at_life_left"]),
     (
         "certificate.bind",
@@ -52,21 +46,9 @@ pub(super) const SCHEMA: &[(&str, &[&str])] = &[
             "verify",
         ],
     ),
-    (
-        "renew",
-        &[
-            "ari",
-            "at_life_left",
-            "check_every",
-            "retry_first",
-            "max_parallel",
-        ],
-    ),
+    ("renew", &["ari", "at_life_left", "check_every", "retry_first", "max_parallel"]),
     ("http", &["listen", "force_ssl", "hsts"]),
-    (
-        "http.hsts",
-        &["enabled", "max_age", "include_subdomains", "preload"],
-    ),
+    ("http.hsts", &["enabled", "max_age", "include_subdomains", "preload"]),
     ("restart", &["when", "method"]),
     ("admin", &["listen", "allow_remote"]),
     ("vault", &["key_file", "key_credential", "key_env"]),
@@ -109,27 +91,14 @@ impl<'r, 'i> Section<'r, 'i> {
         table: &'r DeTable<'i>,
         sink: &mut Sink,
     ) -> Self {
-        let section = Self {
-            name,
-            span,
-            table: Some(table),
-        };
-        let known = SCHEMA
-            .iter()
-            .find(|(of, _)| *of == kind)
-            .map_or(&[][..], |(_, keys)| keys);
+        let section = Self { name, span, table: Some(table) };
+        let known = SCHEMA.iter().find(|(of, _)| *of == kind).map_or(&[][..], |(_, keys)| keys);
         for (key, value) in table {
             let field = section.field(&shown(key.get_ref()));
             if known.contains(&key.get_ref().as_ref()) {
                 refuse_private_key(&field, value, sink);
             } else if is_secret_key(key.get_ref()) {
-                sink.push(
-                    &field,
-                    key.span(),
-                    Fault::InlineSecret {
-                        instead: instead_of(kind),
-                    },
-                );
+                sink.push(&field, key.span(), Fault::InlineSecret { instead: instead_of(kind) });
             } else {
                 let hint = hint_for(key.get_ref(), kind, known);
                 sink.push(&field, key.span(), Fault::UnknownKey { hint });
@@ -145,20 +114,12 @@ impl<'r, 'i> Section<'r, 'i> {
 
     /// The full name of one of its keys.
     pub(super) fn field(&self, key: &str) -> String {
-        if self.name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.name)
-        }
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
     fn get(&self, key: &str) -> Option<At<&'r DeValue<'i>>> {
         let value = self.table?.get(key)?;
-        Some(At {
-            value: value.get_ref(),
-            span: value.span(),
-            field: self.field(key),
-        })
+        Some(At { value: value.get_ref(), span: value.span(), field: self.field(key) })
     }
 
     /// Where a key's value stands; the section itself when the key is absent.
@@ -178,11 +139,7 @@ impl<'r, 'i> Section<'r, 'i> {
             let example = format!("{key} = \"…\"");
             wrong_type(&found, "a text in quotes", example, sink);
         }
-        text.map(|value| At {
-            value,
-            span: found.span,
-            field: found.field,
-        })
+        text.map(|value| At { value, span: found.span, field: found.field })
     }
 
     /// The first text of a list (or the text itself), without a word about mistakes.
@@ -210,11 +167,7 @@ impl<'r, 'i> Section<'r, 'i> {
         if value.is_none() {
             wrong_type(&found, "a whole number", format!("{key} = {example}"), sink);
         }
-        value.map(|value| At {
-            value,
-            span: found.span,
-            field: found.field,
-        })
+        value.map(|value| At { value, span: found.span, field: found.field })
     }
 
     /// A list of texts; one text alone is a list of one.
@@ -223,16 +176,8 @@ impl<'r, 'i> Section<'r, 'i> {
         let At { span, field, .. } = found.clone();
         match found.value.as_str() {
             Some(value) => {
-                let one = At {
-                    value,
-                    span: span.clone(),
-                    field: field.clone(),
-                };
-                Some(At {
-                    value: vec![one],
-                    span,
-                    field,
-                })
+                let one = At { value, span: span.clone(), field: field.clone() };
+                Some(At { value: vec![one], span, field })
             }
             None => self.texts(key, sink),
         }
@@ -249,17 +194,9 @@ impl<'r, 'i> Section<'r, 'i> {
         };
         let mut texts = Vec::new();
         for entry in array {
-            let at = At {
-                value: entry.get_ref(),
-                span: entry.span(),
-                field: field.clone(),
-            };
+            let at = At { value: entry.get_ref(), span: entry.span(), field: field.clone() };
             match at.value.as_str() {
-                Some(value) => texts.push(At {
-                    value,
-                    span: at.span,
-                    field: at.field,
-                }),
+                Some(value) => texts.push(At { value, span: at.span, field: at.field }),
                 None => wrong_type(&at, "a text in quotes", example.clone(), sink),
             }
         }
@@ -267,21 +204,13 @@ impl<'r, 'i> Section<'r, 'i> {
         if texts.is_empty() && array.iter().next().is_some() {
             return None;
         }
-        Some(At {
-            value: texts,
-            span,
-            field,
-        })
+        Some(At { value: texts, span, field })
     }
 
     /// A table inside this one; an empty one when it is not written.
     pub(super) fn section(&self, key: &str, kind: &str, sink: &mut Sink) -> Section<'r, 'i> {
         let name = self.field(key);
-        let empty = |span| Section {
-            name: name.clone(),
-            span,
-            table: None,
-        };
+        let empty = |span| Section { name: name.clone(), span, table: None };
         let Some(found) = self.get(key) else {
             return empty(self.span.clone());
         };
@@ -298,13 +227,7 @@ impl<'r, 'i> Section<'r, 'i> {
             return Vec::new();
         };
         if let Some(table) = found.value.as_table() {
-            return vec![Section::open(
-                kind,
-                self.field(key),
-                found.span,
-                table,
-                sink,
-            )];
+            return vec![Section::open(kind, self.field(key), found.span, table, sink)];
         }
         let Some(array) = found.value.as_array() else {
             wrong_type(&found, "a list of tables", format!("[[{kind}]]"), sink);
@@ -326,11 +249,7 @@ impl<'r, 'i> Section<'r, 'i> {
             match entry.get_ref().as_table() {
                 Some(table) => sections.push(Section::open(kind, name, entry.span(), table, sink)),
                 None => {
-                    let at = At {
-                        value: entry.get_ref(),
-                        span: entry.span(),
-                        field: name,
-                    };
+                    let at = At { value: entry.get_ref(), span: entry.span(), field: name };
                     wrong_type(&at, "a table", format!("[[{kind}]]"), sink);
                 }
             }
@@ -348,11 +267,7 @@ fn wrong_type(found: &At<&DeValue<'_>>, wanted: &'static str, example: String, s
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    let fault = Fault::WrongType {
-        wanted,
-        found: kind,
-        example,
-    };
+    let fault = Fault::WrongType { wanted, found: kind, example };
     sink.push(&found.field, found.span.clone(), fault);
 }
 
@@ -380,15 +295,11 @@ fn instead_of(kind: &str) -> &'static str {
 
 fn hint_for(key: &str, kind: &str, known: &[&str]) -> String {
     let similar = |candidate: &&&str| strsim::jaro_winkler(key, candidate);
-    let nearest = known
-        .iter()
-        .max_by(|a, b| similar(a).total_cmp(&similar(b)));
+    let nearest = known.iter().max_by(|a, b| similar(a).total_cmp(&similar(b)));
     if let Some(nearest) = nearest.filter(|candidate| similar(candidate) >= SIMILAR) {
         return format!("did you mean `{nearest}`?");
     }
-    let elsewhere = SCHEMA
-        .iter()
-        .find(|(of, keys)| *of != kind && keys.contains(&key));
+    let elsewhere = SCHEMA.iter().find(|(of, keys)| *of != kind && keys.contains(&key));
     match elsewhere {
         Some(("", _)) => {
             format!("`{key}` belongs to the top of the file, before the first [section]")

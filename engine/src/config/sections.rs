@@ -29,7 +29,7 @@ const RETRY_FIRST_BOUNDS: DurationBounds = DurationBounds {
 const MAX_PARALLEL: i64 = 8;
 /// The most: each holds sockets and a CA's patience.
 const MAX_PARALLEL_MAX: i64 = 64;
-/// Sockets of the responder: more is "0.0.0.0" and "[::]".
+/// Sockets of the responder: more is `0.0.0.0` and `[::]`.
 const LISTEN_MAX: usize = 16;
 /// The port of http-01 (RFC 8555 §8.3).
 const HTTP_PORT: u16 = 80;
@@ -47,13 +47,8 @@ const VAULT_KEY_FILE: &str = "vault.key";
 const REFERENCE_OCTETS_MAX: usize = 64;
 
 pub(super) fn renew(section: &Section<'_, '_>, sink: &mut Sink) -> Renew {
-    let default = RenewPolicy {
-        ari: true,
-        at_life_left: LifeLeft::Share {
-            numerator: 1,
-            denominator: 3,
-        },
-    };
+    let default =
+        RenewPolicy { ari: true, at_life_left: LifeLeft::Share { numerator: 1, denominator: 3 } };
     let bounds = DurationBounds {
         least: Duration::from_secs(60),
         most: Duration::from_secs(7 * 24 * 3600),
@@ -92,9 +87,7 @@ pub(super) fn policy(
 pub(super) fn http(section: &Section<'_, '_>, sink: &mut Sink) -> Http {
     let ips: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let default = ips.map(|ip| SocketAddr::new(ip, HTTP_PORT)).to_vec();
-    let listen = section
-        .text_or_texts("listen", sink)
-        .map(|list| sockets(&list, sink));
+    let listen = section.text_or_texts("listen", sink).map(|list| sockets(&list, sink));
     Http {
         listen: listen.unwrap_or(default),
         force_ssl: section.flag("force_ssl", sink).unwrap_or(false),
@@ -108,11 +101,7 @@ fn sockets(list: &At<Vec<At<&str>>>, sink: &mut Sink) -> Vec<SocketAddr> {
     }
     if list.value.len() > LISTEN_MAX {
         let why = "\"0.0.0.0:80\" and \"[::]:80\" cover every address";
-        let fault = Fault::TooMany {
-            found: list.value.len(),
-            max: LISTEN_MAX,
-            why,
-        };
+        let fault = Fault::TooMany { found: list.value.len(), max: LISTEN_MAX, why };
         sink.push(&list.field, list.span.clone(), fault);
         return Vec::new();
     }
@@ -120,9 +109,7 @@ fn sockets(list: &At<Vec<At<&str>>>, sink: &mut Sink) -> Vec<SocketAddr> {
     for text in &list.value {
         match values::socket(text, sink) {
             Some(socket) if sockets.contains(&socket) => {
-                let fault = Fault::AddressTwice {
-                    text: shown(text.value),
-                };
+                let fault = Fault::AddressTwice { text: shown(text.value) };
                 sink.push(&text.field, text.span.clone(), fault);
             }
             Some(socket) => sockets.push(socket),
@@ -147,23 +134,13 @@ fn hsts(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Hsts> {
     };
     let allowed = hsts.include_subdomains && hsts.max_age >= HSTS_PRELOAD_AGE_MIN;
     if hsts.preload && !allowed {
-        sink.push(
-            &section.field("preload"),
-            section.span_of("preload"),
-            Fault::HstsPreload,
-        );
+        sink.push(&section.field("preload"), section.span_of("preload"), Fault::HstsPreload);
     }
-    section
-        .flag("enabled", sink)
-        .unwrap_or(false)
-        .then_some(hsts)
+    section.flag("enabled", sink).unwrap_or(false).then_some(hsts)
 }
 
 pub(super) fn restart(section: &Section<'_, '_>, sink: &mut Sink) -> Restart {
-    let when = [
-        ("never", RestartWhen::Never),
-        ("listener-added", RestartWhen::ListenerAdded),
-    ];
+    let when = [("never", RestartWhen::Never), ("listener-added", RestartWhen::ListenerAdded)];
     let method = [("exec", RestartMethod::Exec), ("exit", RestartMethod::Exit)];
     Restart {
         when: values::choice(section, "when", &when, RestartWhen::ListenerAdded, sink),
@@ -174,18 +151,14 @@ pub(super) fn restart(section: &Section<'_, '_>, sink: &mut Sink) -> Restart {
 pub(super) fn admin(section: &Section<'_, '_>, sink: &mut Sink) -> Admin {
     let allow_remote = section.flag("allow_remote", sink).unwrap_or(false);
     let Some(found) = section.text("listen", sink) else {
-        return Admin {
-            listen: Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), ADMIN_PORT)),
-        };
+        return Admin { listen: Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), ADMIN_PORT)) };
     };
     if found.value.is_empty() {
         return Admin { listen: None };
     }
     let listen = values::socket(&found, sink);
     if listen.is_some_and(|socket| !socket.ip().is_loopback()) && !allow_remote {
-        let fault = Fault::AdminRemote {
-            text: shown(found.value),
-        };
+        let fault = Fault::AdminRemote { text: shown(found.value) };
         sink.push(&found.field, found.span, fault);
     }
     Admin { listen }
@@ -199,9 +172,7 @@ pub(super) fn vault(
     let keys = ["key_file", "key_credential", "key_env"];
     let written: Vec<&str> = keys.into_iter().filter(|key| section.has(key)).collect();
     if let [_, second, ..] = written.as_slice() {
-        let fault = Fault::VaultKeys {
-            keys: written.join(", "),
-        };
+        let fault = Fault::VaultKeys { keys: written.join(", ") };
         sink.push(&section.field(second), section.span_of(second), fault);
     }
     let file =
@@ -233,18 +204,12 @@ fn reference(section: &Section<'_, '_>, key: &str, sink: &mut Sink) -> Option<St
         ("a systemd credential", "key_credential = \"renewd.vault\"")
     };
     sink.blank(found.span.clone());
-    sink.push(
-        &found.field,
-        found.span,
-        Fault::SecretReference { what, example },
-    );
+    sink.push(&found.field, found.span, Fault::SecretReference { what, example });
     None
 }
 
 pub(super) fn telemetry(section: &Section<'_, '_>, sink: &mut Sink) -> Telemetry {
-    let endpoint = section
-        .text("otlp_endpoint", sink)
-        .filter(|found| !found.value.is_empty());
+    let endpoint = section.text("otlp_endpoint", sink).filter(|found| !found.value.is_empty());
     let otlp_endpoint = endpoint.and_then(|found| {
         let uri: Option<http::Uri> = found.value.parse().ok();
         let good = uri.is_some_and(|uri| {
@@ -252,26 +217,15 @@ pub(super) fn telemetry(section: &Section<'_, '_>, sink: &mut Sink) -> Telemetry
                 && uri.host().is_some_and(|h| !h.is_empty())
         });
         if !good {
-            let fault = Fault::OtlpEndpoint {
-                text: shown(found.value),
-            };
+            let fault = Fault::OtlpEndpoint { text: shown(found.value) };
             sink.push(&found.field, found.span, fault);
         }
         good.then(|| found.value.to_owned())
     });
     let log = section.section("log", "telemetry.log", sink);
-    let formats = [
-        ("auto", LogFormat::Auto),
-        ("text", LogFormat::Text),
-        ("json", LogFormat::Json),
-    ];
-    let levels = [
-        LogLevel::Error,
-        LogLevel::Warn,
-        LogLevel::Info,
-        LogLevel::Debug,
-        LogLevel::Trace,
-    ];
+    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let levels =
+        [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
     let levels = levels.map(|level| (level.as_str(), level));
     let log = Log {
         format: values::choice(&log, "format", &formats, LogFormat::Auto, sink),

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use miette::NamedSource;
 
-use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX, line_of};
+use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX};
 use super::fault::Fault;
 
 /// The file being read and what was found wrong so far.
 pub(super) struct Sink {
     source: Arc<NamedSource<String>>,
     folder: PathBuf,
+    /// Offsets of the line ends: thousands of certificates ask for their lines.
+    line_ends: Vec<usize>,
     errors: Vec<ConfigError>,
 }
 
@@ -20,34 +22,23 @@ impl Sink {
     /// `text` is what may be shown: secrets are blanked out in it, places are the same.
     pub(super) fn new(path: &Path, text: String) -> Self {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         let source = Arc::new(NamedSource::new(path.display().to_string(), text));
-        Self {
-            source,
-            folder,
-            errors: Vec::new(),
-        }
+        Self { source, folder, line_ends, errors: Vec::new() }
     }
 
     /// Notes a mistake at a place.
     pub(super) fn push(&mut self, field: &str, span: Range<usize>, fault: Fault) {
         let span = self.first_line(span);
-        let corrected = fault
-            .fixed()
-            .and_then(|value| self.corrected(&span, &value));
+        let corrected = fault.fixed().and_then(|value| self.corrected(&span, &value));
         let source = Arc::clone(&self.source);
         let field = field.to_owned();
-        self.errors.push(ConfigError {
-            fault,
-            field,
-            span: Some(span),
-            corrected,
-            source,
-        });
+        self.errors.push(ConfigError { fault, field, span: Some(span), corrected, source });
     }
 
     /// Line of a byte, from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
-        line_of(self.source.inner(), offset)
+        self.line_ends.partition_point(|end| *end < offset) + 1
     }
 
     /// Blanks out a value that turned out to be a secret, also in mistakes noted before.
@@ -72,14 +63,10 @@ impl Sink {
         if self.errors.is_empty() {
             return Ok(());
         }
-        self.errors
-            .sort_by_key(|error| error.span.as_ref().map(|span| (span.start, span.end)));
+        self.errors.sort_by_key(|error| error.span.as_ref().map(|span| (span.start, span.end)));
         let not_shown = self.errors.len().saturating_sub(ERRORS_SHOWN_MAX);
         self.errors.truncate(ERRORS_SHOWN_MAX);
-        Err(ConfigErrors {
-            errors: self.errors,
-            not_shown,
-        })
+        Err(ConfigErrors { errors: self.errors, not_shown })
     }
 
     /// A place that ends with its first line: a whole section underlined helps nobody.

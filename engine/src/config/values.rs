@@ -31,9 +31,7 @@ pub(super) fn duration(
     sink: &mut Sink,
 ) -> Option<Duration> {
     let Ok(duration) = humantime::parse_duration(found.value) else {
-        let fault = Fault::Duration {
-            text: shown(found.value),
-        };
+        let fault = Fault::Duration { text: shown(found.value) };
         sink.push(&found.field, found.span.clone(), fault);
         return None;
     };
@@ -41,12 +39,7 @@ pub(super) fn duration(
         return Some(duration);
     }
     let DurationBounds { least, most, why } = *bounds;
-    let fault = Fault::DurationRange {
-        found: duration,
-        least,
-        most,
-        why,
-    };
+    let fault = Fault::DurationRange { found: duration, least, most, why };
     sink.push(&found.field, found.span.clone(), fault);
     None
 }
@@ -54,30 +47,17 @@ pub(super) fn duration(
 /// `"1/3"` or `"21d"`.
 pub(super) fn life_left(found: &At<&str>, sink: &mut Sink) -> Option<LifeLeft> {
     if let Some((numerator, denominator)) = found.value.split_once('/') {
-        let share = numerator
-            .trim()
-            .parse()
-            .ok()
-            .zip(denominator.trim().parse().ok());
+        let share = numerator.trim().parse().ok().zip(denominator.trim().parse().ok());
         let share = share.filter(|(n, d)| 0 < *n && n < d && *d <= SHARE_DENOMINATOR_MAX);
         if let Some((numerator, denominator)) = share {
-            return Some(LifeLeft::Share {
-                numerator,
-                denominator,
-            });
+            return Some(LifeLeft::Share { numerator, denominator });
         }
     } else if humantime::parse_duration(found.value).is_ok() {
         let why = "a certificate is renewed between an hour and 398 days before its end";
-        let bounds = DurationBounds {
-            least: LIFE_LEFT_MIN,
-            most: LIFE_LEFT_MAX,
-            why,
-        };
+        let bounds = DurationBounds { least: LIFE_LEFT_MIN, most: LIFE_LEFT_MAX, why };
         return duration(found, &bounds, sink).map(LifeLeft::Fixed);
     }
-    let fault = Fault::LifeLeft {
-        text: shown(found.value),
-    };
+    let fault = Fault::LifeLeft { text: shown(found.value) };
     sink.push(&found.field, found.span.clone(), fault);
     None
 }
@@ -96,19 +76,9 @@ pub(super) fn choice<T: Copy>(
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == found.value) {
         return *value;
     }
-    let words: Vec<String> = choices
-        .iter()
-        .map(|(word, _)| format!("\"{word}\""))
-        .collect();
+    let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     let hint = format!("write {key} = {}", words.join(" or "));
-    sink.push(
-        &found.field,
-        found.span,
-        Fault::Choice {
-            text: shown(found.value),
-            hint,
-        },
-    );
+    sink.push(&found.field, found.span, Fault::Choice { text: shown(found.value), hint });
     default
 }
 
@@ -126,27 +96,16 @@ pub(super) fn number(
     if (least..=most).contains(&found.value) {
         return found.value;
     }
-    let fault = Fault::NumberRange {
-        found: found.value.to_string(),
-        least,
-        most,
-        why,
-    };
+    let fault = Fault::NumberRange { found: found.value.to_string(), least, most, why };
     sink.push(&found.field, found.span, fault);
     default
 }
 
 /// An IP address with a port that is not zero.
 pub(super) fn socket(found: &At<&str>, sink: &mut Sink) -> Option<SocketAddr> {
-    let socket = found
-        .value
-        .parse()
-        .ok()
-        .filter(|socket: &SocketAddr| socket.port() != 0);
+    let socket = found.value.parse().ok().filter(|socket: &SocketAddr| socket.port() != 0);
     if socket.is_none() {
-        let fault = Fault::ListenAddress {
-            text: shown(found.value),
-        };
+        let fault = Fault::ListenAddress { text: shown(found.value) };
         sink.push(&found.field, found.span.clone(), fault);
     }
     socket
@@ -159,9 +118,5 @@ pub(super) fn path(section: &Section<'_, '_>, key: &str, sink: &mut Sink) -> Opt
         sink.push(&found.field, found.span, Fault::Empty);
         return None;
     }
-    Some(At {
-        value: sink.path(found.value),
-        span: found.span,
-        field: found.field,
-    })
+    Some(At { value: sink.path(found.value), span: found.span, field: found.field })
 }

@@ -32,11 +32,7 @@ pub(super) struct Follower {
 impl Follower {
     /// Follows this log directory from its first event; it need not exist yet.
     pub(super) fn new(log: PathBuf) -> Self {
-        Self {
-            log,
-            next: Seq(1),
-            facts: Facts::default(),
-        }
+        Self { log, next: Seq(1), facts: Facts::default() }
     }
 
     /// Prints events until one satisfies `reached`. What follows it is left for the next call.
@@ -109,8 +105,6 @@ impl Follower {
     }
 
     fn read(&self) -> Result<Vec<Envelope>, StoreError> {
-        MirrorReader::open(&self.log)?
-            .envelopes(self.next)?
-            .collect()
+        MirrorReader::open(&self.log)?.envelopes(self.next)?.collect()
     }
 }

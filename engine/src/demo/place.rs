@@ -52,10 +52,7 @@ impl Place {
             // Not recursive: an existing folder, or a link somebody laid there, is refused.
             match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
                 Ok(()) => {
-                    return Ok(Self {
-                        folder,
-                        keep: false,
-                    });
+                    return Ok(Self { folder, keep: false });
                 }
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists => last = Some(cause),
                 Err(cause) => return Err(DemoError::io("make", folder.display())(cause)),

@@ -105,11 +105,7 @@ impl Screen {
     }
 
     fn ink(&self, ink: Ink, text: &str) -> String {
-        if self.color {
-            format!("\x1b[{}m{text}\x1b[0m", ink.code())
-        } else {
-            text.to_owned()
-        }
+        if self.color { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
     }
 
     fn line(&self, text: &str) {
@@ -121,9 +117,6 @@ impl Screen {
 }
 
 fn now() -> WallMs {
-    WallMs::default().after(
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    )
+    WallMs::default()
+        .after(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }

@@ -110,13 +110,8 @@ impl Stage {
             "renewd demo: no certificate, a first one, a renewed one, on this machine alone",
         );
         let directory = self.ca.directory_url();
-        screen.note(&format!(
-            "CA           {directory} (small and strict, in this process)"
-        ));
-        screen.note(&format!(
-            "certificate  {}, for {minutes} minutes",
-            NAMES.join(", ")
-        ));
+        screen.note(&format!("CA           {directory} (small and strict, in this process)"));
+        screen.note(&format!("certificate  {}, for {minutes} minutes", NAMES.join(", ")));
         screen.note(&format!("served at    https://{}", self.site));
         screen.note(&format!("folder       {}", self.place.folder().display()));
     }
@@ -160,15 +155,7 @@ impl Stage {
     /// # Errors
     /// When the engine does not end by itself; it is killed then.
     pub async fn close(self) -> Result<(), DemoError> {
-        let Self {
-            worker,
-            mut follower,
-            place,
-            ca,
-            screen,
-            program,
-            ..
-        } = self;
+        let Self { worker, mut follower, place, ca, screen, program, .. } = self;
         screen.chapter("The end (SIGTERM)");
         let stopped = worker.stop().await;
         follower.rest(&screen);
@@ -187,14 +174,10 @@ impl Stage {
         let [name, ..] = NAMES;
         let shown = visit(self.site, name, self.ca.issuer_root_pem()).await?;
         let (site, screen) = (self.site, &self.screen);
-        screen.holds(&format!(
-            "TLS handshake with {site} as {name}, verified against the CA's root"
-        ));
+        screen
+            .holds(&format!("TLS handshake with {site} as {name}, verified against the CA's root"));
         screen.note(&format!("   names        {}", shown.names.join(", ")));
-        screen.note(&format!(
-            "   valid        {} to {}",
-            shown.not_before, shown.not_after
-        ));
+        screen.note(&format!("   valid        {} to {}", shown.not_before, shown.not_after));
         screen.note(&format!("   issuer       {}", shown.issuer));
         screen.note(&format!("   serial       {}", shown.serial));
         screen.note(&format!("   SHA-256      {}", shown.fingerprint));
@@ -208,15 +191,7 @@ fn free_addresses() -> Result<[SocketAddr; 3], DemoError> {
     let failed = || DemoError::io("find", "a free port of 127.0.0.1");
     let hold = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     // Held until all are chosen: no port twice.
-    let held = [
-        hold().map_err(failed())?,
-        hold().map_err(failed())?,
-        hold().map_err(failed())?,
-    ];
+    let held = [hold().map_err(failed())?, hold().map_err(failed())?, hold().map_err(failed())?];
     let [site, responder, admin] = held.each_ref().map(TcpListener::local_addr);
-    Ok([
-        site.map_err(failed())?,
-        responder.map_err(failed())?,
-        admin.map_err(failed())?,
-    ])
+    Ok([site.map_err(failed())?, responder.map_err(failed())?, admin.map_err(failed())?])
 }

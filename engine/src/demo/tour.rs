@@ -47,9 +47,7 @@ async fn killed_in_mid_order(stage: &mut Stage) -> Result<(), DemoError> {
     let held_up = Fault::once(Endpoint::Validation, FaultKind::Delay(CA_LOOKS_AFTER));
     stage.ca.inject(held_up.times(names));
     let pid = stage.worker.id();
-    stage
-        .screen
-        .chapter(&format!("1. A first order (`renewd run`, pid {pid})"));
+    stage.screen.chapter(&format!("1. A first order (`renewd run`, pid {pid})"));
     let mut told = 0;
     stage
         .until("that the CA is told to look", |event| {
@@ -59,9 +57,7 @@ async fn killed_in_mid_order(stage: &mut Stage) -> Result<(), DemoError> {
         })
         .await?;
     stage.worker.kill()?;
-    stage.screen.cut(&format!(
-        "kill -9 {pid}: the CA is about to look, and nobody is there"
-    ));
+    stage.screen.cut(&format!("kill -9 {pid}: the CA is about to look, and nobody is there"));
     sleep(DEAD_TIME).await;
     Ok(())
 }
@@ -71,21 +67,17 @@ async fn resumed(stage: &mut Stage) -> Result<(), DemoError> {
     let begun = stage.only_order()?;
     stage.start_again()?;
     let pid = stage.worker.id();
-    stage.screen.chapter(&format!(
-        "2. The same order goes on (a new `renewd run`, pid {pid})"
-    ));
-    stage
-        .until("the first certificate", over_and_planned())
-        .await?;
+    stage.screen.chapter(&format!("2. The same order goes on (a new `renewd run`, pid {pid})"));
+    stage.until("the first certificate", over_and_planned()).await?;
     let resumed = stage.only_order()?;
     if resumed.url != begun.url || resumed.certificate.is_none() {
         let what = format!("order {} was to be resumed; it has {resumed:?}", begun.url);
         return Err(DemoError::Book { what });
     }
     let url = resumed.url;
-    stage.screen.holds(&format!(
-        "by the CA's own count: 1 newOrder so far, and it is valid: {url}"
-    ));
+    stage
+        .screen
+        .holds(&format!("by the CA's own count: 1 newOrder so far, and it is valid: {url}"));
     Ok(())
 }
 
@@ -98,26 +90,20 @@ async fn renewed(stage: &mut Stage, first: &Shown) -> Result<(), DemoError> {
         let what = format!("it has no certificate {ari_id}");
         return Err(DemoError::Book { what });
     }
-    stage
-        .screen
-        .chapter("4. The CA wants it replaced now (renewal information, RFC 9773)");
+    stage.screen.chapter("4. The CA wants it replaced now (renewal information, RFC 9773)");
     stage.screen.note(
         "The engine asks for the suggested window within a hundredth of the certificate's life.",
     );
     stage.until("the renewal", over_and_planned()).await?;
     let (orders, requests) = (stage.ca.orders(), stage.ca.counts().new_order);
-    let replaces = orders
-        .iter()
-        .filter(|order| order.replaces.as_ref() == Some(&ari_id));
+    let replaces = orders.iter().filter(|order| order.replaces.as_ref() == Some(&ari_id));
     if (orders.len(), requests, replaces.count()) != (2, 2, 1) {
         let what = format!(
             "a second order was to replace {ari_id}; {requests} newOrder requests made {orders:?}"
         );
         return Err(DemoError::Book { what });
     }
-    stage.screen.holds(&format!(
-        "by the CA's own count: 2 newOrder, the second replaces {ari_id}"
-    ));
+    stage.screen.holds(&format!("by the CA's own count: 2 newOrder, the second replaces {ari_id}"));
     let second = stage.visit().await?;
     if second.fingerprint == first.fingerprint {
         return Err(DemoError::Handshake {
@@ -139,10 +125,7 @@ fn over_and_planned() -> impl FnMut(&Event) -> bool {
             event,
             Event::Certificate(CertificateEvent::RenewalSucceeded { generation: _ })
         );
-        over && matches!(
-            event,
-            Event::Schedule(ScheduleEvent::RenewalScheduled { .. })
-        )
+        over && matches!(event, Event::Schedule(ScheduleEvent::RenewalScheduled { .. }))
     }
 }
 
@@ -163,11 +146,8 @@ fn book(stage: &Stage) -> Result<(), DemoError> {
     ));
     let violations = stage.ca.violations();
     if !violations.is_empty() {
-        let what = format!(
-            "{} violations of RFC 8555: {}",
-            violations.len(),
-            violations.join("; ")
-        );
+        let what =
+            format!("{} violations of RFC 8555: {}", violations.len(), violations.join("; "));
         return Err(DemoError::Book { what });
     }
     screen.holds("0 violations of the protocol (RFC 8555)");

@@ -43,10 +43,7 @@ pub(super) async fn visit(
     name: &str,
     roots_pem: &str,
 ) -> Result<Shown, DemoError> {
-    let failed = |cause: String| DemoError::Handshake {
-        address: site.to_string(),
-        cause,
-    };
+    let failed = |cause: String| DemoError::Handshake { address: site.to_string(), cause };
     let leaf = tokio::time::timeout(VISIT_TIME_MAX, shake(site, name, roots_pem))
         .await
         .map_err(|_| failed(format!("no handshake within {VISIT_TIME_MAX:?}")))?
@@ -67,30 +64,20 @@ async fn shake(site: SocketAddr, name: &str, roots_pem: &str) -> Result<Vec<u8>,
         .with_no_client_auth();
     let server = ServerName::try_from(name.to_owned())?;
     let stream = TcpStream::connect(site).await?;
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(server, stream)
-        .await?;
+    let stream = TlsConnector::from(Arc::new(config)).connect(server, stream).await?;
     let (_, connection) = stream.get_ref();
-    let leaf = connection
-        .peer_certificates()
-        .and_then(<[CertificateDer<'_>]>::first);
+    let leaf = connection.peer_certificates().and_then(<[CertificateDer<'_>]>::first);
     Ok(leaf.ok_or("no certificate was shown")?.to_vec())
 }
 
 fn read(der: &[u8]) -> Result<Shown, String> {
     let (_, leaf) = parse_x509_certificate(der).map_err(|cause| cause.to_string())?;
-    let alternative = leaf
-        .subject_alternative_name()
-        .map_err(|cause| cause.to_string())?;
+    let alternative = leaf.subject_alternative_name().map_err(|cause| cause.to_string())?;
     let names = alternative.map_or_else(Vec::new, |extension| {
         let names = extension.value.general_names.iter();
         names
             .filter_map(|name| {
-                if let GeneralName::DNSName(name) = name {
-                    Some((*name).to_owned())
-                } else {
-                    None
-                }
+                if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None }
             })
             .collect()
     });

@@ -48,10 +48,7 @@ impl Worker {
             .process_group(0)
             .spawn()
             .map_err(DemoError::io("start", program.display()))?;
-        Ok(Self {
-            child,
-            lines: lines.to_owned(),
-        })
+        Ok(Self { child, lines: lines.to_owned() })
     }
 
     /// Its process id.
@@ -100,11 +97,7 @@ impl Worker {
 
     /// The error of a process that ended too early.
     pub(super) fn has_ended(&self, status: ExitStatus, what: &'static str) -> DemoError {
-        DemoError::Ended {
-            status: status.to_string(),
-            what,
-            said: self.said(),
-        }
+        DemoError::Ended { status: status.to_string(), what, said: self.said() }
     }
 
     /// The end of its log lines, as evidence.

@@ -31,12 +31,7 @@ impl Account {
     /// At the CA with this directory: an `https://` URL (RFC 8555 §7.1.1), or a short name as in the
     /// configuration file.
     pub fn at(directory: impl Into<String>) -> Self {
-        Self {
-            ca: directory.into(),
-            email: None,
-            terms_accepted: false,
-            roots: Roots::Native,
-        }
+        Self { ca: directory.into(), email: None, terms_accepted: false, roots: Roots::Native }
     }
 
     /// Whom the CA may write to. It stays out of the log.

@@ -101,10 +101,8 @@ impl Builder {
         let made_by_us = self.vault_key.is_none();
         let settings = self.settings()?;
         let state_dir = &settings.state_dir;
-        std::fs::create_dir_all(state_dir).map_err(|cause| EmbedError::StateDir {
-            state_dir: state_dir.clone(),
-            cause,
-        })?;
+        std::fs::create_dir_all(state_dir)
+            .map_err(|cause| EmbedError::StateDir { state_dir: state_dir.clone(), cause })?;
         if made_by_us {
             ensure_key(state_dir)?;
         }
@@ -124,9 +122,7 @@ impl Builder {
             }
             certificates.push(certificate);
         }
-        let key = self
-            .vault_key
-            .unwrap_or_else(|| KeySource::File(state_dir.join(KEY_FILE)));
+        let key = self.vault_key.unwrap_or_else(|| KeySource::File(state_dir.join(KEY_FILE)));
         let traces = self.traces.as_deref().map(TracesEndpoint::parse);
         let mut settings = Settings::new(state_dir, account, key);
         settings.traces = traces.transpose()?;
@@ -154,9 +150,7 @@ mod tests {
     use super::*;
 
     fn account() -> Account {
-        Account::lets_encrypt()
-            .email("ops@example.com")
-            .terms_accepted_by_operator()
+        Account::lets_encrypt().email("ops@example.com").terms_accepted_by_operator()
     }
 
     fn refused(builder: Builder) -> String {
@@ -172,60 +166,39 @@ mod tests {
             .certificate(Certificate::new(["www.example.com"]).named("www"))
             .settings()
             .unwrap();
-        let names: Vec<&str> = settings
-            .certificates
-            .iter()
-            .map(|c| c.name.as_str())
-            .collect();
+        let names: Vec<&str> = settings.certificates.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["xn--bcher-kva.example.com", "www"]);
         assert_eq!(settings.account.contacts, ["mailto:ops@example.com"]);
-        assert_eq!(
-            settings.vault,
-            KeySource::File("/var/lib/x/vault.key".into())
-        );
+        assert_eq!(settings.vault, KeySource::File("/var/lib/x/vault.key".into()));
     }
 
     #[test]
     fn what_is_missing_or_wrong_is_named_with_its_cure() {
         let with = |certificate| {
-            Builder::default()
-                .state_dir("/x")
-                .account(account())
-                .certificate(certificate)
+            Builder::default().state_dir("/x").account(account()).certificate(certificate)
         };
         let cases = [
             (Builder::default(), "state_dir"),
             (Builder::default().state_dir("/x"), "Account::lets_encrypt"),
             (
-                Builder::default()
-                    .state_dir("/x")
-                    .account(Account::lets_encrypt()),
+                Builder::default().state_dir("/x").account(Account::lets_encrypt()),
                 "terms_accepted_by_operator",
             ),
+            (Builder::default().state_dir("/x").account(account().email("ops")), "account.email"),
             (
-                Builder::default()
-                    .state_dir("/x")
-                    .account(account().email("ops")),
-                "account.email",
-            ),
-            (
-                Builder::default()
-                    .state_dir("/x")
-                    .account(Account::at("http://ca.example/")),
+                Builder::default().state_dir("/x").account(Account::at("http://ca.example/")),
                 "account.ca",
             ),
             (with(Certificate::new(["*.example.com"])), "http-01"),
-            (
-                with(Certificate::new(["https://example.com/"])),
-                "example.com",
-            ),
+            (with(Certificate::new(["https://example.com/"])), "example.com"),
             (with(Certificate::new(["192.0.2.1"])), "192.0.2.1"),
             (with(Certificate::new(Vec::<String>::new())), "domains"),
-            (
-                with(Certificate::new(["a.example.com", "A.example.com"])),
-                "a.example.com",
-            ),
+            (with(Certificate::new(["a.example.com", "A.example.com"])), "a.example.com"),
             (with(Certificate::new(["host.internal"])), "Let's Encrypt"),
+            (
+                with(Certificate::new(["a.example.com"])).traces_to("grpc://127.0.0.1:4317"),
+                "http://HOST:4318",
+            ),
             (
                 with(Certificate::new(["a.example.com"]))
                     .certificate(Certificate::new(["a.example.com"])),
@@ -234,10 +207,7 @@ mod tests {
         ];
         for (builder, word) in cases {
             let text = refused(builder);
-            assert!(
-                text.to_lowercase().contains(&word.to_lowercase()),
-                "{word}: {text}"
-            );
+            assert!(text.to_lowercase().contains(&word.to_lowercase()), "{word}: {text}");
         }
     }
 }

@@ -86,10 +86,7 @@ impl Certificate {
         });
         let bindings = std::iter::once(Target::Library)
             .chain(files)
-            .map(|target| BindingSettings {
-                target,
-                reload: None,
-            })
+            .map(|target| BindingSettings { target, reload: None })
             .collect();
         Ok(CertificateSettings {
             name,

@@ -96,10 +96,7 @@ fn cure(fault: &Fault) -> String {
 
 impl EmbedError {
     pub(super) fn setting(field: &str, fault: Fault) -> Self {
-        Self::Setting {
-            field: field.to_owned(),
-            fault: Box::new(fault),
-        }
+        Self::Setting { field: field.to_owned(), fault: Box::new(fault) }
     }
 
     pub(super) fn start(error: StartError, state_dir: PathBuf) -> Self {

@@ -181,9 +181,7 @@ fn certificate_of(envelope: &Envelope, facts: &Facts) -> Option<CertificateId> {
 
 /// Wall time as programs take it.
 pub(super) fn time(at: WallMs) -> SystemTime {
-    UNIX_EPOCH
-        .checked_add(Duration::from_millis(at.0))
-        .unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH.checked_add(Duration::from_millis(at.0)).unwrap_or(UNIX_EPOCH)
 }
 
 fn event(envelope: &Envelope, names: &Names) -> Event {
@@ -201,19 +199,11 @@ fn what(event: &renewd_events::Event) -> What {
     match event {
         Logged::Certificate(event) => certificate(event).unwrap_or(step),
         Logged::Schedule(ScheduleEvent::RenewalScheduled { at, cause, .. }) => {
-            What::RenewalScheduled {
-                at: time(*at),
-                cause: cause.to_string(),
-            }
+            What::RenewalScheduled { at: time(*at), cause: cause.to_string() }
         }
-        Logged::Binding(BindingEvent::ServedVerified {
-            address,
-            fingerprint,
-            ..
-        }) => What::Served {
-            fingerprint: fingerprint.to_string(),
-            address: address.clone(),
-        },
+        Logged::Binding(BindingEvent::ServedVerified { address, fingerprint, .. }) => {
+            What::Served { fingerprint: fingerprint.to_string(), address: address.clone() }
+        }
         Logged::Engine(EngineEvent::EngineStopping { .. }) => What::Stopping,
         Logged::Schedule(_)
         | Logged::Binding(_)
@@ -229,24 +219,70 @@ fn what(event: &renewd_events::Event) -> What {
 
 fn certificate(event: &CertificateEvent) -> Option<What> {
     match event {
-        CertificateEvent::RenewalStarted { cause, attempt, .. } => Some(What::RenewalStarted {
-            cause: cause.to_string(),
-            attempt: *attempt,
-        }),
+        CertificateEvent::RenewalStarted { cause, attempt, .. } => {
+            Some(What::RenewalStarted { cause: cause.to_string(), attempt: *attempt })
+        }
         CertificateEvent::GenerationAdopted(issue) => Some(What::Issued {
             fingerprint: issue.leaf.fingerprint.to_string(),
             not_after: time(issue.leaf.not_after),
         }),
         CertificateEvent::RenewalSucceeded { .. } => Some(What::Renewed),
         CertificateEvent::RenewalEndedUnserved { .. } => Some(What::RenewedUnserved),
-        CertificateEvent::RenewalFailed { code, problem } => Some(What::RenewalFailed {
-            code: code.clone(),
-            detail: problem.detail.clone(),
-        }),
+        CertificateEvent::RenewalFailed { code, problem } => {
+            Some(What::RenewalFailed { code: code.clone(), detail: problem.detail.clone() })
+        }
         CertificateEvent::CertificateDeclared(_)
         | CertificateEvent::CertificateOrphaned
         | CertificateEvent::CertificateKeyRequested(_)
         | CertificateEvent::CertificateKeyCreated { .. }
         | CertificateEvent::CertificateKeyFailed { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use renewd_events::ActorName;
+    use renewd_events::id::{BootNo, Hash, Seq, StreamId};
+
+    fn stopped(seq: u64) -> Arc<Envelope> {
+        Arc::new(Envelope {
+            seq: Seq(seq),
+            stream: StreamId::ENGINE,
+            version: 1,
+            batch_index: 0,
+            batch_len: 1,
+            at: WallMs(seq),
+            boot: BootNo(1),
+            actor: ActorName::Engine,
+            incarnation: 1,
+            renewal: None,
+            cause: None,
+            trace: None,
+            previous: Hash::default(),
+            event: EngineEvent::EngineStopped.into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_what_it_missed_and_delays_nobody() {
+        let (source, observer) = channel(Names::default());
+        observer(&[stopped(1)]);
+        let mut slow = source.reader();
+        let many = u64::try_from(BEHIND_MAX).unwrap() + 2;
+        for seq in 1..=many {
+            observer(&[stopped(seq)]);
+        }
+        let first = slow.next().await.unwrap();
+        assert_eq!(first.what, What::Missed(2));
+        let next = slow.next().await.unwrap();
+        assert_eq!((next.seq, next.what), (3, What::Step("EngineStopped")));
+        drop(observer);
+        let mut rest = 0;
+        while slow.next().await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, BEHIND_MAX - 1);
+        assert!(source.reader().next().await.is_none());
     }
 }

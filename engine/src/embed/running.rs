@@ -47,10 +47,7 @@ impl Renewd {
     pub(super) async fn start(settings: Settings) -> Result<Self, EmbedError> {
         let names = Names::default();
         let (events, observer) = channel(names.clone());
-        let extras = Extras {
-            observers: vec![observer],
-            page: None,
-        };
+        let extras = Extras { observers: vec![observer], page: None };
         let running = start(&settings, extras)
             .await
             .map_err(|error| EmbedError::start(error, settings.state_dir.clone()))?;
@@ -132,9 +129,7 @@ impl Renewd {
 
     /// Where the builder's challenge listeners really are.
     pub fn http01_addresses(&self) -> Vec<SocketAddr> {
-        self.responder
-            .upgrade()
-            .map_or_else(Vec::new, |responder| responder.addresses())
+        self.responder.upgrade().map_or_else(Vec::new, |responder| responder.addresses())
     }
 
     /// Ends the engine cleanly: no new work, what is under way is left to the next start, the log is

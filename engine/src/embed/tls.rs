@@ -24,10 +24,7 @@ use crate::host::admission::{Admission, Bounds};
 use crate::host::{http as connection, socket};
 
 /// Connections: half of the descriptors that a service has by default (1024).
-const BOUNDS: Bounds = Bounds {
-    total: 512,
-    per_address: 64,
-};
+const BOUNDS: Bounds = Bounds { total: 512, per_address: 64 };
 /// A handshake over a bad mobile line takes a few seconds.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -52,15 +49,9 @@ impl TlsListener {
     ) -> Result<Self, EmbedError> {
         let refuse = |detail: String| EmbedError::Listener { address, detail };
         let listener = socket::listen(address).map_err(|refused| refuse(refused.problem.detail))?;
-        let local = listener
-            .local_addr()
-            .map_err(|cause| refuse(cause.to_string()))?;
+        let local = listener.local_addr().map_err(|cause| refuse(cause.to_string()))?;
         let config = server_config(resolver).map_err(|cause| refuse(cause.to_string()))?;
-        Ok(Self {
-            listener,
-            local,
-            acceptor: TlsAcceptor::from(config),
-        })
+        Ok(Self { listener, local, acceptor: TlsAcceptor::from(config) })
     }
 
     /// Where it listens, with the real port.

@@ -57,10 +57,7 @@ where
             }
         }
     });
-    Ok(OpenListener {
-        local,
-        task: task.abort_handle(),
-    })
+    Ok(OpenListener { local, task: task.abort_handle() })
 }
 
 fn admit<F: Future<Output = ()> + Send + 'static>(

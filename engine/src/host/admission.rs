@@ -36,10 +36,7 @@ pub(crate) struct Place {
 
 impl Admission {
     pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self {
-            bounds,
-            open: Mutex::default(),
-        })
+        Arc::new(Self { bounds, open: Mutex::default() })
     }
 
     /// A place for a connection from `peer`; absent when a bound is reached.
@@ -54,20 +51,13 @@ impl Admission {
         }
         open.total += 1;
         open.by_address.insert(address, from_there + 1);
-        Some(Place {
-            admission: Arc::clone(self),
-            address,
-        })
+        Some(Place { admission: Arc::clone(self), address })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self
-            .admission
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total = open.total.saturating_sub(1);
         if let Some(count) = open.by_address.get_mut(&self.address) {
             *count = count.saturating_sub(1);
@@ -93,10 +83,7 @@ mod tests {
 
     #[test]
     fn both_bounds_hold_and_places_come_back() {
-        let admission = Admission::new(Bounds {
-            total: 3,
-            per_address: 2,
-        });
+        let admission = Admission::new(Bounds { total: 3, per_address: 2 });
         let one: IpAddr = "2001:db8::1".parse().unwrap();
         let same_network: IpAddr = "2001:db8::ffff".parse().unwrap();
         let other: IpAddr = "198.51.100.7".parse().unwrap();
@@ -112,10 +99,7 @@ mod tests {
 
     #[test]
     fn loopback_is_bounded_in_all_only() {
-        let admission = Admission::new(Bounds {
-            total: 3,
-            per_address: 1,
-        });
+        let admission = Admission::new(Bounds { total: 3, per_address: 1 });
         let here: IpAddr = "127.0.0.1".parse().unwrap();
         let places: Vec<_> = (0..5).filter_map(|_| admission.admit(here)).collect();
         assert_eq!(places.len(), 3);

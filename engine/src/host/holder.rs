@@ -49,19 +49,15 @@ pub fn holder(address: SocketAddr) -> Option<Holder> {
     if inodes.is_empty() {
         return None;
     }
-    fs::read_dir("/proc")
-        .ok()?
-        .flatten()
-        .take(PROCESSES_MAX)
-        .find_map(|process| {
-            let pid: u32 = process.file_name().to_str()?.parse().ok()?;
-            has_one(&process.path(), &inodes).then(|| Holder {
-                pid,
-                command: fs::read_to_string(process.path().join("comm"))
-                    .map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned()),
-                ours: pid == std::process::id(),
-            })
+    fs::read_dir("/proc").ok()?.flatten().take(PROCESSES_MAX).find_map(|process| {
+        let pid: u32 = process.file_name().to_str()?.parse().ok()?;
+        has_one(&process.path(), &inodes).then(|| Holder {
+            pid,
+            command: fs::read_to_string(process.path().join("comm"))
+                .map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned()),
+            ours: pid == std::process::id(),
         })
+    })
 }
 
 fn has_one(process: &Path, sockets: &[String]) -> bool {
@@ -69,11 +65,8 @@ fn has_one(process: &Path, sockets: &[String]) -> bool {
         return false;
     };
     descriptors.flatten().take(DESCRIPTORS_MAX).any(|fd| {
-        fs::read_link(fd.path()).is_ok_and(|link| {
-            sockets
-                .iter()
-                .any(|socket| link.as_os_str() == socket.as_str())
-        })
+        fs::read_link(fd.path())
+            .is_ok_and(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
     })
 }
 
@@ -109,9 +102,7 @@ fn local_address(text: &str) -> Option<SocketAddr> {
     let ip = if let Ok(v4) = <[u8; 4]>::try_from(octets.as_slice()) {
         IpAddr::V4(Ipv4Addr::from(v4))
     } else {
-        IpAddr::V6(Ipv6Addr::from(
-            <[u8; 16]>::try_from(octets.as_slice()).ok()?,
-        ))
+        IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets.as_slice()).ok()?))
     };
     Some(SocketAddr::new(ip.to_canonical(), port))
 }

@@ -37,12 +37,7 @@ impl OwnProcess {
     /// # Errors
     /// `/proc` does not tell who we are.
     pub fn new(server: Arc<TlsServer>, options: OwnProcessOptions) -> Result<Self, Problem> {
-        Ok(Self {
-            identity: identity()?,
-            server,
-            options,
-            asked: watch::Sender::new(None),
-        })
+        Ok(Self { identity: identity()?, server, options, asked: watch::Sender::new(None) })
     }
 
     /// Changes to the restart that is asked for. The main loop then ends cleanly and, for
@@ -54,18 +49,11 @@ impl OwnProcess {
     /// Opens the listeners that the configuration names, at the start of the process. Those that
     /// fail are given back; the engine goes on without them and tries again.
     pub fn open_at_start(&self, addresses: &[SocketAddr]) -> Vec<ListenerRefused> {
-        addresses
-            .iter()
-            .filter_map(|address| self.server.open(*address).err())
-            .collect()
+        addresses.iter().filter_map(|address| self.server.open(*address).err()).collect()
     }
 
     fn open(&self, text: &str) -> Result<(), ListenerRefused> {
-        let refuse = |problem| ListenerRefused {
-            problem,
-            holder: None,
-            needs_restart: false,
-        };
+        let refuse = |problem| ListenerRefused { problem, holder: None, needs_restart: false };
         let address = socket::parse(text).map_err(refuse)?;
         if self.server.is_open(address) {
             return Ok(());
@@ -82,14 +70,11 @@ impl OwnProcess {
                 ..refuse(problem.about(text))
             });
         }
-        self.server
-            .open(address)
-            .map(|_| ())
-            .map_err(|refused| ListenerRefused {
-                // A new process begins with the privileges that this one has given up.
-                needs_restart: can_restart && refused.problem.kind == socket::NOT_PERMITTED,
-                ..refused
-            })
+        self.server.open(address).map(|_| ()).map_err(|refused| ListenerRefused {
+            // A new process begins with the privileges that this one has given up.
+            needs_restart: can_restart && refused.problem.kind == socket::NOT_PERMITTED,
+            ..refused
+        })
     }
 }
 

@@ -60,11 +60,7 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -77,9 +73,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn is(error: &io::Error, errnos: &[Errno]) -> bool {
-    errnos
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    errnos.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 fn no_ipv6(error: &io::Error) -> bool {
@@ -91,9 +85,8 @@ fn refused(address: SocketAddr, error: &io::Error) -> ListenerRefused {
     let mut found = None;
     let (kind, detail) = if is(error, &[Errno::ADDRINUSE]) {
         found = holder(address).map(|holder| holder.to_string());
-        let who = found
-            .as_deref()
-            .unwrap_or("a program that is not ours to see (as root: ss -ltnp)");
+        let who =
+            found.as_deref().unwrap_or("a program that is not ours to see (as root: ss -ltnp)");
         let detail = format!(
             "cannot listen on {address}: {who} holds it. Stop that program, or give another address"
         );

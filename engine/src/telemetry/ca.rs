@@ -28,9 +28,7 @@ pub(crate) struct WatchedCa {
 
 impl fmt::Debug for WatchedCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedCa")
-            .field("server", &self.server)
-            .finish_non_exhaustive()
+        f.debug_struct("WatchedCa").field("server", &self.server).finish_non_exhaustive()
     }
 }
 
@@ -51,12 +49,7 @@ impl WatchedCa {
     ) -> Self {
         let uri: Option<http::Uri> = directory_url.parse().ok();
         let server = uri.and_then(|uri| uri.host().map(str::to_owned));
-        Self {
-            ca,
-            facts,
-            server: server.unwrap_or_default(),
-            spans,
-        }
+        Self { ca, facts, server: server.unwrap_or_default(), spans }
     }
 
     /// The renewal under way whose order has this URL.
@@ -138,10 +131,7 @@ impl CertificateAuthority for WatchedCa {
         &'a self,
         order: &'a Durable<NewOrder>,
     ) -> Act<'a, Result<OrderLook, Problem>> {
-        let call = Call {
-            name: "newOrder",
-            order_url: None,
-        };
+        let call = Call { name: "newOrder", order_url: None };
         self.watch(&call, order.meta().renewal, self.ca.new_order(order))
     }
 
@@ -155,10 +145,7 @@ impl CertificateAuthority for WatchedCa {
             let certificate = facts.certificates.get(&order.certificate);
             certificate.and_then(|certificate| Some(certificate.run.as_ref()?.renewal))
         };
-        let call = Call {
-            name: "orders",
-            order_url: None,
-        };
+        let call = Call { name: "orders", order_url: None };
         self.watch(&call, renewal, self.ca.find_order(order, known))
     }
 
@@ -167,10 +154,7 @@ impl CertificateAuthority for WatchedCa {
         account: AccountId,
         url: &'a str,
     ) -> Act<'a, Result<OrderLook, Problem>> {
-        let call = Call {
-            name: "order",
-            order_url: Some(url),
-        };
+        let call = Call { name: "order", order_url: Some(url) };
         let act = self.ca.look_at_order(account, url);
         self.watch(&call, self.renewal_of(url), act)
     }
@@ -181,10 +165,7 @@ impl CertificateAuthority for WatchedCa {
         order_url: &'a str,
         fresh: bool,
     ) -> Act<'a, Result<Vec<AuthorizationLook>, Problem>> {
-        let call = Call {
-            name: "authorizations",
-            order_url: Some(order_url),
-        };
+        let call = Call { name: "authorizations", order_url: Some(order_url) };
         let act = self.ca.look_at_authorizations(account, order_url, fresh);
         self.watch(&call, self.renewal_of(order_url), act)
     }
@@ -195,10 +176,7 @@ impl CertificateAuthority for WatchedCa {
         order_url: &'a str,
         challenge: &'a Durable<Challenge>,
     ) -> Act<'a, Result<(), Problem>> {
-        let call = Call {
-            name: "challenge",
-            order_url: Some(order_url),
-        };
+        let call = Call { name: "challenge", order_url: Some(order_url) };
         let act = self.ca.make_ready(account, order_url, challenge);
         self.watch(&call, challenge.meta().renewal, act)
     }
@@ -210,10 +188,7 @@ impl CertificateAuthority for WatchedCa {
         intent: &'a Durable<Hash>,
         csr: &'a [u8],
     ) -> Act<'a, Result<OrderLook, Problem>> {
-        let call = Call {
-            name: "finalize",
-            order_url: Some(order_url),
-        };
+        let call = Call { name: "finalize", order_url: Some(order_url) };
         let act = self.ca.finalize(account, order_url, intent, csr);
         self.watch(&call, intent.meta().renewal, act)
     }
@@ -223,10 +198,7 @@ impl CertificateAuthority for WatchedCa {
         account: AccountId,
         order_url: &'a str,
     ) -> Act<'a, Result<Leaf, Problem>> {
-        let call = Call {
-            name: "certificate",
-            order_url: Some(order_url),
-        };
+        let call = Call { name: "certificate", order_url: Some(order_url) };
         let act = self.ca.download(account, order_url);
         self.watch(&call, self.renewal_of(order_url), act)
     }

@@ -42,9 +42,7 @@ impl fmt::Debug for LiveSpans {
 impl LiveSpans {
     /// Spans go to the exporter's queue while that is there.
     pub(super) fn new(queue: mpsc::WeakSender<Told>, roots: Roots) -> Self {
-        let provider = SdkTracerProvider::builder()
-            .with_span_processor(ToQueue(queue))
-            .build();
+        let provider = SdkTracerProvider::builder().with_span_processor(ToQueue(queue)).build();
         let layer = tracing_opentelemetry::layer()
             .with_tracer(provider.tracer_with_scope(scope()))
             .with_threads(false)
@@ -76,9 +74,7 @@ impl LiveSpans {
             TraceState::default(),
         );
         // Without its parent it belongs nowhere.
-        span.set_parent(Context::new().with_remote_span_context(parent))
-            .ok()
-            .map(|()| span)
+        span.set_parent(Context::new().with_remote_span_context(parent)).ok().map(|()| span)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`TracesEndpoint`] (where to), `open` (events into spans), `spans` (in
 //! OpenTelemetry's form), `traces` (the exporter), `client` (its HTTP), `live` and `ca` (calls of the CA as they
-//! happen).
+//! happen), `file` (past renewals).
 //!
 //! Traces are made from events, not from the code that runs: a renewal has one trace, whichever lives
 //! of the process it spans, with ids that follow from the log (`renewd_replay::trace`). Without an
@@ -11,6 +11,7 @@
 mod ca;
 mod client;
 mod endpoint;
+mod file;
 mod live;
 mod open;
 mod roots;
@@ -18,6 +19,7 @@ mod spans;
 mod traces;
 
 pub use endpoint::{BadEndpoint, TracesEndpoint};
+pub(crate) use file::otlp_json;
 pub(crate) use open::History;
 pub(crate) use traces::Traces;
 
@@ -31,9 +33,7 @@ use crate::config::{Log, LogFormat};
 /// Sends log lines to stderr: text for people, JSON for machines.
 pub(crate) fn log(log: &Log) {
     let filter = EnvFilter::new(log.level.as_str());
-    let to_stderr = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let to_stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
     let json = match log.format {
         LogFormat::Json => true,

@@ -71,10 +71,7 @@ impl History {
 
 /// A renewal begins with it.
 pub(super) fn begins(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Certificate(CertificateEvent::RenewalStarted { .. })
-    )
+    matches!(event, Event::Certificate(CertificateEvent::RenewalStarted { .. }))
 }
 
 /// A renewal ends with it.
@@ -125,10 +122,7 @@ impl OpenRenewals {
     /// have died before it exported them. Their ids are the same, so a backend that knows them shows
     /// them once.
     pub(super) fn after(history: History) -> Self {
-        let mut all = Self {
-            names: history.names,
-            ..Self::default()
-        };
+        let mut all = Self { names: history.names, ..Self::default() };
         for (renewal, events) in history.open {
             for envelope in events {
                 match envelope.renewal {
@@ -164,8 +158,7 @@ impl OpenRenewals {
         open.tracer.apply(envelope);
         open.last = envelope.at;
         let spans = open.tracer.take_ended();
-        self.ended
-            .extend(spans.into_iter().map(|span| open.complete(span)));
+        self.ended.extend(spans.into_iter().map(|span| open.complete(span)));
         if ends(&envelope.event) {
             self.open.remove(&renewal);
         }

@@ -13,9 +13,7 @@ use renewd_replay::trace::{SpanFacts, Value};
 
 /// Who made the spans.
 pub(super) fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder("renewd")
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .build()
+    InstrumentationScope::builder("renewd").with_version(env!("CARGO_PKG_VERSION")).build()
 }
 
 /// A span that has ended. One whose clock went backwards ends when it began.
@@ -67,7 +65,5 @@ fn attribute((key, value): (&'static str, Value)) -> KeyValue {
 }
 
 fn time(at: WallMs) -> SystemTime {
-    UNIX_EPOCH
-        .checked_add(Duration::from_millis(at.0))
-        .unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH.checked_add(Duration::from_millis(at.0)).unwrap_or(UNIX_EPOCH)
 }

@@ -104,9 +104,7 @@ impl Traces {
         let queue = sender.downgrade();
         let watched = roots.clone();
         let observer: Observer = Box::new(move |envelopes| {
-            envelopes
-                .iter()
-                .for_each(|envelope| watched.apply(envelope));
+            envelopes.iter().for_each(|envelope| watched.apply(envelope));
             observe(&sender, &lost, envelopes);
         });
         let task = tokio::spawn(work.run(inbox));
@@ -143,10 +141,7 @@ fn observe(sender: &mpsc::Sender<Told>, lost: &AtomicU64, envelopes: &[Arc<Envel
 }
 
 fn exporter(endpoint: &TracesEndpoint, state_dir: &Path) -> Result<SpanExporter, NoTraces> {
-    let fail = |cause: String| NoTraces {
-        endpoint: endpoint.clone(),
-        cause,
-    };
+    let fail = |cause: String| NoTraces { endpoint: endpoint.clone(), cause };
     let client =
         CollectorClient::new(Handle::current()).map_err(|cause| fail(cause.to_string()))?;
     let mut exporter = SpanExporter::builder()
@@ -232,12 +227,7 @@ impl Work {
     }
 
     async fn post(&mut self) {
-        let spans: Vec<SpanData> = self
-            .waiting
-            .iter()
-            .take(SPANS_PER_POST_MAX)
-            .cloned()
-            .collect();
+        let spans: Vec<SpanData> = self.waiting.iter().take(SPANS_PER_POST_MAX).cloned().collect();
         let count = spans.len();
         let cause = match timeout(POST_TIME_MAX, self.exporter.export(spans)).await {
             Ok(Ok(())) => None,

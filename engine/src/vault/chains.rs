@@ -28,9 +28,7 @@ impl ChainStore {
             |cause: durable::WriteError| problem("diskWrite", &cause.to_string(), directory);
         durable::private_directory(directory).map_err(failed)?;
         durable::sweep(directory);
-        Ok(Self {
-            directory: directory.to_owned(),
-        })
+        Ok(Self { directory: directory.to_owned() })
     }
 
     /// Keeps a chain, durable when this returns. Repeatable: the same bytes give the same hash and
@@ -67,9 +65,7 @@ impl ChainStore {
         };
         let limit = u64::try_from(CHAIN_OCTETS_MAX).unwrap_or(u64::MAX);
         let mut pem = Vec::new();
-        file.take(limit)
-            .read_to_end(&mut pem)
-            .map_err(|cause| failed(&cause))?;
+        file.take(limit).read_to_end(&mut pem).map_err(|cause| failed(&cause))?;
         if Hash::of(&pem) == hash {
             Ok(Some(pem))
         } else {

@@ -28,19 +28,13 @@ pub struct WriteError {
 
 /// Names the act and the place in an I/O error.
 pub(crate) fn at(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteError {
-    move |cause| WriteError {
-        act,
-        path: path.to_owned(),
-        cause,
-    }
+    move |cause| WriteError { act, path: path.to_owned(), cause }
 }
 
 /// Some random bytes in hexadecimal, for names that nobody can guess.
 pub(crate) fn random_name() -> io::Result<String> {
     let mut bytes = [0_u8; 8];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other("no random numbers"))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
     Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
 }
 
@@ -78,8 +72,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), WriteEr
         .map_err(at("create", path))?;
     file.write_all(bytes).map_err(at("write", path))?;
     if mode != SECRET_MODE {
-        file.set_permissions(Permissions::from_mode(mode))
-            .map_err(at("set the mode of", path))?;
+        file.set_permissions(Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
     }
     file.sync_all().map_err(at("fsync", path))
 }
@@ -89,9 +82,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), WriteEr
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), WriteError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(at("fsync", path))
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(at("fsync", path))
 }
 
 /// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode.
@@ -99,11 +90,7 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), WriteError> {
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn private_directory(path: &Path) -> Result<(), WriteError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(at("create", path))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create", path))?;
     fs::set_permissions(path, Permissions::from_mode(0o700))
         .map_err(at("set the mode of", path))?;
     path.parent().map_or(Ok(()), sync_directory)

@@ -45,10 +45,7 @@ impl KeySource {
     }
 
     pub(super) fn read(&self) -> Result<Kek, VaultError> {
-        let unreadable = |cause| VaultError::KeyUnreadable {
-            place: self.place(),
-            cause,
-        };
+        let unreadable = |cause| VaultError::KeyUnreadable { place: self.place(), cause };
         let bytes = match self {
             Self::File(path) => {
                 let file = File::open(path).map_err(unreadable)?;
@@ -68,25 +65,19 @@ impl KeySource {
                 .map(|text| Zeroizing::new(text.into_bytes()))
                 .map_err(|cause| unreadable(io::Error::other(cause)))?,
         };
-        parse(&bytes).ok_or_else(|| VaultError::KeyLength {
-            place: self.place(),
-        })
+        parse(&bytes).ok_or_else(|| VaultError::KeyLength { place: self.place() })
     }
 }
 
 fn check_mode(path: &Path, file: &File) -> Result<(), VaultError> {
-    let metadata = file.metadata().map_err(|cause| VaultError::KeyUnreadable {
-        place: path.display().to_string(),
-        cause,
-    })?;
+    let metadata = file
+        .metadata()
+        .map_err(|cause| VaultError::KeyUnreadable { place: path.display().to_string(), cause })?;
     let mode = metadata.mode() & 0o7777;
     if mode & 0o177 == 0 {
         Ok(())
     } else {
-        Err(VaultError::KeyMode {
-            path: path.display().to_string(),
-            mode,
-        })
+        Err(VaultError::KeyMode { path: path.display().to_string(), mode })
     }
 }
 
@@ -103,9 +94,7 @@ fn parse(bytes: &[u8]) -> Option<Kek> {
         return Some(Zeroizing::new(raw));
     }
     let decoded = Zeroizing::new(STANDARD.decode(bytes.trim_ascii()).ok()?);
-    <[u8; KEY_OCTETS]>::try_from(decoded.as_slice())
-        .ok()
-        .map(Zeroizing::new)
+    <[u8; KEY_OCTETS]>::try_from(decoded.as_slice()).ok().map(Zeroizing::new)
 }
 
 /// Makes a new key file with mode 0600, durable when this returns. For a first start: an existing

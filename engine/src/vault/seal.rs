@@ -43,9 +43,7 @@ pub(super) struct Seal(Box<XChaCha20Poly1305>);
 
 impl Seal {
     pub(super) fn new(kek: &Kek) -> Self {
-        Self(Box::new(XChaCha20Poly1305::new(
-            chacha20poly1305::Key::from_slice(kek.as_slice()),
-        )))
+        Self(Box::new(XChaCha20Poly1305::new(chacha20poly1305::Key::from_slice(kek.as_slice()))))
     }
 
     /// The bytes of a record. A random nonce of 24 bytes does not repeat in practice.
@@ -60,10 +58,7 @@ impl Seal {
             .fill(&mut nonce)
             .map_err(|_| VaultError::Crypto("the system gives no random numbers".to_owned()))?;
         let aad = authenticated(kind, name);
-        let payload = Payload {
-            msg: secret,
-            aad: &aad,
-        };
+        let payload = Payload { msg: secret, aad: &aad };
         let ciphertext = self
             .0
             .encrypt(XNonce::from_slice(&nonce), payload)
@@ -78,21 +73,14 @@ impl Seal {
         name: &str,
         record: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-        let rest = record
-            .strip_prefix(MAGIC)
-            .ok_or("it does not begin with RNWV")?;
+        let rest = record.strip_prefix(MAGIC).ok_or("it does not begin with RNWV")?;
         let (version, rest) = rest.split_at_checked(2).ok_or("it is too short")?;
         if version != VERSION {
             return Err("its version is not known to this release");
         }
-        let (nonce, ciphertext) = rest
-            .split_at_checked(NONCE_OCTETS)
-            .ok_or("it is too short")?;
+        let (nonce, ciphertext) = rest.split_at_checked(NONCE_OCTETS).ok_or("it is too short")?;
         let aad = authenticated(kind, name);
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &aad,
-        };
+        let payload = Payload { msg: ciphertext, aad: &aad };
         self.0
             .decrypt(XNonce::from_slice(nonce), payload)
             .map(Zeroizing::new)
@@ -112,17 +100,10 @@ mod tests {
     fn a_record_opens_only_as_what_it_is() {
         let seal = Seal::new(&Zeroizing::new([1; 32]));
         let record = seal.close(Kind::Account, "a", b"secret").unwrap();
-        assert_eq!(
-            seal.open(Kind::Account, "a", &record).unwrap().as_slice(),
-            b"secret"
-        );
+        assert_eq!(seal.open(Kind::Account, "a", &record).unwrap().as_slice(), b"secret");
         assert!(seal.open(Kind::Account, "b", &record).is_err());
         assert!(seal.open(Kind::Certificate, "a", &record).is_err());
-        assert!(
-            Seal::new(&Zeroizing::new([2; 32]))
-                .open(Kind::Account, "a", &record)
-                .is_err()
-        );
+        assert!(Seal::new(&Zeroizing::new([2; 32])).open(Kind::Account, "a", &record).is_err());
         for at in 0..record.len() {
             let mut bad = record.clone();
             bad[at] ^= 1;

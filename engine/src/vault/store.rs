@@ -39,9 +39,7 @@ struct Records {
 
 impl fmt::Debug for FileVault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileVault")
-            .field("directory", &self.0.directory)
-            .finish_non_exhaustive()
+        f.debug_struct("FileVault").field("directory", &self.0.directory).finish_non_exhaustive()
     }
 }
 
@@ -131,10 +129,7 @@ impl Records {
 
     fn require(&self, kind: Kind, key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let path = self.path(kind, key)?.display().to_string();
-        self.read(kind, key)?.ok_or_else(|| VaultError::Absent {
-            name: key.0.clone(),
-            path,
-        })
+        self.read(kind, key)?.ok_or_else(|| VaultError::Absent { name: key.0.clone(), path })
     }
 
     fn read(&self, kind: Kind, key: &KeyRef) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
@@ -144,10 +139,7 @@ impl Records {
         };
         match self.seal.open(kind, &key.0, &record) {
             Ok(secret) => Ok(Some(secret)),
-            Err(what) => Err(VaultError::Damaged {
-                path: path.display().to_string(),
-                what,
-            }),
+            Err(what) => Err(VaultError::Damaged { path: path.display().to_string(), what }),
         }
     }
 
@@ -174,10 +166,7 @@ impl Records {
         let Some(bytes) = contents(&path)? else {
             return self.make_check(&path, place);
         };
-        let damaged = |what| VaultError::CheckDamaged {
-            path: path.display().to_string(),
-            what,
-        };
+        let damaged = |what| VaultError::CheckDamaged { path: path.display().to_string(), what };
         let (record, hash) = bytes
             .len()
             .checked_sub(32)
@@ -207,26 +196,18 @@ impl Records {
         }
         let record = self.seal.close(Kind::Check, CHECK, CHECK_TEXT)?;
         let hash = sha256_plain(&record);
-        durable::replace(
-            path,
-            &[record.as_slice(), &hash].concat(),
-            durable::SECRET_MODE,
-        )?;
+        durable::replace(path, &[record.as_slice(), &hash].concat(), durable::SECRET_MODE)?;
         Ok(())
     }
 
     fn list(&self) -> Result<Vec<(Kind, KeyRef)>, VaultError> {
-        let entries = fs::read_dir(&self.directory).map_err(|cause| VaultError::Read {
-            path: self.directory.clone(),
-            cause,
-        })?;
+        let entries = fs::read_dir(&self.directory)
+            .map_err(|cause| VaultError::Read { path: self.directory.clone(), cause })?;
         let parse = |name: String| {
-            [Kind::Account, Kind::Certificate]
-                .into_iter()
-                .find_map(|kind| {
-                    let key = name.strip_prefix(kind.word())?.strip_prefix('.')?;
-                    Some((kind, KeyRef(key.to_owned())))
-                })
+            [Kind::Account, Kind::Certificate].into_iter().find_map(|kind| {
+                let key = name.strip_prefix(kind.word())?.strip_prefix('.')?;
+                Some((kind, KeyRef(key.to_owned())))
+            })
         };
         Ok(entries
             .flatten()
@@ -237,18 +218,13 @@ impl Records {
 
 /// The bytes of a file, at most [`RECORD_OCTETS_MAX`]; absent when there is none.
 fn contents(path: &Path) -> Result<Option<Vec<u8>>, VaultError> {
-    let failed = |cause| VaultError::Read {
-        path: path.to_owned(),
-        cause,
-    };
+    let failed = |cause| VaultError::Read { path: path.to_owned(), cause };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(failed(cause)),
     };
     let mut bytes = Vec::new();
-    file.take(RECORD_OCTETS_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(RECORD_OCTETS_MAX).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(bytes))
 }

@@ -64,9 +64,7 @@ impl Row {
         let outcome = self
             .step
             .asked(&world, |_| {
-                world
-                    .ca
-                    .inject(Fault::once(endpoint, fault).times(u32::MAX));
+                world.ca.inject(Fault::once(endpoint, fault).times(u32::MAX));
             })
             .await;
         let about = format!("{:?} with {:?}", self.step, self.fault);
@@ -109,42 +107,22 @@ async fn errors_with_a_status_say_who_speaks_and_when_to_come_back() {
         Row::new(Step::Order, maintenance, (Http, none, 503))
             .waiting(90_000)
             .saying("<html>maintenance"),
-        Row::new(
-            Step::Order,
-            refused(429, "rateLimited", Some("7")),
-            (Acme, "rateLimited", 429),
-        )
-        .waiting(7000)
-        .saying("told by the CA"),
-        Row::new(
-            Step::Register,
-            refused(403, "unauthorized", None),
-            (Acme, "unauthorized", 403),
-        )
-        .saying("told by the CA"),
+        Row::new(Step::Order, refused(429, "rateLimited", Some("7")), (Acme, "rateLimited", 429))
+            .waiting(7000)
+            .saying("told by the CA"),
+        Row::new(Step::Register, refused(403, "unauthorized", None), (Acme, "unauthorized", 403))
+            .saying("told by the CA"),
         Row::new(Step::Look, raw(404, "", ""), (Http, none, 404)).saying("HTTP 404"),
-        Row::new(
-            Step::Order,
-            refused(400, "brandNew", None),
-            (Acme, "brandNew", 400),
-        ),
+        Row::new(Step::Order, refused(400, "brandNew", None), (Acme, "brandNew", 400)),
         Row::new(
             Step::Order,
             raw(500, PROBLEM, r#"{"detail":"lost"}"#),
             (Http, "about:blank", 500),
         )
         .saying("lost"),
-        Row::new(
-            Step::Order,
-            raw(400, PROBLEM, r#"{"type":"urn:ie"#),
-            (Http, none, 400),
-        ),
-        Row::new(
-            Step::Look,
-            raw(502, "text/plain", "upstream"),
-            (Http, none, 502),
-        )
-        .saying("upstream"),
+        Row::new(Step::Order, raw(400, PROBLEM, r#"{"type":"urn:ie"#), (Http, none, 400)),
+        Row::new(Step::Look, raw(502, "text/plain", "upstream"), (Http, none, 502))
+            .saying("upstream"),
         Row::new(Step::Directory, raw(500, HTML, "down"), (Http, none, 500)).saying("down"),
         Row::new(Step::Window, raw(404, "", ""), (Http, none, 404)),
         Row::new(Step::Look, FaultKind::BadNonce, (Acme, "badNonce", 400)),
@@ -169,43 +147,19 @@ async fn answers_that_break_the_protocol_say_how() {
     let plain = r#"{"newNonce":"http://127.0.0.1/n","newAccount":"http://127.0.0.1/a"}"#;
     let omit = |header: &str| FaultKind::OmitHeader(header.to_owned());
     for row in [
-        Row::new(
-            Step::Look,
-            raw(200, JSON, r#"{"status":"pen"#),
-            (Protocol, "json", 200),
-        )
-        .saying(r#"{"status":"pen"#),
-        Row::new(
-            Step::Look,
-            raw(200, HTML, "<html>log in"),
-            (Protocol, "json", 200),
-        )
-        .saying("<html>log in"),
-        Row::new(
-            Step::Directory,
-            raw(200, JSON, "[]"),
-            (Protocol, "json", 200),
-        ),
-        Row::new(
-            Step::Look,
-            FaultKind::Oversized(300_000),
-            (Protocol, "too-large", 200),
-        )
-        .saying("262144"),
+        Row::new(Step::Look, raw(200, JSON, r#"{"status":"pen"#), (Protocol, "json", 200))
+            .saying(r#"{"status":"pen"#),
+        Row::new(Step::Look, raw(200, HTML, "<html>log in"), (Protocol, "json", 200))
+            .saying("<html>log in"),
+        Row::new(Step::Directory, raw(200, JSON, "[]"), (Protocol, "json", 200)),
+        Row::new(Step::Look, FaultKind::Oversized(300_000), (Protocol, "too-large", 200))
+            .saying("262144"),
         Row::new(Step::Order, omit("location"), (Protocol, "missing", 201)).saying("URL"),
         Row::new(Step::Register, omit("location"), (Protocol, "missing", 201)).saying("Location"),
-        Row::new(
-            Step::Authorizations,
-            raw(200, JSON, traversal),
-            (Protocol, "token", 0),
-        )
-        .saying("base64url"),
-        Row::new(
-            Step::Window,
-            raw(200, JSON, window),
-            (Protocol, "renewal-window", 200),
-        )
-        .saying("2026-12-01"),
+        Row::new(Step::Authorizations, raw(200, JSON, traversal), (Protocol, "token", 0))
+            .saying("base64url"),
+        Row::new(Step::Window, raw(200, JSON, window), (Protocol, "renewal-window", 200))
+            .saying("2026-12-01"),
         Row::new(Step::Download, raw(200, "", ""), (Protocol, "chain", 0)).saying("no certificate"),
     ] {
         row.check().await;
@@ -214,34 +168,18 @@ async fn answers_that_break_the_protocol_say_how() {
     let fault = Fault::once(Endpoint::Directory, raw(200, JSON, plain));
     world.ca.inject(fault);
     let problem = world.client.register().await.unwrap_err();
-    assert_eq!(
-        (problem.class, problem.kind.as_str()),
-        (Protocol, "not-https")
-    );
+    assert_eq!((problem.class, problem.kind.as_str()), (Protocol, "not-https"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_says_where_it_was_lost() {
-    let drip = FaultKind::SlowDrip {
-        bytes: 1,
-        every: Duration::from_millis(200),
-    };
+    let drip = FaultKind::SlowDrip { bytes: 1, every: Duration::from_millis(200) };
     let late = FaultKind::Delay(REQUEST_TIME * 3);
     for row in [
-        Row::new(
-            Step::Order,
-            FaultKind::CutBeforeActing,
-            (Transport, "cut", 0),
-        ),
-        Row::new(
-            Step::Order,
-            FaultKind::CutAfterActing,
-            (Transport, "cut", 0),
-        ),
+        Row::new(Step::Order, FaultKind::CutBeforeActing, (Transport, "cut", 0)),
+        Row::new(Step::Order, FaultKind::CutAfterActing, (Transport, "cut", 0)),
         Row::new(Step::Look, FaultKind::Truncated, (Transport, "cut", 200)),
-        Row::new(Step::Order, late, (Transport, "timeout", 0))
-            .saying("1.5s")
-            .hurried(),
+        Row::new(Step::Order, late, (Transport, "timeout", 0)).saying("1.5s").hurried(),
         Row::new(Step::Look, drip, (Transport, "timeout", 200)).hurried(),
     ] {
         row.check().await;
@@ -253,29 +191,17 @@ async fn no_answer_says_where_it_was_lost() {
     let nowhere = format!("https://127.0.0.1:{port}/dir");
     let nameless = "https://ca.invalid/dir";
     let url = world.ca.directory_url();
-    for (url, kind) in [
-        (url.as_str(), "tls"),
-        (&nowhere, "connect"),
-        (nameless, "name"),
-    ] {
+    for (url, kind) in [(url.as_str(), "tls"), (&nowhere, "connect"), (nameless, "name")] {
         let client = Client::new(url, foreign, &[], Bounds::default());
         let problem = client.ca.directory(ACCOUNT).await.unwrap_err();
-        assert_eq!(
-            (problem.class, problem.kind.as_str()),
-            (Transport, kind),
-            "{problem:?}"
-        );
+        assert_eq!((problem.class, problem.kind.as_str()), (Transport, kind), "{problem:?}");
         assert_eq!(problem.subject, url);
     }
 }
 
 /// Many requests, each in time, are too late together.
 async fn whole_call_is_bounded() {
-    let world = bounded(Bounds {
-        call: REQUEST_TIME,
-        ..Bounds::default()
-    })
-    .await;
+    let world = bounded(Bounds { call: REQUEST_TIME, ..Bounds::default() }).await;
     world.client.register().await.unwrap();
     let names: Vec<String> = (0..20).map(|n| format!("n{n}.renewd.test")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -285,10 +211,7 @@ async fn whole_call_is_bounded() {
     world.ca.inject(slow);
     let seen = world.client.ca.look_at_authorizations(ACCOUNT, &url, true);
     let problem = seen.await.unwrap_err();
-    assert_eq!(
-        (problem.class, problem.kind.as_str()),
-        (Transport, "timeout")
-    );
+    assert_eq!((problem.class, problem.kind.as_str()), (Transport, "timeout"));
     // What was fetched is not lost: asked again and again, the call gets through.
     world.ca.clear_faults();
     let seen = world.client.ca.look_at_authorizations(ACCOUNT, &url, false);

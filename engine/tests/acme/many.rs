@@ -47,10 +47,7 @@ async fn orders_side_by_side_share_nonces_and_use_none_twice() {
     }
     let counts = ca.counts();
     assert_eq!(counts.new_order - before.new_order, ORDERS);
-    assert_eq!(
-        counts.authorization_look - before.authorization_look,
-        2 * ORDERS
-    );
+    assert_eq!(counts.authorization_look - before.authorization_look, 2 * ORDERS);
     assert_eq!(counts.order_look - before.order_look, ORDERS);
     assert!(counts.nonce - before.nonce <= ORDERS, "{counts:?}");
     assert_eq!((counts.nonce_reused, counts.bad_nonce), (0, 0));

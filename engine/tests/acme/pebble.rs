@@ -34,17 +34,9 @@ async fn world(change: impl FnOnce(&mut PebbleOptions)) -> World {
     let pebble = tokio::task::spawn_blocking(|| Pebble::start(options).unwrap());
     let pebble = pebble.await.unwrap();
     let contacts = ["mailto:ops@renewd.test"];
-    let client = Client::new(
-        &pebble.directory_url(),
-        pebble.root_pem(),
-        &contacts,
-        Bounds::default(),
-    );
-    World {
-        pebble,
-        client,
-        thumbprint,
-    }
+    let client =
+        Client::new(&pebble.directory_url(), pebble.root_pem(), &contacts, Bounds::default());
+    World { pebble, client, thumbprint }
 }
 
 impl World {
@@ -59,10 +51,7 @@ impl World {
         assert!(first.expires.is_some() && first.problem.is_none());
         assert!(first.offers.contains(&"http-01".to_owned()));
         let challenge = first.http01.unwrap();
-        self.thumbprint
-            .lock()
-            .unwrap()
-            .clone_from(&challenge.thumbprint);
+        self.thumbprint.lock().unwrap().clone_from(&challenge.thumbprint);
         challenge
     }
 
@@ -131,11 +120,7 @@ async fn one_certificate_costs_seven_requests_and_no_nonce_is_fetched_for_it() {
     let account = world.client.register().await.unwrap();
     assert!(!account.already_existed);
     let once = since(&world.pebble, &before);
-    let expected = [
-        ("GET /dir", 1),
-        ("HEAD /nonce-plz", 1),
-        ("POST /sign-me-up", 1),
-    ];
+    let expected = [("GET /dir", 1), ("HEAD /nonce-plz", 1), ("POST /sign-me-up", 1)];
     assert_eq!(once, expected.map(|(kind, n)| (kind.to_owned(), n)).into());
 
     let before = world.pebble.requests();
@@ -186,11 +171,7 @@ async fn a_lost_new_order_is_found_over_several_pages_and_a_known_one_is_not() {
         let name = format!("other{number}.renewd.test");
         others.push(world.client.order(&[&name]).await.unwrap().url);
     }
-    let lost = world
-        .client
-        .order(&[NAME, "two.renewd.test"])
-        .await
-        .unwrap();
+    let lost = world.client.order(&[NAME, "two.renewd.test"]).await.unwrap();
     let client = world.client.restarted(); // the answer is lost with all that was in memory
     let ours = new_order(&["two.renewd.test", NAME]);
     for known in [others, Vec::new()] {
@@ -232,9 +213,7 @@ async fn what_was_done_already_may_be_asked_again() {
     ca.make_ready(ACCOUNT, &order.url, &ready).await.unwrap();
     let seen = ca.look_at_authorizations(ACCOUNT, &order.url, true).await;
     assert_eq!(seen.unwrap()[0].status, AuthorizationStatus::Valid);
-    ca.finalize(ACCOUNT, &order.url, &intent, &csr)
-        .await
-        .unwrap();
+    ca.finalize(ACCOUNT, &order.url, &intent, &csr).await.unwrap();
     let again = ca.finalize(ACCOUNT, &order.url, &intent, &csr).await;
     assert!(again.unwrap().status > OrderStatus::Ready);
     world.logged("Issued certificate serial", 1).await;

@@ -31,17 +31,10 @@ pub(crate) async fn world() -> World {
 pub(crate) async fn bounded(bounds: Bounds) -> World {
     let thumbprint = Arc::default();
     let http01_target = responder(Arc::clone(&thumbprint)).await;
-    let options = Options {
-        http01_target,
-        ..Options::default()
-    };
+    let options = Options { http01_target, ..Options::default() };
     let ca = TestCa::start(options).await.unwrap();
     let client = Client::new(&ca.directory_url(), ca.root_pem(), &[], bounds);
-    World {
-        ca,
-        client,
-        thumbprint,
-    }
+    World { ca, client, thumbprint }
 }
 
 impl World {
@@ -50,18 +43,13 @@ impl World {
         let order = self.client.order(&[NAME]).await.unwrap();
         let seen = port.look_at_authorizations(ACCOUNT, &order.url, false);
         let challenge = seen.await.unwrap().remove(0).http01.unwrap();
-        self.thumbprint
-            .lock()
-            .unwrap()
-            .clone_from(&challenge.thumbprint);
+        self.thumbprint.lock().unwrap().clone_from(&challenge.thumbprint);
         let ready = durable(challenge);
         port.make_ready(ACCOUNT, &order.url, &ready).await.unwrap();
         self.until(&order.url, OrderStatus::Ready).await;
         let (_, csr) = csr(&[NAME]);
         let intent = durable(Hash::of(&csr));
-        port.finalize(ACCOUNT, &order.url, &intent, &csr)
-            .await
-            .unwrap();
+        port.finalize(ACCOUNT, &order.url, &intent, &csr).await.unwrap();
         self.until(&order.url, OrderStatus::Valid).await;
         let leaf = port.download(ACCOUNT, &order.url).await.unwrap();
         (order.url, leaf)

@@ -23,18 +23,10 @@ async fn a_chain_that_is_not_one_is_not_stored() {
         blocks.concat()
     };
     let spoil: [(Spoil<'_>, &str, &str); 4] = [
-        (
-            &|chain| format!("{chain}{key}"),
-            "private-key-in-chain",
-            "private key",
-        ),
+        (&|chain| format!("{chain}{key}"), "private-key-in-chain", "private key"),
         (&reversed, "chain", "order"),
         (&|chain| chain.repeat(6), "chain", "more than 10"),
-        (
-            &|chain| chain.replace("MII", "AII"),
-            "chain",
-            "certificate 1",
-        ),
+        (&|chain| chain.replace("MII", "AII"), "chain", "certificate 1"),
     ];
     for (spoil, kind, words) in spoil {
         let world = world().await;
@@ -43,11 +35,7 @@ async fn a_chain_that_is_not_one_is_not_stored() {
             world.ca.inject(Fault::once(Endpoint::Certificate, answer));
         };
         let problem = Step::Download.asked(&world, broken).await.unwrap_err();
-        assert_eq!(
-            (problem.class, problem.kind.as_str()),
-            (Protocol, kind),
-            "{problem:?}"
-        );
+        assert_eq!((problem.class, problem.kind.as_str()), (Protocol, kind), "{problem:?}");
         assert!(problem.detail.contains(words), "{problem:?}");
         assert_eq!(world.client.chains.0.lock().unwrap().len(), 1);
     }
@@ -55,11 +43,8 @@ async fn a_chain_that_is_not_one_is_not_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_answer_is_broken_is_known_by_its_location() {
-    for fault in [
-        FaultKind::Truncated,
-        FaultKind::Oversized(300_000),
-        FaultKind::WrongContentType,
-    ] {
+    for fault in [FaultKind::Truncated, FaultKind::Oversized(300_000), FaultKind::WrongContentType]
+    {
         let world = world().await;
         world.client.register().await.unwrap();
         world.ca.inject(Fault::once(Endpoint::NewOrder, fault));
@@ -79,11 +64,7 @@ async fn a_new_order_whose_answer_was_lost_is_found_after_a_restart() {
     let lost = world.client.order(&[NAME]).await.unwrap_err();
     assert_eq!((lost.class, lost.kind.as_str()), (Transport, "cut"));
     let client = world.client.restarted();
-    let found = client
-        .ca
-        .find_order(&new_order(&[NAME]), &[])
-        .await
-        .unwrap();
+    let found = client.ca.find_order(&new_order(&[NAME]), &[]).await.unwrap();
     let FoundOrder::Found(look) = found else {
         panic!("{found:?}");
     };
@@ -99,12 +80,7 @@ async fn a_ca_without_a_list_of_orders_is_told_apart_from_an_empty_list() {
     world.client.register().await.unwrap();
     let empty = world.client.ca.find_order(&ours, &[]).await.unwrap();
     assert_eq!(empty, FoundOrder::NotThere);
-    let ca = TestCa::start(Options {
-        list_orders: false,
-        ..Options::default()
-    })
-    .await
-    .unwrap();
+    let ca = TestCa::start(Options { list_orders: false, ..Options::default() }).await.unwrap();
     let client = Client::new(&ca.directory_url(), ca.root_pem(), &[], Bounds::default());
     client.register().await.unwrap();
     let none = client.ca.find_order(&ours, &[]).await.unwrap();

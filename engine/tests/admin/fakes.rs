@@ -8,7 +8,7 @@ use std::time::Duration;
 use renewd_actors::decision::Rules;
 use renewd_actors::ports::*;
 use renewd_actors::{Engine, Start};
-use renewd_events::account::{AccountRequest, Directory};
+use renewd_events::account::{AccountEvent, AccountRequest, Directory};
 use renewd_events::authorization::{Challenge, Probe};
 use renewd_events::binding::{Deployment, Target};
 use renewd_events::certificate::{
@@ -22,13 +22,13 @@ use renewd_events::order::NewOrder;
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::store::{EventStore, Frames, Head, StoreError};
-use renewd_events::{Durable, Facts, WallMs};
+use renewd_events::{Durable, Event, Facts, WallMs};
 
 /// A log in memory on a disk that can become full.
-pub struct Disk(Arc<AtomicBool>);
+pub(crate) struct Disk(Arc<AtomicBool>);
 
 impl Disk {
-    pub fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
@@ -57,17 +57,14 @@ impl EventStore for Full {
     }
 }
 
+/// What the world says: it must not reach a browser as it is.
+const HOSTILE: &str = "<script>alert('\u{202e}')</script>";
+
 /// Nothing works here.
 struct Nothing;
 
 fn no<'a, T: Send + 'a>() -> Act<'a, Result<T, Problem>> {
-    Box::pin(async {
-        Err(Problem::new(
-            ProblemClass::Local,
-            "fake",
-            "nothing works here",
-        ))
-    })
+    Box::pin(async { Err(Problem::new(ProblemClass::Local, "fake", HOSTILE)) })
 }
 
 #[rustfmt::skip]
@@ -119,13 +116,23 @@ impl TimeSource for Nothing {
     }
 }
 
+fn said(stream: StreamId, event: Event) -> NewEvent {
+    NewEvent { stream, event, renewal: None, cause: None }
+}
+
 /// A running engine with one certificate that nobody can order.
-pub async fn engine() -> (Engine, Disk) {
+pub(crate) async fn engine() -> (Engine, Disk) {
     let full = Arc::new(AtomicBool::new(false));
     let nothing = Arc::new(Nothing);
+    let account = AccountId::derive(&[b"none"]);
+    let account_declared = AccountEvent::AccountDeclared {
+        directory_url: "https://ca.invalid/directory".to_owned(),
+        contacts_hash: Hash::default(),
+        contacts: 0,
+    };
     let declared = CertificateEvent::CertificateDeclared(Declaration {
         name: "web".to_owned(),
-        account: AccountId::derive(&[b"none"]),
+        account,
         identifiers: vec![DnsName::parse("example.org").unwrap()],
         profile: None,
         ari: false,
@@ -152,12 +159,10 @@ pub async fn engine() -> (Engine, Disk) {
         },
         observers: Vec::new(),
         version: "test".to_owned(),
-        declarations: vec![NewEvent {
-            stream: id.into(),
-            event: declared.into(),
-            renewal: None,
-            cause: None,
-        }],
+        declarations: vec![
+            said(account.into(), account_declared.into()),
+            said(id.into(), declared.into()),
+        ],
     });
     (engine.await.unwrap(), Disk(full))
 }

@@ -19,37 +19,33 @@ use renewd_events::process::StopReason;
 use renewd_testca::TestCa;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A renewal takes half a second; a busy machine takes its time.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A CA, an engine and its admin sockets, in one folder.
-pub struct Site {
-    pub running: Running,
-    pub admin: Admin,
-    pub https: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) running: Running,
+    pub(crate) admin: Admin,
+    pub(crate) https: SocketAddr,
     ca: TestCa,
     folder: TempDir,
 }
 
 impl Site {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(None).await
     }
 
     /// With terms of the CA that nobody has accepted yet, if there are any.
-    pub async fn start_with(terms: Option<&str>) -> Self {
+    pub(crate) async fn start_with(terms: Option<&str>) -> Self {
         let [http, https] = renewd_tests::ports::free().unwrap();
-        let (http, https) = (
-            SocketAddr::from(([127, 0, 0, 1], http)),
-            SocketAddr::from(([127, 0, 0, 1], https)),
-        );
-        let ca = TestCa::start(renewd_testca::Options {
-            http01_target: http,
-            ..Default::default()
-        });
+        let (http, https) =
+            (SocketAddr::from(([127, 0, 0, 1], http)), SocketAddr::from(([127, 0, 0, 1], https)));
+        let ca =
+            TestCa::start(renewd_testca::Options { http01_target: http, ..Default::default() });
         let ca = ca.await.unwrap();
         if let Some(terms) = terms {
             ca.set_terms(terms);
@@ -75,24 +71,16 @@ impl Site {
             ari: true,
             life_left: LifeLeft::Share(1, 3),
             bindings: vec![BindingSettings {
-                target: Target::Builtin {
-                    address: https.to_string(),
-                },
+                target: Target::Builtin { address: https.to_string() },
                 reload: None,
             }],
         };
-        let mut settings = Settings::new(
-            state_dir.clone(),
-            account,
-            KeySource::File(path("vault.key")),
-        );
+        let mut settings =
+            Settings::new(state_dir.clone(), account, KeySource::File(path("vault.key")));
         settings.certificates = vec![certificate];
         settings.http_listen = vec![http];
         let counters = Counters::new();
-        let extras = Extras {
-            observers: vec![counters.observer()],
-            page: None,
-        };
+        let extras = Extras { observers: vec![counters.observer()], page: None };
         let running = start(&settings, extras).await.unwrap();
         let options = Options {
             socket: Some(state_dir.join(renewd::admin::SOCKET)),
@@ -103,26 +91,29 @@ impl Site {
         };
         let admin = Admin::start(options, running.handle());
         assert!(admin.refused.is_empty(), "{:?}", admin.refused);
-        Self {
-            running,
-            admin,
-            https,
-            ca,
-            folder,
-        }
+        Self { running, admin, https, ca, folder }
     }
 
-    pub fn page(&self) -> SocketAddr {
+    /// Until the certificate is served.
+    pub(crate) async fn issued(&self) {
+        until("certificate", || async {
+            let status = get(self.page(), "/api/v1/status").await.json();
+            (status.pointer("/data/0/state") == Some(&Value::from("ok"))).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn page(&self) -> SocketAddr {
         self.admin.page().unwrap()
     }
 
     /// What the log holds, read beside the engine.
-    pub fn events(&self) -> Vec<Envelope> {
+    pub(crate) fn events(&self) -> Vec<Envelope> {
         let log = MirrorReader::open(&self.folder.path().join("state").join(LOG)).unwrap();
         log.envelopes(Seq(1)).unwrap().map(Result::unwrap).collect()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.stop(StopReason::Asked).await.unwrap();
         self.ca.shutdown().await;
     }
@@ -130,63 +121,58 @@ impl Site {
 
 /// An answer as it came.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
     head: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
             key.eq_ignore_ascii_case(name).then_some(value)
         })
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-pub async fn get(at: SocketAddr, path: &str) -> Answer {
+pub(crate) async fn get(at: SocketAddr, path: &str) -> Answer {
     get_as(at, path, "localhost").await
 }
 
-pub async fn get_as(at: SocketAddr, path: &str, host: &str) -> Answer {
+pub(crate) async fn get_as(at: SocketAddr, path: &str, host: &str) -> Answer {
     send(at, "GET", path, host).await
 }
 
-pub async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answer {
-    let mut stream = TcpStream::connect(at).await.unwrap();
+pub(crate) async fn send(at: SocketAddr, method: &str, path: &str, host: &str) -> Answer {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    raw(TcpStream::connect(at).await.unwrap(), &request).await
+}
+
+/// Sends exactly this and reads to the end.
+pub(crate) async fn raw(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    // A server that refuses early closes while we still send.
+    drop(stream.write_all(request.as_bytes()).await);
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer).await);
+    let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head
-        .split_ascii_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    Answer {
-        status,
-        body: body.to_owned(),
-        head: head.to_owned(),
-    }
+    let status = head.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    Answer { status, body: body.to_owned(), head: head.to_owned() }
 }
 
 /// The value of one series.
-pub fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
-    let found = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+pub(crate) fn metric<'m>(metrics: &'m str, series: &str) -> &'m str {
+    let found = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     found.unwrap_or_else(|| panic!("there is no {series} in\n{metrics}"))
 }
 
 /// Asks until there is an answer.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {

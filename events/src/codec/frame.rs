@@ -49,11 +49,7 @@ impl Frame {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&SCHEMA.to_le_bytes());
-        let flags = if envelope.trace.is_some() {
-            FLAG_TRACE
-        } else {
-            0
-        };
+        let flags = if envelope.trace.is_some() { FLAG_TRACE } else { 0 };
         out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&envelope.seq.0.to_le_bytes());
         out.push(envelope.stream.kind.number());
@@ -131,20 +127,13 @@ impl Frame {
     /// Says which check failed, or which number is from the future.
     pub fn decode(bytes: &[u8]) -> Result<Envelope, CodecError> {
         let header = Header::read(bytes)?;
-        let kind = StreamKind::from_number(header.kind).ok_or(CodecError::Newer {
-            what: "stream kind",
-            number: u32::from(header.kind),
-        })?;
-        let actor = ActorName::from_number(header.actor).ok_or(CodecError::Newer {
-            what: "actor",
-            number: u32::from(header.actor),
-        })?;
+        let kind = StreamKind::from_number(header.kind)
+            .ok_or(CodecError::Newer { what: "stream kind", number: u32::from(header.kind) })?;
+        let actor = ActorName::from_number(header.actor)
+            .ok_or(CodecError::Newer { what: "actor", number: u32::from(header.actor) })?;
         Ok(Envelope {
             seq: header.seq,
-            stream: StreamId {
-                kind,
-                id: header.id,
-            },
+            stream: StreamId { kind, id: header.id },
             version: header.version,
             batch_index: header.batch_index,
             batch_len: header.batch_len,
@@ -226,20 +215,12 @@ impl<'a> Header<'a> {
         let trace = if flags & FLAG_TRACE == 0 {
             None
         } else {
-            Some(TraceContext {
-                trace: reader.take()?,
-                span: reader.take()?,
-                flags: reader.u8()?,
-            })
+            Some(TraceContext { trace: reader.take()?, span: reader.take()?, flags: reader.u8()? })
         };
         if reader.0.len() != body_len {
             return Err(CodecError::Length);
         }
-        Ok(Self {
-            trace,
-            body: reader.0,
-            ..header
-        })
+        Ok(Self { trace, body: reader.0, ..header })
     }
 }
 

@@ -56,11 +56,7 @@ fn configuration() -> impl bincode::config::Config {
 fn encode<T: Serialize>(event: &T) -> Result<Vec<u8>, CodecError> {
     let bytes = bincode::serde::encode_to_vec(event, configuration())
         .map_err(|cause| CodecError::Body(cause.to_string()))?;
-    if bytes.len() > BODY_OCTETS_MAX {
-        Err(CodecError::TooLarge(bytes.len()))
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() > BODY_OCTETS_MAX { Err(CodecError::TooLarge(bytes.len())) } else { Ok(bytes) }
 }
 
 fn decode<T: DeserializeOwned + Into<Event>>(body: &[u8]) -> Result<Event, CodecError> {
@@ -69,10 +65,7 @@ fn decode<T: DeserializeOwned + Into<Event>>(body: &[u8]) -> Result<Event, Codec
     if used == body.len() {
         Ok(event.into())
     } else {
-        Err(CodecError::Body(format!(
-            "{} octets are left over",
-            body.len().saturating_sub(used)
-        )))
+        Err(CodecError::Body(format!("{} octets are left over", body.len().saturating_sub(used))))
     }
 }
 
@@ -102,10 +95,7 @@ pub fn encode_body(event: &Event) -> Result<Vec<u8>, CodecError> {
 /// exactly one event.
 pub fn decode_body(kind: StreamKind, schema: u16, body: &[u8]) -> Result<Event, CodecError> {
     if schema != SCHEMA {
-        return Err(CodecError::Newer {
-            what: "schema",
-            number: u32::from(schema),
-        });
+        return Err(CodecError::Newer { what: "schema", number: u32::from(schema) });
     }
     match kind {
         StreamKind::Engine => decode::<crate::process::EngineEvent>(body),

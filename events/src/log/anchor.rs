@@ -35,10 +35,7 @@ pub(super) struct Anchor {
 impl Anchor {
     /// Of a log without events.
     pub(super) const EMPTY: Self = Self {
-        head: Head {
-            seq: Seq(0),
-            hash: Hash([0; 32]),
-        },
+        head: Head { seq: Seq(0), hash: Hash([0; 32]) },
         segment: Seq(1),
         end: 0,
         last_octets: 0,
@@ -137,9 +134,7 @@ pub(super) fn read_head(dir: &Path) -> Result<Reading, StoreError> {
             Slot::Unreadable => {}
         }
     }
-    Ok(best.map_or(Reading::Unreadable, |(anchor, number)| {
-        Reading::Found(anchor, number)
-    }))
+    Ok(best.map_or(Reading::Unreadable, |(anchor, number)| Reading::Found(anchor, number)))
 }
 
 /// Reads `CLEAN`; anything but an intact mark counts as none.
@@ -223,11 +218,7 @@ impl AnchorFile {
     /// When it cannot be opened.
     pub(super) fn open(dir: &Path, newest: u64) -> Result<Self, StoreError> {
         let path = head_path(dir);
-        Ok(Self {
-            file: files::open_writable(&path)?,
-            path,
-            next_slot: 1 - newest.min(1),
-        })
+        Ok(Self { file: files::open_writable(&path)?, path, next_slot: 1 - newest.min(1) })
     }
 
     /// Writes the older slot; durable when it returns.
@@ -251,10 +242,7 @@ mod tests {
     #[test]
     fn a_slot_comes_back_and_its_version_is_believed_only_when_it_is_intact() {
         let anchor = Anchor {
-            head: Head {
-                seq: Seq(71),
-                hash: Hash([2; 32]),
-            },
+            head: Head { seq: Seq(71), hash: Hash([2; 32]) },
             segment: Seq(33),
             end: 70_004,
             last_octets: 305,
@@ -262,16 +250,10 @@ mod tests {
         let slot = anchor.encode(HEAD_MAGIC);
         assert_eq!(slot.len(), SLOT_OCTETS);
         assert!(matches!(Anchor::decode(HEAD_MAGIC, &slot), Slot::Valid(back) if back == anchor));
-        assert!(matches!(
-            Anchor::decode(CLEAN_MAGIC, &slot),
-            Slot::Unreadable
-        ));
+        assert!(matches!(Anchor::decode(CLEAN_MAGIC, &slot), Slot::Unreadable));
         let mut newer = slot.clone();
         newer[4] = 2;
-        assert!(matches!(
-            Anchor::decode(HEAD_MAGIC, &newer),
-            Slot::Unreadable
-        ));
+        assert!(matches!(Anchor::decode(HEAD_MAGIC, &newer), Slot::Unreadable));
         newer.truncate(SLOT_OCTETS - 4);
         let sum = crc32fast::hash(&newer);
         newer.extend_from_slice(&sum.to_le_bytes());

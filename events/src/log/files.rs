@@ -29,20 +29,12 @@ pub(super) const NEWER: &str = "R0607";
 
 /// An [`StoreError::Io`] from what was tried and where.
 pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |cause| StoreError::Io {
-        what,
-        path: path.to_owned(),
-        cause,
-    }
+    move |cause| StoreError::Io { what, path: path.to_owned(), cause }
 }
 
 /// A [`StoreError::Damaged`].
 pub(super) fn damaged(code: &'static str, path: &Path, what: impl Into<String>) -> StoreError {
-    StoreError::Damaged {
-        code,
-        path: path.to_owned(),
-        what: what.into(),
-    }
+    StoreError::Damaged { code, path: path.to_owned(), what: what.into() }
 }
 
 /// Takes the log for this process; released when the file is dropped or the process dies.
@@ -57,9 +49,9 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
         .map_err(failed("opening the lock", &path))?;
     match lock_file(&file) {
         Ok(()) => Ok(file),
-        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Err(StoreError::Locked {
-            path: dir.to_owned(),
-        }),
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+            Err(StoreError::Locked { path: dir.to_owned() })
+        }
         Err(cause) => Err(failed("locking", &path)(cause)),
     }
 }
@@ -105,11 +97,7 @@ pub(super) fn create_new(path: &Path) -> Result<File, StoreError> {
 
 /// An existing file, for reading and writing in place.
 pub(super) fn open_writable(path: &Path) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(failed("opening", path))
+    OpenOptions::new().read(true).write(true).open(path).map_err(failed("opening", path))
 }
 
 /// Removes a file, if it is there, and makes that durable.

@@ -31,14 +31,9 @@ impl MirrorReader {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let is_file = path.is_file();
         if is_file || segment::directory(path).is_dir() || anchor::head_path(path).is_file() {
-            return Ok(Self {
-                path: path.to_owned(),
-                is_file,
-            });
+            return Ok(Self { path: path.to_owned(), is_file });
         }
-        Err(StoreError::Absent {
-            path: path.to_owned(),
-        })
+        Err(StoreError::Absent { path: path.to_owned() })
     }
 
     /// The last event: of a directory the last acknowledged one, of a file the last one in it.
@@ -52,10 +47,7 @@ impl MirrorReader {
         let mut head = Head::default();
         for frame in self.scan(Seq(1))? {
             let frame = frame?;
-            head = Head {
-                seq: frame.seq,
-                hash: frame.hash,
-            };
+            head = Head { seq: frame.seq, hash: frame.hash };
         }
         Ok(head)
     }
@@ -94,10 +86,7 @@ impl MirrorReader {
     ) -> Result<impl Iterator<Item = Result<Envelope, StoreError>> + use<>, StoreError> {
         Ok(self.scan(from)?.map(|frame| {
             let frame = frame?;
-            Frame::decode(&frame.bytes).map_err(|cause| StoreError::Frame {
-                seq: frame.seq,
-                cause,
-            })
+            Frame::decode(&frame.bytes).map_err(|cause| StoreError::Frame { seq: frame.seq, cause })
         }))
     }
 
@@ -105,16 +94,8 @@ impl MirrorReader {
         if !self.is_file {
             return segment::list(&self.path);
         }
-        let octets = self
-            .path
-            .metadata()
-            .map_err(failed("reading", &self.path))?
-            .len();
-        Ok(vec![Segment {
-            first: None,
-            path: self.path.clone(),
-            octets,
-        }])
+        let octets = self.path.metadata().map_err(failed("reading", &self.path))?.len();
+        Ok(vec![Segment { first: None, path: self.path.clone(), octets }])
     }
 
     /// What `HEAD` names; none for a file, and when `HEAD` is absent or unreadable.
@@ -240,12 +221,8 @@ fn write_all(reader: &MirrorReader, file: File, path: &Path) -> Result<Head, Sto
     let mut head = Head::default();
     for frame in reader.scan(Seq(1))? {
         let frame = frame?;
-        out.write_all(&frame.bytes)
-            .map_err(failed("writing", path))?;
-        head = Head {
-            seq: frame.seq,
-            hash: frame.hash,
-        };
+        out.write_all(&frame.bytes).map_err(failed("writing", path))?;
+        head = Head { seq: frame.seq, hash: frame.hash };
     }
     out.into_inner()
         .map_err(|error| failed("writing", path)(error.into_error()))?

@@ -86,10 +86,7 @@ pub(super) fn check(log: &Path) -> Result<Plan, StoreError> {
     let newest = clean.filter(|clean| clean.head.seq > head.head.seq);
     let newest = newest.unwrap_or(head);
     if segments.is_empty() || newest.head.seq > Seq(0) && segments.iter().all(|s| s.octets == 0) {
-        let what = format!(
-            "the mirror is empty, but {} events were acknowledged",
-            newest.head.seq
-        );
+        let what = format!("the mirror is empty, but {} events were acknowledged", newest.head.seq);
         return Err(damaged(files::EMPTIED, &segment::directory(log), what));
     }
     if segments.first().and_then(|segment| segment.first) != Some(Seq(1)) {
@@ -102,10 +99,7 @@ pub(super) fn check(log: &Path) -> Result<Plan, StoreError> {
             slot,
             tail: (newest.segment, u64::from(newest.end)),
             torn: false,
-            opened: Opened {
-                clean: true,
-                ..Opened::default()
-            },
+            opened: Opened { clean: true, ..Opened::default() },
         });
     }
     check_tail(&newest, slot, segments)
@@ -115,9 +109,7 @@ pub(super) fn check(log: &Path) -> Result<Plan, StoreError> {
 fn without_head(log: &Path, segments: &[Segment], clean: Option<Anchor>) -> StoreError {
     let empty = segments.iter().all(|segment| segment.octets == 0);
     if empty && clean.is_none() && !index::directory(log).join("db").exists() {
-        return StoreError::Absent {
-            path: log.to_owned(),
-        };
+        return StoreError::Absent { path: log.to_owned() };
     }
     let what = "HEAD is missing, but there are data: whether events were lost cannot be told";
     damaged(files::ANCHOR, &anchor::head_path(log), what)
@@ -166,10 +158,8 @@ fn check_tail(anchor: &Anchor, slot: u64, segments: Vec<Segment>) -> Result<Plan
         }
         partial = !frame.last_of_batch;
         if frame.last_of_batch {
-            whole = Some(End {
-                anchor: anchor_of(&frame, segment, end),
-                path: segment.path.clone(),
-            });
+            whole =
+                Some(End { anchor: anchor_of(&frame, segment, end), path: segment.path.clone() });
         }
     }
     let reached = whole.as_ref().map_or(Seq(0), |end| end.anchor.head.seq);
@@ -182,18 +172,12 @@ fn check_tail(anchor: &Anchor, slot: u64, segments: Vec<Segment>) -> Result<Plan
         return Err(fault.error());
     }
     let position = walk.position().map(|(segment, end)| (segment.clone(), end));
-    Ok(Plan {
-        torn: fault.is_some() || partial,
-        ..plan(anchor, slot, whole, position)
-    })
+    Ok(Plan { torn: fault.is_some() || partial, ..plan(anchor, slot, whole, position) })
 }
 
 fn anchor_of(frame: &Frame, segment: &Segment, end: u64) -> Anchor {
     Anchor {
-        head: Head {
-            seq: frame.seq,
-            hash: frame.hash,
-        },
+        head: Head { seq: frame.seq, hash: frame.hash },
         segment: segment.first.unwrap_or(Seq(1)),
         // Bounded by SEGMENT_OCTETS and COMMIT_OCTETS_MAX, FRAME_OCTETS_MAX (asserted in bounds).
         end: u32::try_from(end).unwrap_or(u32::MAX),
@@ -206,10 +190,7 @@ fn too_short(anchor: &Anchor, walk: &Walk, fault: Option<&Fault>) -> StoreError 
         return fault.error();
     }
     let path = walk.position().map(|(segment, _)| segment.path.clone());
-    let what = format!(
-        "it ends before event {}, the last acknowledged one",
-        anchor.head.seq
-    );
+    let what = format!("it ends before event {}, the last acknowledged one", anchor.head.seq);
     damaged(files::SHORT, &path.unwrap_or_default(), what)
 }
 
@@ -304,10 +285,8 @@ impl From<IndexError> for Unfit {
 /// Opens the index and adds what it lacks.
 fn follow(log: &Path, head: Head) -> Result<(Index, u64), Unfit> {
     let index = Index::open(log)?;
-    let last = index.last()?.map_or(Head::default(), |frame| Head {
-        seq: frame.seq,
-        hash: frame.hash,
-    });
+    let last =
+        index.last()?.map_or(Head::default(), |frame| Head { seq: frame.seq, hash: frame.hash });
     if last.seq > head.seq {
         let what = format!(
             "the index has event {}, the mirror ends with {}: the mirror was shortened or replaced",

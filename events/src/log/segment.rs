@@ -48,11 +48,7 @@ pub(super) fn list(log: &Path) -> Result<Vec<Segment>, StoreError> {
         };
         let path = entry.path();
         let octets = entry.metadata().map_err(failed("reading", &path))?.len();
-        segments.push(Segment {
-            first: Some(first),
-            path,
-            octets,
-        });
+        segments.push(Segment { first: Some(first), path, octets });
     }
     segments.sort_by_key(|segment| segment.first);
     Ok(segments)
@@ -130,9 +126,7 @@ impl Appender {
     /// # Errors
     /// When the sync fails.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        self.file
-            .sync_all()
-            .map_err(failed("syncing", &self.path))?;
+        self.file.sync_all().map_err(failed("syncing", &self.path))?;
         files::sync_directory(&directory(&self.log))
     }
 

@@ -84,12 +84,18 @@ impl SledLog {
     /// [`StoreError::Absent`], [`StoreError::Locked`], or [`StoreError::Damaged`] with its code.
     pub fn open(dir: &Path) -> Result<(Self, Opened), StoreError> {
         if !dir.is_dir() {
-            return Err(StoreError::Absent {
-                path: dir.to_owned(),
-            });
+            return Err(StoreError::Absent { path: dir.to_owned() });
         }
         let lock = files::lock(dir)?;
         Self::open_locked(dir, lock)
+    }
+
+    /// Looks whether [`SledLog::open`] would refuse this log, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], or [`StoreError::Damaged`] with its code.
+    pub fn check(dir: &Path) -> Result<(), StoreError> {
+        recover::check(dir).map(drop)
     }
 
     fn open_locked(dir: &Path, lock: File) -> Result<(Self, Opened), StoreError> {
@@ -129,9 +135,7 @@ impl SledLog {
     /// # Errors
     /// When the index cannot be read.
     pub fn frame(&self, seq: Seq) -> Result<Option<Frame>, StoreError> {
-        self.index
-            .get(seq)
-            .map_err(|error| error.error(&index::directory(&self.dir)))
+        self.index.get(seq).map_err(|error| error.error(&index::directory(&self.dir)))
     }
 
     /// The frames from `from` on, read from the mirror in file order: several times faster than
@@ -162,20 +166,15 @@ impl SledLog {
         let parts: Vec<&[u8]> = frames.iter().map(|frame| frame.bytes.as_slice()).collect();
         let bytes = parts.concat();
         if bytes.len() > COMMIT_OCTETS_MAX {
-            let what = format!(
-                "a commit of {} octets; {COMMIT_OCTETS_MAX} are allowed",
-                bytes.len()
-            );
+            let what =
+                format!("a commit of {} octets; {COMMIT_OCTETS_MAX} are allowed", bytes.len());
             return Err(damaged(files::TOO_LARGE, &self.dir, what));
         }
         self.mirror.append(first.seq, &bytes)?;
         self.add_to_index(frames)?;
         let (segment, end) = self.mirror.position();
         let anchor = Anchor {
-            head: Head {
-                seq: last.seq,
-                hash: last.hash,
-            },
+            head: Head { seq: last.seq, hash: last.hash },
             segment,
             end: u32::try_from(end).unwrap_or(u32::MAX),
             last_octets: u16::try_from(last.bytes.len()).unwrap_or(u16::MAX),
@@ -211,10 +210,7 @@ fn check_follows(head: Head, frames: &[Frame], dir: &Path) -> Result<(), StoreEr
             let what = format!("a new event {} does not follow event {}", frame.seq, at.seq);
             return Err(damaged(files::BROKEN, dir, what));
         }
-        at = Head {
-            seq: frame.seq,
-            hash: frame.hash,
-        };
+        at = Head { seq: frame.seq, hash: frame.hash };
     }
     if frames.last().is_some_and(|frame| !frame.last_of_batch) {
         let what = format!("the new events end within a batch, at {}", at.seq);
@@ -240,10 +236,7 @@ impl EventStore for SledLog {
         Ok(Box::new(Scan {
             log: self,
             source: Source::Index(Box::new(self.index.frames(from.max(Seq(1))))),
-            last: Head {
-                seq: Seq(from.0.saturating_sub(1)),
-                hash: Default::default(),
-            },
+            last: Head { seq: Seq(from.0.saturating_sub(1)), hash: Default::default() },
             chained: from <= Seq(1),
         }))
     }
@@ -251,9 +244,7 @@ impl EventStore for SledLog {
     fn close(&mut self) -> Result<(), StoreError> {
         self.refuse_writes()?;
         self.refused = Some("it was closed".to_owned());
-        self.index
-            .sync()
-            .map_err(|error| error.error(&index::directory(&self.dir)))?;
+        self.index.sync().map_err(|error| error.error(&index::directory(&self.dir)))?;
         anchor::write_clean(&self.dir, &self.anchor)
     }
 }
@@ -291,10 +282,7 @@ impl Iterator for Scan<'_> {
             if let Some(Ok(frame)) = next
                 && self.fits(&frame)
             {
-                self.last = Head {
-                    seq: frame.seq,
-                    hash: frame.hash,
-                };
+                self.last = Head { seq: frame.seq, hash: frame.hash };
                 self.chained = true;
                 return Some(Ok(frame));
             }
@@ -403,12 +391,6 @@ mod tests {
         let last = segments.last().unwrap();
         std::fs::remove_file(&last.path).unwrap();
         let error = SledLog::open(dir.path()).unwrap_err();
-        assert!(matches!(
-            error,
-            StoreError::Damaged {
-                code: files::SHORT,
-                ..
-            }
-        ));
+        assert!(matches!(error, StoreError::Damaged { code: files::SHORT, .. }));
     }
 }

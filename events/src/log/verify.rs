@@ -30,13 +30,17 @@ impl Verified {
         let fault_counts = match (self.anchor, &self.first_bad) {
             (_, None) => false,
             (AnchorCheck::Matches, Some(_)) | (AnchorCheck::LogAhead { .. }, Some(_)) => false,
-            (AnchorCheck::Ahead { .. } | AnchorCheck::Differs | AnchorCheck::Missing, Some(_)) => {
-                true
-            }
+            (
+                AnchorCheck::Ahead { .. }
+                | AnchorCheck::Differs
+                | AnchorCheck::Lost
+                | AnchorCheck::NotExpected,
+                Some(_),
+            ) => true,
         };
         let anchored = match self.anchor {
-            AnchorCheck::Matches | AnchorCheck::LogAhead { .. } | AnchorCheck::Missing => true,
-            AnchorCheck::Ahead { .. } | AnchorCheck::Differs => false,
+            AnchorCheck::Matches | AnchorCheck::LogAhead { .. } | AnchorCheck::NotExpected => true,
+            AnchorCheck::Ahead { .. } | AnchorCheck::Differs | AnchorCheck::Lost => false,
         };
         anchored && !fault_counts
     }
@@ -59,8 +63,11 @@ pub enum AnchorCheck {
     },
     /// The event that it names is there with another hash.
     Differs,
-    /// There is none, or none that is readable; an exported file has none.
-    Missing,
+    /// There is none, or none that is readable, where there must be one: whether the end was cut
+    /// cannot be told, and the engine refuses the log.
+    Lost,
+    /// An exported file has none.
+    NotExpected,
 }
 
 /// Where the good events end.
@@ -96,10 +103,7 @@ pub fn verify(path: &Path) -> Result<Verified, StoreError> {
         match step {
             Ok(frame) => {
                 events = events.saturating_add(1);
-                head = Head {
-                    seq: frame.seq,
-                    hash: frame.hash,
-                };
+                head = Head { seq: frame.seq, hash: frame.hash };
                 partial = !frame.last_of_batch;
                 if anchor.is_some_and(|anchor| anchor.head.seq == frame.seq) {
                     at_anchor = Some(frame.hash);
@@ -127,14 +131,19 @@ pub fn verify(path: &Path) -> Result<Verified, StoreError> {
         events,
         head,
         segments: files,
-        anchor: compare(anchor, head, at_anchor),
+        anchor: compare(anchor, path.is_file(), head, at_anchor),
         first_bad,
     })
 }
 
-fn compare(anchor: Option<Anchor>, head: Head, at_anchor: Option<Hash>) -> AnchorCheck {
+fn compare(
+    anchor: Option<Anchor>,
+    is_file: bool,
+    head: Head,
+    at_anchor: Option<Hash>,
+) -> AnchorCheck {
     let Some(anchor) = anchor.map(|anchor| anchor.head) else {
-        return AnchorCheck::Missing;
+        return if is_file { AnchorCheck::NotExpected } else { AnchorCheck::Lost };
     };
     if at_anchor.is_some_and(|hash| hash != anchor.hash) {
         AnchorCheck::Differs
@@ -166,23 +175,17 @@ impl std::fmt::Display for AnchorCheck {
             Self::Differs => {
                 f.write_str("names another event of that number: the log was replaced")
             }
-            Self::Missing => f.write_str("none (an export has none)"),
+            Self::Lost => f.write_str(
+                "LOST: HEAD is missing or unreadable, so whether the end was cut cannot be told (R0606)",
+            ),
+            Self::NotExpected => f.write_str("none (an export has none)"),
         }
     }
 }
 
 impl std::fmt::Display for FirstBad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            seq,
-            file,
-            offset,
-            what,
-        } = self;
-        write!(
-            f,
-            "event {seq} in {} at octet {offset}: {what}",
-            file.display()
-        )
+        let Self { seq, file, offset, what } = self;
+        write!(f, "event {seq} in {} at octet {offset}: {what}", file.display())
     }
 }

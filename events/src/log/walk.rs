@@ -55,10 +55,7 @@ impl Fault {
     }
 
     pub(super) fn error(&self) -> StoreError {
-        let what = format!(
-            "event {} at offset {}: {}",
-            self.seq, self.offset, self.what
-        );
+        let what = format!("event {} at offset {}: {}", self.seq, self.offset, self.what);
         match self.kind {
             FaultKind::Io => StoreError::Io {
                 what: "reading",
@@ -108,9 +105,7 @@ impl Walk {
 
     /// The segment of the last frame, and where that frame ends.
     pub(super) fn position(&self) -> Option<(&Segment, u64)> {
-        self.current
-            .as_ref()
-            .map(|current| (&current.segment, current.offset))
+        self.current.as_ref().map(|current| (&current.segment, current.offset))
     }
 
     /// Whether no segment follows the present one.
@@ -124,13 +119,7 @@ impl Walk {
             (None, Some(segment)) => (segment.path.clone(), 0),
             (None, None) => (PathBuf::new(), 0),
         };
-        Fault {
-            seq: self.next.unwrap_or(Seq(1)),
-            file,
-            offset,
-            kind,
-            what: what.into(),
-        }
+        Fault { seq: self.next.unwrap_or(Seq(1)), file, offset, kind, what: what.into() }
     }
 
     /// Opens the next segment; `false` when there is none.
@@ -213,11 +202,7 @@ impl Walk {
             let what = format!("event {} stands in its place", frame.seq);
             return Err(self.fault(FaultKind::Broken, what));
         }
-        let known = if frame.seq == Seq(1) {
-            Some(Hash::default())
-        } else {
-            self.previous
-        };
+        let known = if frame.seq == Seq(1) { Some(Hash::default()) } else { self.previous };
         if let Some(previous) = known
             && frame.previous != previous
         {

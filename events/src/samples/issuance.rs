@@ -11,10 +11,7 @@ use crate::problem::{Problem, ProblemClass};
 use crate::schedule::{Cause, ScheduleEvent};
 
 fn all<E: Into<Event>>(makers: Vec<fn(&mut Fresh) -> E>) -> Vec<Event> {
-    makers
-        .into_iter()
-        .map(|make| make(&mut Fresh::new()).into())
-        .collect()
+    makers.into_iter().map(|make| make(&mut Fresh::new()).into()).collect()
 }
 
 pub(super) fn account() -> Vec<Event> {
@@ -32,13 +29,8 @@ pub(super) fn account() -> Vec<Event> {
                 external_account_required: false,
             })
         },
-        |f| AccountEvent::DirectoryUnreachable {
-            problem: f.problem(ProblemClass::Transport),
-        },
-        |f| AccountEvent::TermsAccepted {
-            terms_url: Some(f.url()),
-            by: f.text("by"),
-        },
+        |f| AccountEvent::DirectoryUnreachable { problem: f.problem(ProblemClass::Transport) },
+        |f| AccountEvent::TermsAccepted { terms_url: Some(f.url()), by: f.text("by") },
         |f| AccountEvent::AccountKeyCreated {
             key_ref: f.key_ref(),
             thumbprint: f.text("thumbprint"),
@@ -50,19 +42,10 @@ pub(super) fn account() -> Vec<Event> {
                 contacts_hash: f.hash(),
             })
         },
-        |f| AccountEvent::AccountRegistered {
-            url: f.url(),
-            already_existed: true,
-        },
-        |f| AccountEvent::AccountRefused {
-            problem: f.problem(ProblemClass::Acme),
-        },
-        |f| AccountEvent::ContactsChangeRequested {
-            contacts_hash: f.hash(),
-        },
-        |f| AccountEvent::ContactsChanged {
-            contacts_hash: f.hash(),
-        },
+        |f| AccountEvent::AccountRegistered { url: f.url(), already_existed: true },
+        |f| AccountEvent::AccountRefused { problem: f.problem(ProblemClass::Acme) },
+        |f| AccountEvent::ContactsChangeRequested { contacts_hash: f.hash() },
+        |f| AccountEvent::ContactsChanged { contacts_hash: f.hash() },
         |f| AccountEvent::ContactsChangeFailed {
             contacts_hash: f.hash(),
             problem: f.problem(ProblemClass::Acme),
@@ -73,10 +56,7 @@ pub(super) fn account() -> Vec<Event> {
                 ..Directory::default()
             })
         },
-        |f| AccountEvent::TermsAccepted {
-            terms_url: None,
-            by: f.text("by"),
-        },
+        |f| AccountEvent::TermsAccepted { terms_url: None, by: f.text("by") },
     ])
 }
 
@@ -130,9 +110,7 @@ pub(super) fn certificate() -> Vec<Event> {
             spki: f.hash(),
             csr: vec![f.octet(), f.octet(), f.octet()],
         },
-        |f| CertificateEvent::CertificateKeyFailed {
-            problem: f.problem(ProblemClass::Local),
-        },
+        |f| CertificateEvent::CertificateKeyFailed { problem: f.problem(ProblemClass::Local) },
         |f| {
             CertificateEvent::GenerationAdopted(Issue {
                 generation: Generation(f.number()),
@@ -142,23 +120,16 @@ pub(super) fn certificate() -> Vec<Event> {
                 leaf: leaf(f),
             })
         },
-        |f| CertificateEvent::RenewalSucceeded {
-            generation: Generation(f.number()),
-        },
+        |f| CertificateEvent::RenewalSucceeded { generation: Generation(f.number()) },
         |f| CertificateEvent::RenewalFailed {
             code: f.text("R"),
             problem: f.problem(ProblemClass::Acme),
         },
         |f| {
-            let life_left = LifeLeft::Time {
-                left_ms: f.long(),
-                check_every_ms: f.long(),
-            };
+            let life_left = LifeLeft::Time { left_ms: f.long(), check_every_ms: f.long() };
             CertificateEvent::CertificateDeclared(declaration(f, life_left))
         },
-        |f| CertificateEvent::RenewalEndedUnserved {
-            generation: Generation(f.number()),
-        },
+        |f| CertificateEvent::RenewalEndedUnserved { generation: Generation(f.number()) },
     ])
 }
 
@@ -187,12 +158,7 @@ pub(super) fn schedule() -> Vec<Event> {
     ];
     events.extend(causes.map(|cause| {
         let mut f = Fresh::new();
-        ScheduleEvent::RenewalScheduled {
-            at: f.moment(),
-            cause,
-            attempt: f.number(),
-        }
-        .into()
+        ScheduleEvent::RenewalScheduled { at: f.moment(), cause, attempt: f.number() }.into()
     }));
     events
 }
@@ -210,28 +176,15 @@ pub(super) fn order() -> Vec<Event> {
         },
         |f| created(f, Found::Answer),
         |f| created(f, Found::List),
-        |f| OrderEvent::OrderRequestUnresolved {
-            evidence: f.text("evidence"),
-        },
+        |f| OrderEvent::OrderRequestUnresolved { evidence: f.text("evidence") },
         |f| OrderEvent::OrderBecameReady { looks: f.number() },
         |f| OrderEvent::FinalizationRequested { csr: f.hash() },
-        |f| OrderEvent::FinalizationRefused {
-            problem: f.problem(ProblemClass::Acme),
-        },
-        |f| OrderEvent::CertificateReady {
-            url: f.url(),
-            looks: f.number(),
-        },
+        |f| OrderEvent::FinalizationRefused { problem: f.problem(ProblemClass::Acme) },
+        |f| OrderEvent::CertificateReady { url: f.url(), looks: f.number() },
         |f| OrderEvent::ChainDownloaded(leaf(f)),
-        |f| OrderEvent::ChainRejected {
-            problem: f.problem(ProblemClass::Protocol),
-        },
-        |f| OrderEvent::OrderBecameInvalid {
-            problem: f.problem(ProblemClass::Acme),
-        },
-        |f| OrderEvent::OrderGone {
-            problem: f.problem(ProblemClass::Acme),
-        },
+        |f| OrderEvent::ChainRejected { problem: f.problem(ProblemClass::Protocol) },
+        |f| OrderEvent::OrderBecameInvalid { problem: f.problem(ProblemClass::Acme) },
+        |f| OrderEvent::OrderGone { problem: f.problem(ProblemClass::Acme) },
         |_| OrderEvent::OrderRefused {
             problem: Problem::new(ProblemClass::Acme, "kind", "detail"),
         },
@@ -267,14 +220,9 @@ fn statuses() -> Vec<Event> {
         ProblemClass::Local,
     ];
     let accepted = statuses.map(|status| OrderEvent::FinalizationAccepted { status });
-    let refused = classes.map(|class| OrderEvent::OrderRefused {
-        problem: Fresh::new().problem(class),
-    });
-    accepted
-        .into_iter()
-        .chain(refused)
-        .map(Event::from)
-        .collect()
+    let refused =
+        classes.map(|class| OrderEvent::OrderRefused { problem: Fresh::new().problem(class) });
+    accepted.into_iter().chain(refused).map(Event::from).collect()
 }
 
 pub(super) fn authorization() -> Vec<Event> {
@@ -296,16 +244,10 @@ pub(super) fn authorization() -> Vec<Event> {
             })
         },
         |_| AuthorizationEvent::Published { probe: Probe::Seen },
-        |f| AuthorizationEvent::Published {
-            probe: Probe::NotSeen(f.text("saw")),
-        },
-        |f| AuthorizationEvent::ReadinessRequested {
-            challenge_url: f.url(),
-        },
+        |f| AuthorizationEvent::Published { probe: Probe::NotSeen(f.text("saw")) },
+        |f| AuthorizationEvent::ReadinessRequested { challenge_url: f.url() },
         |_| AuthorizationEvent::ReadinessAccepted { inferred: true },
-        |f| AuthorizationEvent::ReadinessRefused {
-            problem: f.problem(ProblemClass::Acme),
-        },
+        |f| AuthorizationEvent::ReadinessRefused { problem: f.problem(ProblemClass::Acme) },
         |f| AuthorizationEvent::AuthorizationBecameValid { visits: f.number() },
         |f| AuthorizationEvent::AuthorizationBecameInvalid {
             problem: f.problem(ProblemClass::Acme),

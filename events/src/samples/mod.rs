@@ -28,9 +28,7 @@ pub fn samples() -> Vec<Envelope> {
         serving::restart(),
     ];
     for event in lists.into_iter().flatten() {
-        let again = all
-            .iter()
-            .any(|sample: &Envelope| sample.event.name() == event.name());
+        let again = all.iter().any(|sample: &Envelope| sample.event.name() == event.name());
         all.push(if again { bare(event) } else { full(event) });
     }
     all
@@ -40,10 +38,7 @@ pub fn samples() -> Vec<Envelope> {
 fn full(event: Event) -> Envelope {
     Envelope {
         seq: Seq(70_001),
-        stream: StreamId {
-            kind: event.kind(),
-            id: [0xA1; 16],
-        },
+        stream: StreamId { kind: event.kind(), id: [0xA1; 16] },
         version: 70_002,
         batch_index: 302,
         batch_len: 303,
@@ -53,11 +48,7 @@ fn full(event: Event) -> Envelope {
         incarnation: 306,
         renewal: Some(RenewalId([0xA2; 16])),
         cause: Some(Seq(70_000)),
-        trace: Some(TraceContext {
-            trace: [0xA3; 16],
-            span: [0xA4; 8],
-            flags: 1,
-        }),
+        trace: Some(TraceContext { trace: [0xA3; 16], span: [0xA4; 8], flags: 1 }),
         previous: Hash([0xA5; 32]),
         event,
     }
@@ -127,10 +118,7 @@ impl Fresh {
     fn names(&mut self) -> Vec<DnsName> {
         let one = format!("n{}.example.org", self.octet());
         let two = format!("*.n{}.example.org", self.octet());
-        [one, two]
-            .iter()
-            .filter_map(|name| DnsName::parse(name).ok())
-            .collect()
+        [one, two].iter().filter_map(|name| DnsName::parse(name).ok()).collect()
     }
 
     fn problem(&mut self, class: ProblemClass) -> Problem {

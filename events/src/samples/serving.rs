@@ -26,12 +26,7 @@ fn identity(f: &mut Fresh) -> ProcessIdentity {
 }
 
 pub(super) fn engine() -> Vec<Event> {
-    let previous = [
-        Previous::None,
-        Previous::Clean,
-        Previous::Crashed,
-        Previous::PowerLost,
-    ];
+    let previous = [Previous::None, Previous::Clean, Previous::Crashed, Previous::PowerLost];
     let booted = previous.map(|previous| {
         let mut f = Fresh::new();
         EngineEvent::EngineBooted {
@@ -41,39 +36,20 @@ pub(super) fn engine() -> Vec<Event> {
             tail: Seq(f.long()),
         }
     });
-    let reasons = [
-        StopReason::Asked,
-        StopReason::Restart(RestartId(Fresh::new().id())),
-        StopReason::Fatal,
-    ];
+    let reasons =
+        [StopReason::Asked, StopReason::Restart(RestartId(Fresh::new().id())), StopReason::Fatal];
     let stopping = reasons.map(|reason| EngineEvent::EngineStopping { reason });
     let failed = ActorName::iter().map(|actor| {
         let mut f = Fresh::new();
-        EngineEvent::ActorFailed {
-            actor,
-            incarnation: f.short(),
-            text: f.text("panicked"),
-        }
+        EngineEvent::ActorFailed { actor, incarnation: f.short(), text: f.text("panicked") }
     });
     let mut f = Fresh::new();
     let others = [
         EngineEvent::EngineStopped,
-        EngineEvent::ActorRestarted {
-            actor: ActorName::Validator,
-            incarnation: f.short(),
-        },
-        EngineEvent::RestartIntensityExceeded {
-            actor: ActorName::Binder,
-            failures: f.number(),
-        },
+        EngineEvent::ActorRestarted { actor: ActorName::Validator, incarnation: f.short() },
+        EngineEvent::RestartIntensityExceeded { actor: ActorName::Binder, failures: f.number() },
     ];
-    events(
-        booted
-            .into_iter()
-            .chain(stopping)
-            .chain(failed)
-            .chain(others),
-    )
+    events(booted.into_iter().chain(stopping).chain(failed).chain(others))
 }
 
 pub(super) fn clock() -> Vec<Event> {
@@ -91,9 +67,7 @@ pub(super) fn clock() -> Vec<Event> {
 
 pub(super) fn binding() -> Vec<Event> {
     let targets = [
-        Target::Builtin {
-            address: "192.0.2.1:443".to_owned(),
-        },
+        Target::Builtin { address: "192.0.2.1:443".to_owned() },
         Target::Files {
             directory: "/srv/one".to_owned(),
             reload: true,
@@ -112,24 +86,17 @@ pub(super) fn binding() -> Vec<Event> {
             generation: Generation(f.number()),
             fingerprint: f.hash(),
         }),
-        BindingEvent::Deployed {
-            generation: Generation(f.number()),
-        },
+        BindingEvent::Deployed { generation: Generation(f.number()) },
         BindingEvent::DeploymentFailed {
             generation: Generation(f.number()),
             problem: f.problem(ProblemClass::Local),
         },
-        BindingEvent::ReloadRequested {
-            generation: Generation(f.number()),
-        },
+        BindingEvent::ReloadRequested { generation: Generation(f.number()) },
         BindingEvent::ReloadFinished {
             generation: Generation(f.number()),
             problem: Some(f.problem(ProblemClass::Local)),
         },
-        BindingEvent::ReloadFinished {
-            generation: Generation(f.number()),
-            problem: None,
-        },
+        BindingEvent::ReloadFinished { generation: Generation(f.number()), problem: None },
         BindingEvent::ServedVerified {
             generation: Generation(f.number()),
             address: f.text("address"),
@@ -147,12 +114,8 @@ pub(super) fn binding() -> Vec<Event> {
 pub(super) fn listener() -> Vec<Event> {
     let f = &mut Fresh::new();
     events([
-        ListenerEvent::ListenerNeeded {
-            address: f.text("address"),
-        },
-        ListenerEvent::ListenerOpened {
-            address: f.text("address"),
-        },
+        ListenerEvent::ListenerNeeded { address: f.text("address") },
+        ListenerEvent::ListenerOpened { address: f.text("address") },
         ListenerEvent::ListenerFailed {
             address: f.text("address"),
             problem: f.problem(ProblemClass::Local),
@@ -171,20 +134,11 @@ pub(super) fn restart() -> Vec<Event> {
     };
     let requested = [Method::Exec, Method::Exit, Method::Host].map(|method| {
         let mut f = Fresh::new();
-        RestartEvent::RestartRequested {
-            before: identity(&mut f),
-            method,
-            deadline: f.moment(),
-        }
+        RestartEvent::RestartRequested { before: identity(&mut f), method, deadline: f.moment() }
     });
     let others = [
-        RestartEvent::RestartObserved {
-            after: identity(f),
-            attributed: true,
-        },
-        RestartEvent::RestartNotObserved {
-            problem: f.problem(ProblemClass::Local),
-        },
+        RestartEvent::RestartObserved { after: identity(f), attributed: true },
+        RestartEvent::RestartNotObserved { problem: f.problem(ProblemClass::Local) },
         RestartEvent::RestartFinished { verified: true },
     ];
     events([planned].into_iter().chain(requested).chain(others))

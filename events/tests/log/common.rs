@@ -42,10 +42,7 @@ pub(crate) fn batch(head: Head, len: u16) -> Vec<Frame> {
     (0..len)
         .map(|index| {
             let frame = frame(head, index, len);
-            head = Head {
-                seq: frame.seq,
-                hash: frame.hash,
-            };
+            head = Head { seq: frame.seq, hash: frame.hash };
             frame
         })
         .collect()
@@ -76,11 +73,7 @@ pub(crate) fn log_of(dir: &Path, events: u64, left: Left) {
 
 /// The places of all events that a store gives back.
 pub(crate) fn places(store: &dyn EventStore, from: u64) -> Vec<u64> {
-    store
-        .scan(Seq(from))
-        .unwrap()
-        .map(|frame| frame.unwrap().seq.0)
-        .collect()
+    store.scan(Seq(from)).unwrap().map(|frame| frame.unwrap().seq.0).collect()
 }
 
 /// Copies a directory.

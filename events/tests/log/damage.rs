@@ -187,21 +187,9 @@ fn a_log_that_was_emptied_is_refused() {
     let mut cases = Cases::new();
     type Damage = fn(&Path);
     let table: [(&str, Damage, &str); 5] = [
-        (
-            "no mirror",
-            |log| fs::remove_dir_all(log.join("mirror")).unwrap(),
-            "R0605",
-        ),
-        (
-            "an empty mirror",
-            |log| fs::remove_file(log.join(SEGMENT)).unwrap(),
-            "R0605",
-        ),
-        (
-            "an empty segment",
-            |log| shorten(&log.join(SEGMENT), u64::MAX),
-            "R0605",
-        ),
+        ("no mirror", |log| fs::remove_dir_all(log.join("mirror")).unwrap(), "R0605"),
+        ("an empty mirror", |log| fs::remove_file(log.join(SEGMENT)).unwrap(), "R0605"),
+        ("an empty segment", |log| shorten(&log.join(SEGMENT), u64::MAX), "R0605"),
         (
             "only HEAD",
             |log| {
@@ -257,6 +245,9 @@ fn a_log_without_its_anchor_is_refused() {
         assert!(SledLog::create(&log).is_err(), "{left:?} gone");
         fs::write(log.join("HEAD"), [0; 8192]).unwrap();
         assert_eq!(outcome(&log), Outcome::Refused("R0606"), "{left:?} zeros");
+        let report = verify(&log).unwrap();
+        assert!(!report.is_whole(), "{left:?}: {report:?}");
+        assert_eq!(report.anchor, AnchorCheck::Lost);
         let log = cases.log(left);
         shorten(&log.join("HEAD"), u64::MAX);
         assert_eq!(outcome(&log), Outcome::Refused("R0606"), "{left:?} empty");
@@ -303,26 +294,16 @@ fn a_mirror_of_an_earlier_day_is_refused() {
 #[test]
 fn a_torn_commit_is_cut_and_kept_wherever_it_was_torn() {
     let mut cases = Cases::new();
-    let head = MirrorReader::open(&cases.log(Left::Crashed))
-        .unwrap()
-        .head()
-        .unwrap();
+    let head = MirrorReader::open(&cases.log(Left::Crashed)).unwrap().head().unwrap();
     let next = batch(head, 2);
-    let bytes: Vec<u8> = next
-        .iter()
-        .flat_map(|frame| &frame.bytes)
-        .copied()
-        .collect();
+    let bytes: Vec<u8> = next.iter().flat_map(|frame| &frame.bytes).copied().collect();
     for length in (1..bytes.len()).step_by(13) {
         let log = cases.log(Left::Crashed);
         let mut content = fs::read(log.join(SEGMENT)).unwrap();
         let whole = content.len();
         content.extend(bytes.iter().take(length));
         fs::write(log.join(SEGMENT), content).unwrap();
-        assert!(
-            verify(&log).unwrap().is_whole(),
-            "nothing acknowledged is missing"
-        );
+        assert!(verify(&log).unwrap().is_whole(), "nothing acknowledged is missing");
         let (mut store, opened) = SledLog::open(&log).unwrap();
         let torn = opened.torn.unwrap();
         assert_eq!(torn.seq, Seq(EVENTS + 1));
@@ -364,16 +345,9 @@ fn a_whole_commit_that_was_not_acknowledged_counts() {
     }
     fs::write(log.join(SEGMENT), content).unwrap();
     let (store, opened) = SledLog::open(&log).unwrap();
-    assert_eq!(
-        (store.head().seq, opened.beyond_anchor),
-        (Seq(EVENTS + 2), 2)
-    );
+    assert_eq!((store.head().seq, opened.beyond_anchor), (Seq(EVENTS + 2), 2));
     assert_eq!(opened.rolled_forward, 2);
     assert_eq!(places(&store, EVENTS), vec![EVENTS, EVENTS + 1, EVENTS + 2]);
     drop(store);
-    assert_eq!(
-        SledLog::open(&log).unwrap().1.beyond_anchor,
-        0,
-        "it is anchored now"
-    );
+    assert_eq!(SledLog::open(&log).unwrap().1.beyond_anchor, 0, "it is anchored now");
 }

@@ -41,11 +41,7 @@ enum Moment {
 /// Lets a child commit until it is killed, and returns the last place that it acknowledged.
 fn acknowledged_until_killed(dir: &Path, moment: Moment) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "kill::child_commits_until_it_is_killed",
-            "--exact",
-            "--nocapture",
-        ])
+        .args(["kill::child_commits_until_it_is_killed", "--exact", "--nocapture"])
         .env(CHILD, dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -77,9 +73,7 @@ fn nothing_acknowledged_is_lost_to_a_kill() {
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut total = 0;
     for round in 0..ROUNDS {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let after = Duration::from_millis((random >> 33) % 60);
         let moment = match round % 3 {
             0 => Moment::AfterStart(after),
@@ -92,10 +86,7 @@ fn nothing_acknowledged_is_lost_to_a_kill() {
         let (log, opened) = SledLog::open(dir.path()).unwrap();
         let head = log.head().seq.0;
         assert!(!opened.clean);
-        assert!(
-            head >= total,
-            "round {round}, {moment:?}: {head} of {total}"
-        );
+        assert!(head >= total, "round {round}, {moment:?}: {head} of {total}");
         assert_eq!(places(&log, 1), (1..=head).collect::<Vec<_>>(), "{round}");
         let replayed = log.replay(Seq(1)).unwrap();
         let replayed: Vec<u64> = replayed.map(|frame| frame.unwrap().seq.0).collect();

@@ -1,15 +1,9 @@
 //! Tests of the log on disk.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test ends at the first surprise, its helpers too"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, its helpers too")]
 
 mod common;
 mod damage;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it starts a process, waits, and kills it"
-)]
+#[expect(clippy::disallowed_methods, reason = "it starts a process, waits, and kills it")]
 mod kill;
 mod store;

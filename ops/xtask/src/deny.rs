@@ -17,21 +17,14 @@ pub(crate) fn run(_: &[String]) -> Outcome {
         let mut install = step::cargo();
         install.args(["install", "cargo-deny", "--locked", "--version", VERSION]);
         let cure = "install cargo-deny by hand (its releases have binaries), then run this again";
-        step::run(
-            "install cargo-deny (once per machine, minutes)",
-            &mut install,
-            cure,
-        )?;
+        step::run("install cargo-deny (once per machine, minutes)", &mut install, cure)?;
     }
     let mut check = step::cargo();
     check.arg("deny");
     if !step::output(step::cargo().args(["deny", "fetch", "db"]))?.0 {
         say::progress("the advisory database cannot be fetched: using the copy on this machine");
         let root = step::root();
-        let mut scripts = root
-            .ancestors()
-            .skip(1)
-            .map(|folder| folder.join(PLACE_SCRIPT));
+        let mut scripts = root.ancestors().skip(1).map(|folder| folder.join(PLACE_SCRIPT));
         if let Some(script) = scripts.find(|script| script.is_file()) {
             step::run(
                 "place the copy",
@@ -43,9 +36,5 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     }
     // The graph's duplicates are warnings by choice; their pages of output are not for every run.
     check.args(["--log-level", "error", "check"]);
-    step::run(
-        "deny",
-        &mut check,
-        "see the first error above; deny.toml gives each rule's reason",
-    )
+    step::run("deny", &mut check, "see the first error above; deny.toml gives each rule's reason")
 }

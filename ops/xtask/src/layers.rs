@@ -35,23 +35,16 @@ pub(crate) fn run(_: &[String]) -> Outcome {
         say::progress("layers: good");
         return Ok(());
     }
-    Err(format!(
-        "an arrow points the wrong way\n  {}",
-        wrong.join("\n  ")
-    ))
+    Err(format!("an arrow points the wrong way\n  {}", wrong.join("\n  ")))
 }
 
 fn wrong_in(package: &str, tree: &str) -> Vec<String> {
-    let absent = ABSENT
-        .iter()
-        .filter(|(of, name, _)| *of == package && names(tree).any(|n| n == *name));
+    let absent =
+        ABSENT.iter().filter(|(of, name, _)| *of == package && names(tree).any(|n| n == *name));
     let mut wrong: Vec<String> = absent
         .map(|(_, name, why)| format!("{package} must not reach {name}: {why} (cargo tree -p {package} -e normal -i {name})"))
         .collect();
-    let known = OURS
-        .iter()
-        .find(|(of, _)| *of == package)
-        .map_or(&[][..], |(_, known)| known);
+    let known = OURS.iter().find(|(of, _)| *of == package).map_or(&[][..], |(_, known)| known);
     for name in names(tree).filter(|name| name.starts_with("renewd")) {
         if name != package && !known.contains(&name) {
             wrong.push(format!(
@@ -64,8 +57,7 @@ fn wrong_in(package: &str, tree: &str) -> Vec<String> {
 
 /// Crate names of a `cargo tree --prefix none` output: the first word of each line.
 fn names(tree: &str) -> impl Iterator<Item = &str> {
-    tree.lines()
-        .filter_map(|line| line.split_whitespace().next())
+    tree.lines().filter_map(|line| line.split_whitespace().next())
 }
 
 fn tree(arguments: &[&str]) -> Result<String, String> {

@@ -10,25 +10,9 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     tidy::run(&[])?;
     layers::run(&[])?;
     let mut clippy = step::cargo();
-    clippy.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    step::run(
-        "clippy",
-        &mut clippy,
-        "mend it, or #[expect(lint, reason = \"...\")]",
-    )?;
+    clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    step::run("clippy", &mut clippy, "mend it, or #[expect(lint, reason = \"...\")]")?;
     let mut docs = step::cargo();
-    docs.args(["doc", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-Dwarnings");
-    step::run(
-        "documentation",
-        &mut docs,
-        "mend the link or text named above",
-    )
+    docs.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
+    step::run("documentation", &mut docs, "mend the link or text named above")
 }

@@ -25,22 +25,14 @@ const COMMANDS: [(&str, &str, Run); 7] = [
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
         test::run,
     ),
-    (
-        "lint",
-        "format, clippy, layers, tidy, documentation",
-        lint::run,
-    ),
+    ("lint", "format, clippy, layers, tidy, documentation", lint::run),
     ("layers", "who may depend on whom", layers::run),
     (
         "tidy",
         "file sizes, forbidden words, equal clippy files, a page for every error code",
         tidy::run,
     ),
-    (
-        "deny",
-        "advisories, licences, bans, sources (cargo-deny)",
-        deny::run,
-    ),
+    ("deny", "advisories, licences, bans, sources (cargo-deny)", deny::run),
     (
         "bench",
         "builds as released and measures: append, replay, open, issue, swap, start, all",

@@ -1,9 +1,5 @@
 //! The only file of xtask that writes to the terminal.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a tool for a person at a terminal"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for a person at a terminal")]
 
 /// Progress: what begins now, or what was found.
 pub(crate) fn progress(text: &str) {

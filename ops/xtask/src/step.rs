@@ -26,19 +26,15 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn run(what: &str, command: &mut Command, cure: &str) -> Outcome {
     let from = Instant::now();
     last(what, command, cure)?;
-    say::progress(&format!(
-        "{what}: good after {} s",
-        from.elapsed().as_secs()
-    ));
+    say::progress(&format!("{what}: good after {} s", from.elapsed().as_secs()));
     Ok(())
 }
 
 /// As [`run`], but the program has the last word when all is good.
 pub(crate) fn last(what: &str, command: &mut Command, cure: &str) -> Outcome {
     say::progress(what);
-    let status = command
-        .status()
-        .map_err(|cause| format!("{what}: cannot start: {cause}\n  do: {cure}"))?;
+    let status =
+        command.status().map_err(|cause| format!("{what}: cannot start: {cause}\n  do: {cure}"))?;
     match status.success() {
         true => Ok(()),
         false => Err(format!("{what}: {status}\n  do: {cure}")),
@@ -47,9 +43,7 @@ pub(crate) fn last(what: &str, command: &mut Command, cure: &str) -> Outcome {
 
 /// Runs `command` and returns whether it went well, with all it wrote.
 pub(crate) fn output(command: &mut Command) -> Result<(bool, String), String> {
-    let output = command
-        .output()
-        .map_err(|cause| format!("cannot start {command:?}: {cause}"))?;
+    let output = command.output().map_err(|cause| format!("cannot start {command:?}: {cause}"))?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     Ok((output.status.success(), text))

@@ -13,11 +13,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     // built twice, and the binary that the tests start is never an old one.
     let mut build = step::cargo();
     build.args(["build", "--workspace", "--bins", "--tests", "--examples"]);
-    step::run(
-        "build renewd and the tests",
-        &mut build,
-        "mend what the compiler says above",
-    )?;
+    step::run("build renewd and the tests", &mut build, "mend what the compiler says above")?;
 
     let ready = target_dir()?.join(format!("debug/pebble-ready{EXE_SUFFIX}"));
     step::run(
@@ -45,13 +41,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 pub(crate) fn target_dir() -> Result<PathBuf, String> {
     let mut metadata = step::cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let output = metadata
-        .output()
-        .map_err(|cause| format!("cargo metadata: {cause}"))?;
+    let output = metadata.output().map_err(|cause| format!("cargo metadata: {cause}"))?;
     let facts: Value = serde_json::from_slice(&output.stdout)
         .map_err(|cause| format!("cargo metadata: {cause}"))?;
     let folder = facts.get("target_directory").and_then(Value::as_str);
-    folder
-        .map(PathBuf::from)
-        .ok_or_else(|| "cargo metadata names no target folder".to_owned())
+    folder.map(PathBuf::from).ok_or_else(|| "cargo metadata names no target folder".to_owned())
 }

@@ -1,3 +1,5 @@
+//! The checks over hand-made logs: what is whole passes, and each break is found.
+
 use renewd_events::authorization::AuthorizationEvent;
 use renewd_events::order::{Found, OrderEvent};
 use renewd_events::problem::{Problem, ProblemClass};
@@ -7,10 +9,7 @@ use super::*;
 use crate::testlog::{Log, acme};
 
 fn broken(log: &Log) -> Vec<String> {
-    check(&log.envelopes)
-        .into_iter()
-        .map(|violation| violation.what)
-        .collect()
+    check(&log.envelopes).into_iter().map(|violation| violation.what).collect()
 }
 
 fn ready() -> Log {
@@ -23,8 +22,7 @@ fn ready() -> Log {
 fn whole_stories_break_nothing() {
     assert_eq!(broken(&Log::first_with_crash()), [""; 0]);
     let mut log = Log::first_with_crash();
-    log.fails_over_ipv6(86_400_000, 1)
-        .fails_over_ipv6(90_000_000, 2);
+    log.fails_over_ipv6(86_400_000, 1).fails_over_ipv6(90_000_000, 2);
     assert_eq!(broken(&log), [""; 0]);
 }
 
@@ -33,14 +31,8 @@ fn a_gap_in_the_log_or_in_a_stream_is_found() {
     let mut log = Log::first_with_crash();
     log.envelopes.remove(12);
     let found = broken(&log);
-    assert!(
-        found.iter().any(|what| what == "event 14 follows event 12"),
-        "{found:?}"
-    );
-    assert!(
-        found.iter().any(|what| what.starts_with("version ")),
-        "{found:?}"
-    );
+    assert!(found.iter().any(|what| what == "event 14 follows event 12"), "{found:?}");
+    assert!(found.iter().any(|what| what.starts_with("version ")), "{found:?}");
 }
 
 #[test]
@@ -50,10 +42,7 @@ fn a_second_order_while_the_first_lives_is_found() {
     assert!(broken(&log)[0].contains("a second order"));
     let mut log = ready();
     let evidence = "no list".to_owned();
-    log.add(
-        log.order(1),
-        OrderEvent::OrderRequestUnresolved { evidence },
-    );
+    log.add(log.order(1), OrderEvent::OrderRequestUnresolved { evidence });
     log.requested(2);
     assert_eq!(broken(&log), [""; 0]);
 }
@@ -64,9 +53,7 @@ fn finalize_before_the_key_is_found() {
     log.created(1, Found::Answer);
     log.add(
         log.order(1),
-        OrderEvent::FinalizationRequested {
-            csr: renewd_events::id::Hash([0; 32]),
-        },
+        OrderEvent::FinalizationRequested { csr: renewd_events::id::Hash([0; 32]) },
     );
     assert_eq!(broken(&log), ["finalize before the key is durable"]);
 }
@@ -83,10 +70,7 @@ fn withdrawing_too_early_is_found() {
     let mut log = ready();
     log.keyed().created(1, Found::Answer);
     log.published("example.org", renewd_events::authorization::Probe::Seen);
-    log.add(
-        log.authorization("example.org"),
-        AuthorizationEvent::ChallengeWithdrawn,
-    );
+    log.add(log.authorization("example.org"), AuthorizationEvent::ChallengeWithdrawn);
     assert!(broken(&log)[0].contains("withdrawn while its order is pending"));
 }
 
@@ -94,10 +78,7 @@ fn withdrawing_too_early_is_found() {
 fn serving_before_adopting_is_found() {
     let mut log = ready();
     log.deploying();
-    assert_eq!(
-        broken(&log),
-        ["an issue is put in place before it is adopted"]
-    );
+    assert_eq!(broken(&log), ["an issue is put in place before it is adopted"]);
 }
 
 #[test]
@@ -109,12 +90,7 @@ fn a_renewal_ends_once() {
     log.renewal = renewal;
     log.failed("R0324", problem);
     let found = broken(&log);
-    assert!(
-        found
-            .iter()
-            .any(|what| what == "a second end of the renewal"),
-        "{found:?}"
-    );
+    assert!(found.iter().any(|what| what == "a second end of the renewal"), "{found:?}");
 }
 
 #[test]
@@ -124,22 +100,14 @@ fn outcomes_belong_to_open_intents_and_open_ones_are_listed() {
     let open: Vec<Act> = checker.open().iter().map(|open| open.act).collect();
     assert_eq!(open, [Act::Key, Act::NewOrder]);
     log.created(1, Found::Answer).created(1, Found::Answer);
-    assert_eq!(
-        broken(&log),
-        ["an outcome (NewOrder) without an open intent"]
-    );
+    assert_eq!(broken(&log), ["an outcome (NewOrder) without an open intent"]);
 }
 
 #[test]
 fn a_failed_renewal_gives_its_key_up() {
     let mut log = ready();
     let problem = Problem::new(ProblemClass::Local, "vaultDamaged", "x");
-    log.add(
-        log.order(1),
-        OrderEvent::OrderRefused {
-            problem: problem.clone(),
-        },
-    );
+    log.add(log.order(1), OrderEvent::OrderRefused { problem: problem.clone() });
     log.failed("R0503", problem);
     log.started(900, Cause::Retry, 2);
     assert_eq!(broken(&log), [""; 0]);

@@ -32,12 +32,7 @@ pub fn doing(facts: &Facts, id: CertificateId) -> Option<Doing> {
         (None, Some((_, order))) => ordering(facts, id, run, order),
         (None, None) => ("the order is about to be requested".to_owned(), run.started),
     };
-    Some(Doing {
-        what,
-        since,
-        started: run.started,
-        attempt: run.attempt,
-    })
+    Some(Doing { what, since, started: run.started, attempt: run.attempt })
 }
 
 fn ordering(facts: &Facts, id: CertificateId, run: &Run, order: &Order) -> (String, WallMs) {
@@ -76,22 +71,13 @@ fn validating(facts: &Facts, id: CertificateId, order: &Order) -> (String, WallM
         return ("learning the challenges".to_owned(), order.since);
     }
     let count = |is: fn(&authorization::Phase) -> bool| {
-        all.iter()
-            .filter(|authorization| is(&authorization.phase))
-            .count()
+        all.iter().filter(|authorization| is(&authorization.phase)).count()
     };
     let valid = count(|phase| matches!(phase, authorization::Phase::Valid));
     let ready = count(|phase| matches!(phase, authorization::Phase::Ready));
-    let since = all
-        .iter()
-        .map(|authorization| authorization.since)
-        .max()
-        .unwrap_or(order.since);
+    let since = all.iter().map(|authorization| authorization.since).max().unwrap_or(order.since);
     let what = if ready + valid < wanted {
-        format!(
-            "publishing challenges: {} of {wanted} names told to the CA",
-            ready + valid
-        )
+        format!("publishing challenges: {} of {wanted} names told to the CA", ready + valid)
     } else {
         format!("the CA is checking {ready} of {wanted} names by http-01")
     };
@@ -99,15 +85,9 @@ fn validating(facts: &Facts, id: CertificateId, order: &Order) -> (String, WallM
 }
 
 fn binding(facts: &Facts, id: CertificateId, run: &Run) -> (String, WallMs) {
-    let open = facts
-        .bindings_of(id)
-        .map(|(_, binding)| binding)
-        .find(|binding| {
-            binding
-                .served
-                .as_ref()
-                .is_none_or(|served| Some(served.generation) < run.adopted)
-        });
+    let open = facts.bindings_of(id).map(|(_, binding)| binding).find(|binding| {
+        binding.served.as_ref().is_none_or(|served| Some(served.generation) < run.adopted)
+    });
     let Some(binding) = open else {
         return ("ending: it is served everywhere".to_owned(), run.started);
     };

@@ -12,11 +12,7 @@ use crate::sentence;
 use crate::when;
 
 fn action(at: Option<WallMs>, what: &str, why: String) -> NextAction {
-    NextAction {
-        at,
-        what: what.to_owned(),
-        why,
-    }
+    NextAction { at, what: what.to_owned(), why }
 }
 
 fn account<'a>(facts: &'a Facts, it: &Certificate) -> Option<&'a Account> {
@@ -38,32 +34,21 @@ pub(super) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
 /// The one next action. Exactly one of these cases holds; the first that does.
 pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> NextAction {
     if let Some(anomaly) = &it.anomaly {
-        let why = format!(
-            "event {} ({}) cannot follow; see R0608",
-            anomaly.seq, anomaly.event
-        );
+        let why = format!("event {} ({}) cannot follow; see R0608", anomaly.seq, anomaly.event);
         return action(None, "nothing: a person must look", why);
     }
     if let Some(doing) = super::doing(facts, id) {
         return action(None, &doing.what, sentence::cause(run_cause(it)).to_owned());
     }
     if it.orphaned {
-        return action(
-            None,
-            "nothing",
-            "the configuration no longer names it".to_owned(),
-        );
+        return action(None, "nothing", "the configuration no longer names it".to_owned());
     }
     if let Some(waits) = account_action(facts, it, now) {
         return waits;
     }
     match facts.schedules.get(&id) {
         Some(schedule) => planned(schedule, it, now),
-        None => action(
-            None,
-            "plan the renewal",
-            "the clock has not planned it yet".to_owned(),
-        ),
+        None => action(None, "plan the renewal", "the clock has not planned it yet".to_owned()),
     }
 }
 
@@ -80,13 +65,8 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
         ));
     };
     if !account.terms_are_accepted() {
-        let terms = account
-            .directory
-            .as_ref()
-            .and_then(|directory| directory.terms_url.as_deref());
-        let at = terms.map_or_else(String::new, |url| {
-            format!(" at {}", escape::field(url, 200))
-        });
+        let terms = account.directory.as_ref().and_then(|directory| directory.terms_url.as_deref());
+        let at = terms.map_or_else(String::new, |url| format!(" at {}", escape::field(url, 200)));
         let why = format!("the CA's terms{at} are not accepted (`renewd accept-terms`)");
         return Some(action(None, "wait for a person to accept the terms", why));
     }
@@ -123,11 +103,7 @@ fn planned(schedule: &Schedule, it: &Certificate, now: WallMs) -> NextAction {
         return action(Some(now), "renew", why);
     }
     let Some(planned) = schedule.planned else {
-        return action(
-            None,
-            "plan the renewal",
-            "the last one has just ended".to_owned(),
-        );
+        return action(None, "plan the renewal", "the last one has just ended".to_owned());
     };
     let what = match (planned.cause, it.current.is_some()) {
         (Cause::Retry, _) => format!("try {}", planned.attempt),

@@ -1,3 +1,5 @@
+//! The status of certificates over hand-made logs.
+
 use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::listener::ListenerEvent;
@@ -15,10 +17,7 @@ fn row(log: &Log) -> CertificateStatus {
 #[test]
 fn a_served_certificate_is_ok_and_says_what_comes_next() {
     let row = row(&Log::first_with_crash());
-    assert_eq!(
-        (row.state, row.served, row.generation),
-        (State::Ok, Served::Everywhere, Some(1))
-    );
+    assert_eq!((row.state, row.served, row.generation), (State::Ok, Served::Everywhere, Some(1)));
     assert_eq!(row.next.what, "renew");
     assert_eq!(row.next.why, "a share of its life is over");
     assert!(row.next.at.is_some() && row.trouble.is_none() && row.doing.is_none());
@@ -37,10 +36,7 @@ fn what_is_going_on_is_read_off_the_streams() {
         log.published(name, renewd_events::authorization::Probe::Seen);
     }
     log.told("example.org").accepted("example.org");
-    assert_eq!(
-        doing(&log),
-        "publishing challenges: 1 of 2 names told to the CA"
-    );
+    assert_eq!(doing(&log), "publishing challenges: 1 of 2 names told to the CA");
     log.told("www.example.org").accepted("www.example.org");
     assert_eq!(doing(&log), "the CA is checking 2 of 2 names by http-01");
     log.issued().deploying();
@@ -52,8 +48,7 @@ fn what_is_going_on_is_read_off_the_streams() {
 #[test]
 fn a_failure_shows_its_code_and_the_next_try() {
     let mut log = Log::first_with_crash();
-    log.fails_over_ipv6(86_400_000, 1)
-        .fails_over_ipv6(90_000_000, 2);
+    log.fails_over_ipv6(86_400_000, 1).fails_over_ipv6(90_000_000, 2);
     let row = row(&log);
     assert_eq!(row.state, State::Failing);
     assert!(row.state.needs_a_person());
@@ -66,11 +61,7 @@ fn a_failure_shows_its_code_and_the_next_try() {
 #[test]
 fn an_issue_that_is_not_served_is_a_state_of_its_own() {
     let mut log = Log::first_with_crash();
-    let problem = Problem::new(
-        ProblemClass::Local,
-        "addressInUse",
-        "Address already in use",
-    );
+    let problem = Problem::new(ProblemClass::Local, "addressInUse", "Address already in use");
     log.add(
         listener(),
         ListenerEvent::ListenerFailed {
@@ -109,11 +100,7 @@ fn an_account_without_terms_is_waited_for() {
     );
     let row = row(&log);
     assert_eq!(row.state, State::Waiting);
-    assert!(
-        row.next.why.contains("https://ca.test/terms-2"),
-        "{}",
-        row.next.why
-    );
+    assert!(row.next.why.contains("https://ca.test/terms-2"), "{}", row.next.why);
 }
 
 #[test]

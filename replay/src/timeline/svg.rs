@@ -52,10 +52,7 @@ impl Axis {
             before = before.max(at);
             places.push(here);
         }
-        Self {
-            places,
-            total: here.max(1),
-        }
+        Self { places, total: here.max(1) }
     }
 
     fn x(&self, row: usize) -> u64 {
@@ -72,10 +69,7 @@ pub fn svg(timeline: &Timeline) -> String {
     let count = u64::try_from(lanes.len()).unwrap_or(u64::MAX);
     let bottom = TOP.saturating_add(count.saturating_mul(LANE_HEIGHT));
     let height = bottom.saturating_add(40);
-    let title = markup(&format!(
-        "{}, renewal {}",
-        timeline.certificate, timeline.number
-    ));
+    let title = markup(&format!("{}, renewal {}", timeline.certificate, timeline.number));
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\
          \n<title>{title}</title>\n<style>{STYLE}</style>\
@@ -129,10 +123,8 @@ fn lanes(timeline: &Timeline) -> Vec<(ActorName, u64)> {
         .collect();
     actors.sort_unstable();
     actors.dedup();
-    let heights = (0u64..).map(|lane| {
-        TOP.saturating_add(lane.saturating_mul(LANE_HEIGHT))
-            .saturating_add(20)
-    });
+    let heights = (0u64..)
+        .map(|lane| TOP.saturating_add(lane.saturating_mul(LANE_HEIGHT)).saturating_add(20));
     actors.into_iter().zip(heights).collect()
 }
 
@@ -144,10 +136,7 @@ fn event_shape(timeline: &Timeline, axis: &Axis, place: usize, row: &EventRow, y
         row.seq,
         when::span_ms(row.offset_ms),
         row.sentence,
-        row.code
-            .as_ref()
-            .map(|code| format!(" · {code}"))
-            .unwrap_or_default()
+        row.code.as_ref().map(|code| format!(" · {code}")).unwrap_or_default()
     ));
     if let Bracket::Closes { intent, took_ms } = row.bracket {
         let from = timeline.rows.iter().position(|other| match other {
@@ -178,13 +167,8 @@ fn event_shape(timeline: &Timeline, axis: &Axis, place: usize, row: &EventRow, y
 
 fn gap_shape(axis: &Axis, place: usize, down_ms: u64, boot: u32, bottom: u64) -> String {
     let x = axis.x(place);
-    let from = place
-        .checked_sub(1)
-        .map_or(LANE_LEFT, |before| axis.x(before));
-    let said = markup(&format!(
-        "nobody there for {}; boot {boot}",
-        when::span_ms(down_ms)
-    ));
+    let from = place.checked_sub(1).map_or(LANE_LEFT, |before| axis.x(before));
+    let said = markup(&format!("nobody there for {}; boot {boot}", when::span_ms(down_ms)));
     format!(
         "<rect class=\"gap\" x=\"{from}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{said}</title>\
          </rect><line class=\"mark\" x1=\"{x}\" x2=\"{x}\" y1=\"{}\" y2=\"{bottom}\"/>\

@@ -1,15 +1,12 @@
+//! Timelines of hand-made logs against golden files.
+
 use renewd_events::certificate::Certificate;
 
 use super::*;
 use crate::testlog::{Log, certificate, golden};
 
 fn of(log: &Log, number: u32) -> Timeline {
-    timeline(
-        &log.envelopes,
-        Certificate::renewal_id(certificate(), number),
-        "",
-    )
-    .unwrap()
+    timeline(&log.envelopes, Certificate::renewal_id(certificate(), number), "").unwrap()
 }
 
 #[test]
@@ -18,10 +15,7 @@ fn a_crash_in_the_middle_is_one_line_and_the_bracket_spans_it() {
     assert_eq!((timeline.ending, timeline.crashes), (Ending::Succeeded, 1));
     assert_eq!(timeline.certificate, "example");
     let text = text(&timeline, 110);
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 110),
-        "{text}"
-    );
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
     golden("timeline-crash.txt", &text);
     golden("timeline-crash.svg", &svg(&timeline));
 }
@@ -74,26 +68,13 @@ fn a_part_of_the_log_is_enough() {
 fn words_from_outside_are_inert_in_every_form() {
     let mut log = Log::registered();
     log.started(200, renewd_events::schedule::Cause::FirstIssue, 1);
-    let problem = crate::testlog::acme(
-        "malformed",
-        400,
-        "\u{1b}[2J<script>alert(1)</script>\n\u{202e}",
-    );
-    log.add(
-        log.order(1),
-        OrderEvent::OrderRefused {
-            problem: problem.clone(),
-        },
-    );
+    let problem =
+        crate::testlog::acme("malformed", 400, "\u{1b}[2J<script>alert(1)</script>\n\u{202e}");
+    log.add(log.order(1), OrderEvent::OrderRefused { problem: problem.clone() });
     log.failed("R0310", problem);
     let timeline = of(&log, 1);
     let (text, svg) = (text(&timeline, 120), svg(&timeline));
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && text.contains("\\u{1b}"));
     assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains('\u{1b}'));
-    assert!(
-        json(&timeline)["data"]["rows"][3]["sentence"]
-            .as_str()
-            .unwrap()
-            .contains("\\u{202e}")
-    );
+    assert!(json(&timeline)["data"]["rows"][3]["sentence"].as_str().unwrap().contains("\\u{202e}"));
 }

@@ -33,12 +33,9 @@ pub fn text(timeline: &Timeline, width: usize) -> String {
                 out.push_str(&said);
                 out.push('\n');
             }
-            Row::Gap {
-                down_ms,
-                boot,
-                previous,
-                ..
-            } => out.push_str(&gap(*down_ms, *boot, *previous)),
+            Row::Gap { down_ms, boot, previous, .. } => {
+                out.push_str(&gap(*down_ms, *boot, *previous))
+            }
         }
     }
     out.push_str(&tail(timeline));
@@ -85,11 +82,7 @@ fn line(row: &EventRow, open: usize, width: usize) -> String {
         ms => format!("+{}", when::span_ms(ms)),
     };
     let actor: &str = row.actor.into();
-    let left = format!(
-        "{time:>12} {:>6}  {:<10}",
-        row.seq.to_string(),
-        short(actor)
-    );
+    let left = format!("{time:>12} {:>6}  {:<10}", row.seq.to_string(), short(actor));
     let right = match row.bracket {
         Bracket::Opens => "─┐".to_owned(),
         Bracket::Open => "─? no outcome".to_owned(),
@@ -101,14 +94,10 @@ fn line(row: &EventRow, open: usize, width: usize) -> String {
     if let Some(code) = &row.code {
         said = format!("{said}  {code}");
     }
-    let room = width
-        .saturating_sub(LEFT_CHARACTERS)
-        .saturating_sub(RIGHT_CHARACTERS);
+    let room = width.saturating_sub(LEFT_CHARACTERS).saturating_sub(RIGHT_CHARACTERS);
     let mut lines = wrap(&said, room).into_iter();
     let begin = lines.next().unwrap_or_default();
-    let mut out = format!("{left} {begin:<room$} {right}")
-        .trim_end()
-        .to_owned();
+    let mut out = format!("{left} {begin:<room$} {right}").trim_end().to_owned();
     out.push('\n');
     for more in lines {
         out.push_str(&format!("{:LEFT_CHARACTERS$} {more}\n", ""));
@@ -117,11 +106,7 @@ fn line(row: &EventRow, open: usize, width: usize) -> String {
 }
 
 fn short(actor: &str) -> &str {
-    if actor == "restart_coordinator" {
-        "restart"
-    } else {
-        actor
-    }
+    if actor == "restart_coordinator" { "restart" } else { actor }
 }
 
 /// Lines of at most `room` characters, broken between words; a longer word is cut where it must be.

@@ -1,3 +1,5 @@
+//! Spans of hand-made logs: ids, parents, and what a crash does to them.
+
 use renewd_events::certificate::Certificate;
 
 use super::*;
@@ -13,14 +15,8 @@ fn a_renewal_is_one_trace_that_a_crash_does_not_break() {
     let all = first();
     let root = all.iter().find(|span| span.name == "renewal").unwrap();
     assert_eq!(root.parent, None);
-    assert!(
-        all.iter()
-            .all(|span| span.trace_id == root.trace_id && span.end.is_some())
-    );
-    assert!(
-        all.iter()
-            .all(|span| span.parent.is_some() || span.name == "renewal")
-    );
+    assert!(all.iter().all(|span| span.trace_id == root.trace_id && span.end.is_some()));
+    assert!(all.iter().all(|span| span.parent.is_some() || span.name == "renewal"));
     let names: std::collections::BTreeSet<&str> = all.iter().map(|span| span.name).collect();
     let wanted = [
         "authorization",
@@ -33,21 +29,11 @@ fn a_renewal_is_one_trace_that_a_crash_does_not_break() {
         "renewal",
     ];
     assert_eq!(names.into_iter().collect::<Vec<_>>(), wanted);
-    let settled = all
-        .iter()
-        .filter(|span| span.name == "challenge.validate")
-        .max_by_key(|s| s.end);
+    let settled = all.iter().filter(|span| span.name == "challenge.validate").max_by_key(|s| s.end);
     let settled = settled.unwrap();
-    assert_eq!(
-        settled.end.unwrap().0 - settled.start.0,
-        11_490,
-        "over the crash"
-    );
+    assert_eq!(settled.end.unwrap().0 - settled.start.0, 11_490, "over the crash");
     let parent = settled.parent.unwrap();
-    assert!(
-        all.iter()
-            .any(|span| span.span_id == parent && span.name == "authorization")
-    );
+    assert!(all.iter().any(|span| span.span_id == parent && span.name == "authorization"));
 }
 
 #[test]

@@ -41,11 +41,7 @@ pub(super) fn find(
         .or_else(|| orphan(it))
         .or_else(|| unserved(facts, witness, id, it))
         .or_else(|| terms(facts, it))
-        .or_else(|| {
-            it.failure
-                .as_ref()
-                .map(|failure| failed(witness, it, failure))
-        })
+        .or_else(|| it.failure.as_ref().map(|failure| failed(witness, it, failure)))
         .or_else(|| account(facts, witness, it))
 }
 
@@ -87,27 +83,16 @@ fn orphan(it: &Certificate) -> Option<Found> {
 /// A rule's words about a case, with the problem as the first evidence.
 fn told(case: &Case<'_>, rule: &Rule, place: (Option<Seq>, WallMs), tries: u32) -> Found {
     let problem = case.problem;
-    let mut evidence = vec![Evidence {
-        seq: place.0,
-        at: Some(place.1),
-        text: said(problem),
-    }];
+    let mut evidence = vec![Evidence { seq: place.0, at: Some(place.1), text: said(problem) }];
     for part in problem.subproblems.iter().take(PARTS_MAX) {
-        let kind = part
-            .kind
-            .strip_prefix("urn:ietf:params:acme:error:")
-            .unwrap_or(&part.kind);
+        let kind = part.kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(&part.kind);
         let text = format!(
             "{}: {}: {}",
             escape::field(&part.identifier, 80),
             escape::field(kind, 40),
             escape::field(&part.detail, FIELD_CHARACTERS_MAX)
         );
-        evidence.push(Evidence {
-            seq: None,
-            at: None,
-            text,
-        });
+        evidence.push(Evidence { seq: None, at: None, text });
     }
     Found {
         code: rule.code,
@@ -151,10 +136,8 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
         (None, Some((step, problem, seq, at))) => (*step, problem, (Some(*seq), *at)),
         (None, None) => (step_of(&failure.code), &failure.problem, (seq, failure.at)),
     };
-    let name = checked.map_or_else(
-        || it.name().to_owned(),
-        |(checked, _)| checked.identifier.clone(),
-    );
+    let name =
+        checked.map_or_else(|| it.name().to_owned(), |(checked, _)| checked.identifier.clone());
     let case = Case {
         name,
         visits: checked.map(|(checked, _)| checked.visits),
@@ -174,18 +157,10 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
         found.remedy = format!("renewd explain {recorded}");
     }
     let own = checked.and_then(|(checked, _)| own_evidence(&case, checked.visits));
-    found.evidence.extend(own.map(|text| Evidence {
-        seq: None,
-        at: None,
-        text,
-    }));
+    found.evidence.extend(own.map(|text| Evidence { seq: None, at: None, text }));
     if witness.unresolved > 0 {
         let text = format!("{} orders whose fate nobody can tell", witness.unresolved);
-        found.evidence.push(Evidence {
-            seq: None,
-            at: None,
-            text,
-        });
+        found.evidence.push(Evidence { seq: None, at: None, text });
     }
     found.since = since(witness, &failure.code).unwrap_or(failure.at);
     found
@@ -218,21 +193,13 @@ fn is_general(code: Code) -> bool {
 
 /// Since when the failures have had this code without a break.
 fn since(witness: &Witness, code: &str) -> Option<WallMs> {
-    let same = witness
-        .failures
-        .iter()
-        .rev()
-        .take_while(|failed| failed.code == code);
+    let same = witness.failures.iter().rev().take_while(|failed| failed.code == code);
     same.last().map(|failed| failed.at)
 }
 
 /// The latest failure that is no limit: limits follow from it.
 fn earlier(witness: &Witness) -> Option<Code> {
-    let cause = witness
-        .failures
-        .iter()
-        .rev()
-        .find(|failed| !failed.code.starts_with("R04"))?;
+    let cause = witness.failures.iter().rev().find(|failed| !failed.code.starts_with("R04"))?;
     codes::find(&cause.code)
 }
 
@@ -260,15 +227,8 @@ fn unserved(
             .and_then(|(stream, listener)| closed(facts, witness, stream, listener))
             .or_else(|| {
                 let setback = binding.setback.as_ref()?;
-                let label = binding
-                    .target
-                    .as_ref()
-                    .map(Target::label)
-                    .unwrap_or_default();
-                let case = Case {
-                    name: label,
-                    ..Case::of(Step::Binding, &setback.problem)
-                };
+                let label = binding.target.as_ref().map(Target::label).unwrap_or_default();
+                let case = Case { name: label, ..Case::of(Step::Binding, &setback.problem) };
                 let place = place(witness, binding_id.into(), setback.at);
                 Some(told(&case, rules::find(&case), place, setback.count))
             })
@@ -276,20 +236,15 @@ fn unserved(
 }
 
 fn place(witness: &Witness, stream: StreamId, at: WallMs) -> (Option<Seq>, WallMs) {
-    witness
-        .places
-        .get(&stream)
-        .map_or((None, at), |(seq, at)| (Some(*seq), *at))
+    witness.places.get(&stream).map_or((None, at), |(seq, at)| (Some(*seq), *at))
 }
 
 fn listener_of<'a>(facts: &'a Facts, binding: &Binding) -> Option<(StreamId, &'a Listener)> {
     let Target::Builtin { address } = binding.target.as_ref()? else {
         return None;
     };
-    let (id, listener) = facts
-        .listeners
-        .iter()
-        .find(|(_, listener)| listener.address == *address)?;
+    let (id, listener) =
+        facts.listeners.iter().find(|(_, listener)| listener.address == *address)?;
     Some(((*id).into(), listener))
 }
 
@@ -306,25 +261,13 @@ fn closed(
         holder: listener.holder.as_deref(),
         ..Case::of(Step::Listener, &setback.problem)
     };
-    let mut found = told(
-        &case,
-        rules::find(&case),
-        place(witness, stream, setback.at),
-        setback.count,
-    );
+    let mut found =
+        told(&case, rules::find(&case), place(witness, stream, setback.at), setback.count);
     if let Some(holder) = &listener.holder {
         let text = format!("held by {}", escape::field(holder, 80));
-        found.evidence.push(Evidence {
-            seq: None,
-            at: None,
-            text,
-        });
+        found.evidence.push(Evidence { seq: None, at: None, text });
     }
-    let restart = facts
-        .restarts
-        .values()
-        .rev()
-        .find(|restart| restart.address == listener.address);
+    let restart = facts.restarts.values().rev().find(|restart| restart.address == listener.address);
     let (code, said, remedy) = match restart.map(|restart| &restart.phase) {
         Some(Phase::Planned | Phase::Requested(_) | Phase::Observed) => (
             codes::RESTART_WAITS,
@@ -345,11 +288,7 @@ fn closed(
     };
     let address = escape::field(&listener.address, 80);
     let text = format!("{} {}", found.code, found.sentence);
-    found.evidence.push(Evidence {
-        seq: None,
-        at: None,
-        text,
-    });
+    found.evidence.push(Evidence { seq: None, at: None, text });
     found.code = code;
     found.sentence = format!("The listener on {address} {said}.");
     found.remedy = remedy.to_owned();
@@ -362,10 +301,7 @@ fn terms(facts: &Facts, it: &Certificate) -> Option<Found> {
     if account.terms_are_accepted() || it.run.is_some() {
         return None;
     }
-    let url = account
-        .directory
-        .as_ref()
-        .and_then(|directory| directory.terms_url.as_deref());
+    let url = account.directory.as_ref().and_then(|directory| directory.terms_url.as_deref());
     let changed = account.terms.is_some();
     let name = escape::text(it.name());
     Some(Found {
@@ -403,14 +339,6 @@ fn account(facts: &Facts, witness: &Witness, it: &Certificate) -> Option<Found> 
         (Registration::Absent | Registration::Requested(_), None)
         | (Registration::Registered { .. }, _) => return None,
     };
-    let case = Case {
-        name: it.name().to_owned(),
-        ..Case::of(Step::Account, problem)
-    };
-    Some(told(
-        &case,
-        rules::find(&case),
-        place(witness, id.into(), at),
-        tries,
-    ))
+    let case = Case { name: it.name().to_owned(), ..Case::of(Step::Account, problem) };
+    Some(told(&case, rules::find(&case), place(witness, id.into(), at), tries))
 }

@@ -97,11 +97,7 @@ const OTHER: Rule = Rule {
 
 /// The cause. There always is one, if only "other".
 pub fn find(case: &Case<'_>) -> &'static Rule {
-    ALL.iter()
-        .copied()
-        .flatten()
-        .find(|rule| (rule.applies)(case))
-        .unwrap_or(&OTHER)
+    ALL.iter().copied().flatten().find(|rule| (rule.applies)(case)).unwrap_or(&OTHER)
 }
 
 /// How many causes are told apart.
@@ -141,9 +137,7 @@ impl<'a> Case<'a> {
     /// The other side's words contain one of these, whatever their case.
     pub(crate) fn says(&self, words: &[&str]) -> bool {
         let said = self.problem.detail.to_ascii_lowercase();
-        words
-            .iter()
-            .any(|word| said.contains(&word.to_ascii_lowercase()))
+        words.iter().any(|word| said.contains(&word.to_ascii_lowercase()))
     }
 
     /// The step is one of these.
@@ -154,22 +148,14 @@ impl<'a> Case<'a> {
     /// The address that the CA says it used, in front of its words.
     pub fn address(&self) -> Option<IpAddr> {
         let (first, _) = self.problem.detail.split_once(": ")?;
-        first
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse()
-            .ok()
+        first.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 
     /// The rule's sentence about this case, made inert.
     pub fn sentence(&self, rule: &Rule) -> String {
         let or = |text: &str, other: &str| {
             let shown = escape::field(text, 160);
-            if shown.is_empty() {
-                other.to_owned()
-            } else {
-                shown
-            }
+            if shown.is_empty() { other.to_owned() } else { shown }
         };
         let name = or(&self.name, "the name");
         let address = self.address().map_or_else(
@@ -225,9 +211,7 @@ fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
 /// The host of an URL.
 fn host(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
-    rest.split(['/', '?', '#'])
-        .next()
-        .filter(|host| !host.is_empty())
+    rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())
 }
 
 #[cfg(test)]

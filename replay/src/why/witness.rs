@@ -153,8 +153,7 @@ impl Projection for Witness {
             }
             Event::Account(_) | Event::Binding(_) | Event::Listener(_) | Event::Restart(_) => {
                 if problem_of(&envelope.event).is_some() {
-                    self.places
-                        .insert(envelope.stream, (envelope.seq, envelope.at));
+                    self.places.insert(envelope.stream, (envelope.seq, envelope.at));
                 }
             }
             Event::Certificate(_)
@@ -186,10 +185,7 @@ pub fn problem_of(event: &Event) -> Option<(Step, &Problem)> {
         Event::Binding(
             BindingEvent::DeploymentFailed { problem, .. }
             | BindingEvent::ServedMismatch { problem, .. }
-            | BindingEvent::ReloadFinished {
-                problem: Some(problem),
-                ..
-            },
+            | BindingEvent::ReloadFinished { problem: Some(problem), .. },
         ) => Some((Step::Binding, problem)),
         Event::Listener(ListenerEvent::ListenerFailed { problem, .. }) => {
             Some((Step::Listener, problem))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use renewd_actors::journal::{Batch, Journal};
 use renewd_actors::ports::TimeSource;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::error::{BenchError, io};
 use crate::figure::{Figure, Goal, median, per_second};
 use crate::history::{self, History};
-use crate::say;
+use crate::{rig, say};
 
 /// Repetitions of each measure; the middle one counts.
 const ROUNDS: usize = 3;
@@ -33,10 +33,7 @@ struct Clock;
 
 impl TimeSource for Clock {
     fn now(&self) -> WallMs {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        rig::now()
     }
 }
 
@@ -48,11 +45,7 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
         let log = folder.path().join("log");
         single.push(journal(&log, 1, SINGLE_APPENDS)?);
         plain.push(plain_file(&folder.path().join("plain"), &frames(&log)?)?);
-        group.push(journal(
-            &folder.path().join("group"),
-            PRODUCERS,
-            PRODUCER_APPENDS,
-        )?);
+        group.push(journal(&folder.path().join("group"), PRODUCERS, PRODUCER_APPENDS)?);
         say::progress(&format!("append: round {round} of {ROUNDS}"));
     }
     let (single, plain, group) = (median(single), median(plain), median(group));
@@ -69,9 +62,8 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
 
 /// Appends per second of so many producers, each waiting for its append before the next.
 fn journal(dir: &Path, producers: u32, appends: usize) -> Result<f64, BenchError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(io("start a runtime"))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().build().map_err(io("start a runtime"))?;
     let facts = Arc::new(RwLock::new(Facts::default()));
     let store = Box::new(SledLog::create(dir)?);
     let journal = Journal::start(store, facts, BootNo(1), Arc::new(Clock), Vec::new())
@@ -111,13 +103,7 @@ fn batches(history: &History, producer: u32, count: usize) -> Result<Vec<Batch>,
 }
 
 fn batch(events: history::Batch) -> Batch {
-    Batch {
-        actor: ActorName::Issuer,
-        incarnation: 1,
-        expected: Vec::new(),
-        events,
-        trace: None,
-    }
+    Batch { actor: ActorName::Issuer, incarnation: 1, expected: Vec::new(), events, trace: None }
 }
 
 /// The bytes of every append of a log.
@@ -139,11 +125,7 @@ fn frames(dir: &Path) -> Result<Vec<Vec<u8>>, BenchError> {
 /// Appends per second with one write and one fdatasync each.
 fn plain_file(path: &Path, appends: &[Vec<u8>]) -> Result<f64, BenchError> {
     let failed = || io("append to a plain file");
-    let mut file = File::options()
-        .create_new(true)
-        .append(true)
-        .open(path)
-        .map_err(failed())?;
+    let mut file = File::options().create_new(true).append(true).open(path).map_err(failed())?;
     let from = Instant::now();
     for append in appends {
         file.write_all(append).map_err(failed())?;

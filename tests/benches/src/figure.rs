@@ -40,13 +40,7 @@ pub(crate) enum Goal {
 impl Figure {
     /// A figure without anchor and goal.
     pub(crate) fn new(measure: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self {
-            measure: measure.into(),
-            value,
-            unit,
-            anchor: None,
-            goal: None,
-        }
+        Self { measure: measure.into(), value, unit, anchor: None, goal: None }
     }
 
     /// Beside a peer or limit measured in the same run.
@@ -78,17 +72,15 @@ impl Figure {
         }
     }
 
-    fn goal_text(&self) -> String {
-        match self.goal {
-            None => "none".to_owned(),
-            Some(Goal::AtLeast(goal)) => format!(">= {} {}", number(goal), self.unit),
-            Some(Goal::AtMost(goal)) => format!("<= {} {}", number(goal), self.unit),
-            Some(Goal::RatioAtLeast(goal)) => format!("ratio >= {}", number(goal)),
-        }
-    }
-
-    fn verdict(&self) -> &'static str {
-        if self.met() { "met" } else { "missed" }
+    /// The goal as text, and `met` or `missed`.
+    fn judged(&self) -> Option<(String, &'static str)> {
+        let unit = self.unit;
+        let goal = match self.goal? {
+            Goal::AtLeast(goal) => format!(">= {} {unit}", number(goal)),
+            Goal::AtMost(goal) => format!("<= {} {unit}", number(goal)),
+            Goal::RatioAtLeast(goal) => format!("ratio >= {}", number(goal)),
+        };
+        Some((goal, if self.met() { "met" } else { "missed" }))
     }
 
     /// `VALUE UNIT, ratio R to ANCHOR, goal G: met|missed`.
@@ -100,8 +92,10 @@ impl Figure {
             }
             (None, _) | (_, None) => String::new(),
         };
-        let (goal, verdict) = (self.goal_text(), self.verdict());
-        format!("{value}{ratio}, goal {goal}: {verdict}")
+        let judged = self.judged();
+        let judged =
+            judged.map_or(String::new(), |(goal, verdict)| format!(", goal {goal}: {verdict}"));
+        format!("{value}{ratio}{judged}")
     }
 
     /// One line of the table.
@@ -110,10 +104,7 @@ impl Figure {
             format!("{} {} ({})", number(anchor.value), self.unit, anchor.name)
         });
         let ratio = self.ratio().map(number).unwrap_or_default();
-        let (goal, verdict) = match self.goal {
-            Some(_) => (self.goal_text(), self.verdict()),
-            None => (String::new(), ""),
-        };
+        let (goal, verdict) = self.judged().unwrap_or_default();
         format!(
             "| {bench} | {} | {} {} | {beside} | {ratio} | {goal} | {verdict} |",
             self.measure,
@@ -135,17 +126,14 @@ pub(crate) fn closing(bench: &str, figures: &[Figure]) -> String {
         .collect();
     match missed.is_empty() || !first.met() {
         true => format!("bench {bench}: {}", first.line()),
-        false => format!(
-            "bench {bench}: {}, but missed: {}",
-            first.line(),
-            missed.join("; ")
-        ),
+        false => format!("bench {bench}: {}, but missed: {}", first.line(), missed.join("; ")),
     }
 }
 
 /// Three significant digits are more than a run repeats.
 fn number(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         small if small >= 0.1 => format!("{value:.2}"),
@@ -190,11 +178,7 @@ mod tests {
 
     #[test]
     fn a_goal_by_ratio_is_missed_without_an_anchor() {
-        assert!(
-            !Figure::new("x", 1.0, "s")
-                .goal(Goal::RatioAtLeast(0.5))
-                .met()
-        );
+        assert!(!Figure::new("x", 1.0, "s").goal(Goal::RatioAtLeast(0.5)).met());
         assert!(!Figure::new("x", 1.0, "s").goal(Goal::AtLeast(2.0)).met());
     }
 

@@ -78,10 +78,7 @@ impl Filler {
                 previous: self.head.hash,
                 event: new.event,
             })?;
-            self.head = Head {
-                seq: frame.seq,
-                hash: frame.hash,
-            };
+            self.head = Head { seq: frame.seq, hash: frame.hash };
             self.events = self.events.saturating_add(1);
             self.octets += u64::try_from(frame.bytes.len()).unwrap_or(0);
             self.waiting.push(frame);
@@ -130,9 +127,7 @@ pub(crate) fn fill(dir: &Path, events: u32) -> Result<(u32, u64), BenchError> {
             }
         }
     }
-    Err(BenchError::Wrong(format!(
-        "{events} events are more than {RENEWALS_MAX} renewals each"
-    )))
+    Err(BenchError::Wrong(format!("{events} events are more than {RENEWALS_MAX} renewals each")))
 }
 
 /// The files that hold a log's events, in order.

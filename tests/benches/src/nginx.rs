@@ -42,8 +42,5 @@ pub(crate) fn serve(webroot: &Path, port: u16) -> Result<Nginx, BenchError> {
     process.wait_until("nginx", READY_TIME_MAX, |_| {
         TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
     })?;
-    Ok(Nginx {
-        _process: process,
-        _folder: folder,
-    })
+    Ok(Nginx { _process: process, _folder: folder })
 }

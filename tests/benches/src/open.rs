@@ -85,14 +85,7 @@ pub(crate) fn child(arguments: &[String]) -> ExitCode {
     let [log, end] = arguments else {
         return ExitCode::from(2);
     };
-    match open_once(
-        Path::new(log),
-        if end == CLEAN {
-            End::Clean
-        } else {
-            End::Killed
-        },
-    ) {
+    match open_once(Path::new(log), if end == CLEAN { End::Clean } else { End::Killed }) {
         Ok(Opening { seconds, mebibytes }) => {
             say::result(&format!("{seconds} {mebibytes}"));
             ExitCode::SUCCESS

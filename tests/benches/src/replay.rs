@@ -46,10 +46,7 @@ fn replay(log: &Path, events: u32) -> Result<Duration, BenchError> {
     let time = from.elapsed();
     match facts.seq == Seq(u64::from(events)) {
         true => Ok(time),
-        false => Err(BenchError::Wrong(format!(
-            "{} of {events} events were folded",
-            facts.seq
-        ))),
+        false => Err(BenchError::Wrong(format!("{} of {events} events were folded", facts.seq))),
     }
 }
 

@@ -13,8 +13,6 @@ use renewd_tests::process::Process;
 use crate::error::{BenchError, io};
 use crate::history::Lineage;
 
-/// From exec to "ready": milliseconds; a debug build with 10,000 certificates takes seconds.
-const READY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Any value will do: it seals the keys of one run in a folder that is removed after it.
 const VAULT_KEY: [u8; 32] = [7; 32];
 /// Renewals at once: renewd's largest, as a fleet's first start would set it.
@@ -50,10 +48,7 @@ pub(crate) fn host(wanted: &Wanted<'_>) -> Result<Host, BenchError> {
         ca = wanted.directory_url,
     );
     if let Some(pem) = wanted.root_pem {
-        toml.push_str(&format!(
-            "ca_root_file = {:?}\n",
-            host.write("root.pem", pem)?
-        ));
+        toml.push_str(&format!("ca_root_file = {:?}\n", host.write("root.pem", pem)?));
     }
     toml.push_str(&format!(
         "[renew]\nari = false\nmax_parallel = {PARALLEL}\n\
@@ -74,9 +69,7 @@ fn certificate(wanted: &Wanted<'_>, site: &Lineage) -> String {
         toml.push_str(&format!("profile = {profile:?}\n"));
     }
     if let Some(port) = wanted.https_port {
-        toml.push_str(&format!(
-            "bind = {{ address = \"127.0.0.1\", port = {port} }}\n"
-        ));
+        toml.push_str(&format!("bind = {{ address = \"127.0.0.1\", port = {port} }}\n"));
     }
     toml
 }
@@ -95,13 +88,6 @@ pub(crate) fn wait_for(
     })?)
 }
 
-/// Starts `renewd run` and waits until it says that it is ready.
-pub(crate) fn start(host: &Host) -> Result<Process, BenchError> {
-    let mut renewd = host.start(&["run"])?;
-    renewd.wait_for_line("renewd is ready", READY_TIME_MAX)?;
-    Ok(renewd)
-}
-
 /// All events of a host's log so far.
 pub(crate) fn events(host: &Host) -> Result<Vec<Envelope>, BenchError> {
     let reader = MirrorReader::open(&host.state_dir().join("log"))?;
@@ -115,10 +101,7 @@ pub(crate) fn now() -> WallMs {
 }
 
 /// A short pause between two looks. Only benches of real processes in real time use it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "benches watch real processes in real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "benches watch real processes in real time")]
 pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

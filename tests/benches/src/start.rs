@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use renewd_tests::host::{self, Host};
 use renewd_tests::ports;
+use renewd_tests::process::Process;
 
 use crate::error::{BenchError, io};
 use crate::figure::{Figure, Goal, median};
@@ -24,6 +25,8 @@ const LOAD_S: u32 = 3;
 const CONNECTIONS: u32 = 32;
 /// From exec to the answer: a debug build needs seconds.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+/// For one plan of each certificate, some thousand appends per second.
+const PLAN_TIME_MAX: Duration = Duration::from_secs(120);
 /// Between two tries to connect: the error of the measure.
 const TRY_EVERY: Duration = Duration::from_micros(200);
 /// Where challenges are fetched (RFC 8555 section 8.3).
@@ -46,22 +49,25 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
     })?;
     say::progress("start: writing the log");
     let token = fill(&host, &history, &sites)?;
+    let issued = sites.len() - 1;
     // The first start plans all renewals; what is measured is every later one.
-    drop(rig::start(&host)?);
+    let mut renewd = host.start(&["run"])?;
+    rig::wait_for(&mut renewd, "RenewalScheduled", issued, PLAN_TIME_MAX)?;
+    renewd.sigkill()?;
     let mut starts = Vec::new();
     for _ in 0..ROUNDS {
-        starts.push(answered_after(&host, http_port, &token)?);
+        let (mut renewd, time) = answering(&host, http_port, &token)?;
+        renewd.sigkill()?;
+        starts.push(time.as_secs_f64() * 1000.0);
     }
-    let bare = (0..ROUNDS)
-        .map(|_| bare_exec())
-        .collect::<Result<Vec<_>, _>>()?;
+    let bare = (0..ROUNDS).map(|_| bare_exec()).collect::<Result<Vec<_>, _>>()?;
 
     let webroot = tempfile::tempdir().map_err(io("make a temporary folder"))?;
     let folder = webroot.path().join(PATH);
     std::fs::create_dir_all(&folder).map_err(io("make the webroot"))?;
     let answer = history::answer(&token);
     std::fs::write(folder.join(&token), &answer).map_err(io("write the token"))?;
-    let renewd = rig::start(&host)?;
+    let (renewd, _) = answering(&host, http_port, &token)?;
     let nginx = nginx::serve(webroot.path(), nginx_port)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
@@ -105,23 +111,19 @@ fn fill(host: &Host, history: &History, sites: &[Lineage]) -> Result<String, Ben
     Ok(waiting.token(1))
 }
 
-/// Milliseconds from exec to the right answer. The process is killed then.
-fn answered_after(host: &Host, port: u16, token: &str) -> Result<f64, BenchError> {
+/// Starts renewd and waits for its first right answer; says how long that was from exec.
+fn answering(host: &Host, port: u16, token: &str) -> Result<(Process, Duration), BenchError> {
     let answer = history::answer(token);
     let from = Instant::now();
     let mut renewd = host.start(&["run"])?;
     while !fetch(port, token).is_ok_and(|text| text.ends_with(&answer)) {
         if from.elapsed() > ANSWER_TIME_MAX || renewd.ended().is_some() {
             let said = renewd.stderr();
-            return Err(BenchError::Wrong(format!(
-                "no challenge was answered: {said}"
-            )));
+            return Err(BenchError::Wrong(format!("no challenge was answered: {said}")));
         }
         rig::pause(TRY_EVERY);
     }
-    let time = from.elapsed();
-    renewd.sigkill()?;
-    Ok(time.as_secs_f64() * 1000.0)
+    Ok((renewd, from.elapsed()))
 }
 
 fn fetch(port: u16, token: &str) -> std::io::Result<String> {
@@ -157,14 +159,11 @@ fn load(port: u16, token: &str) -> Result<f64, BenchError> {
         .output()
         .map_err(io("start wrk (apt-get install wrk)"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if text.contains("Non-2xx") || text.contains("Socket errors") {
-        return Err(BenchError::Wrong(format!(
-            "wrong answers under load:\n{text}"
-        )));
+        return Err(BenchError::Wrong(format!("wrong answers under load:\n{text}")));
     }
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Requests/sec:"));
+    let line = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
     line.and_then(|number| number.trim().parse().ok())
-        .ok_or_else(|| BenchError::Wrong(format!("wrk gave no figure:\n{text}")))
+        .ok_or_else(|| BenchError::Wrong(format!("wrk gave no figure:\n{text}{said}")))
 }

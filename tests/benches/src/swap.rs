@@ -70,10 +70,7 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
         let visitors: Vec<_> = (0..VISITORS).map(|_| scope.spawn(visit)).collect();
         let waited = rig::wait_for(&mut renewd, "RenewalSucceeded", ISSUES, TIME_MAX);
         over.store(true, Ordering::Relaxed);
-        let seen: Vec<_> = visitors
-            .into_iter()
-            .map(thread::ScopedJoinHandle::join)
-            .collect();
+        let seen: Vec<_> = visitors.into_iter().map(thread::ScopedJoinHandle::join).collect();
         (waited, seen)
     });
     waited?;
@@ -118,40 +115,21 @@ fn figures(seen: &Seen, seconds: f64, events: &[Envelope]) -> Result<Vec<Figure>
     for failure in seen.failures.iter().take(3) {
         say::progress(&format!("swap: {failure}"));
     }
-    let downloaded = times(events, |event| {
-        matches!(event, Event::Order(OrderEvent::ChainDownloaded(_)))
-    });
-    let ready = times(events, |event| {
-        matches!(event, Event::Order(OrderEvent::CertificateReady { .. }))
-    });
-    let served = times(events, |event| {
-        matches!(event, Event::Binding(BindingEvent::ServedVerified { .. }))
-    });
+    let downloaded =
+        times(events, |event| matches!(event, Event::Order(OrderEvent::ChainDownloaded(_))));
+    let ready =
+        times(events, |event| matches!(event, Event::Order(OrderEvent::CertificateReady { .. })));
+    let served =
+        times(events, |event| matches!(event, Event::Binding(BindingEvent::ServedVerified { .. })));
     let failures = u32::try_from(seen.failures.len()).unwrap_or(u32::MAX);
     Ok(vec![
-        Figure::new(
-            "chain downloaded to seen in a handshake",
-            between(&downloaded, &served),
-            "ms",
-        )
-        .beside("Caddy, recorded", CADDY_MS)
-        .goal(Goal::AtMost(10.0)),
-        Figure::new(
-            "the same with the download itself",
-            between(&ready, &served),
-            "ms",
-        ),
-        Figure::new(
-            "failed handshakes over 3 swaps",
-            f64::from(failures),
-            "handshakes",
-        )
-        .goal(Goal::AtMost(0.0)),
-        Figure::new(
-            "rate of the handshakes",
-            f64::from(seen.handshakes) / seconds,
-            "handshakes/s",
-        ),
+        Figure::new("chain downloaded to seen in a handshake", between(&downloaded, &served), "ms")
+            .beside("Caddy, recorded", CADDY_MS)
+            .goal(Goal::AtMost(10.0)),
+        Figure::new("the same with the download itself", between(&ready, &served), "ms"),
+        Figure::new("failed handshakes over 3 swaps", f64::from(failures), "handshakes")
+            .goal(Goal::AtMost(0.0)),
+        Figure::new("rate of the handshakes", f64::from(seen.handshakes) / seconds, "handshakes/s"),
     ])
 }
 
@@ -163,9 +141,5 @@ fn times(events: &[Envelope], which: impl Fn(&Event) -> bool) -> Vec<WallMs> {
 /// The middle time from each of `first` to its `second`, swaps only: the first issue opens a listener.
 fn between(first: &[WallMs], second: &[WallMs]) -> f64 {
     let pairs = first.iter().zip(second).skip(1);
-    median(
-        pairs
-            .map(|(first, second)| second.since(*first).as_secs_f64() * 1000.0)
-            .collect(),
-    )
+    median(pairs.map(|(first, second)| second.since(*first).as_secs_f64() * 1000.0).collect())
 }

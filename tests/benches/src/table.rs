@@ -70,10 +70,7 @@ fn processor() -> String {
 }
 
 fn said(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .map(|output| output.stdout)
-        .unwrap_or_default();
+    let output = command.output().map(|output| output.stdout).unwrap_or_default();
     match String::from_utf8_lossy(&output).trim() {
         "" => "unknown".to_owned(),
         text => text.to_owned(),

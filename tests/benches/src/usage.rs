@@ -37,10 +37,7 @@ pub(crate) fn children_cpu_s() -> Result<f64, BenchError> {
     // proc_pid_stat(5): after the name in parentheses comes field 3; cutime is 16, cstime 17.
     let ticks = stat.rsplit_once(')').map(|(_, rest)| {
         let fields = rest.split_ascii_whitespace().skip(13).take(2);
-        fields
-            .filter_map(|field| field.parse::<u32>().ok())
-            .map(f64::from)
-            .sum::<f64>()
+        fields.filter_map(|field| field.parse::<u32>().ok()).map(f64::from).sum::<f64>()
     });
     let ticks = ticks.ok_or_else(|| BenchError::Wrong(format!("{path} has no times: {stat}")))?;
     Ok(ticks / TICKS_PER_SECOND)

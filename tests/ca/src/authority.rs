@@ -41,10 +41,7 @@ pub(crate) struct Authority {
 impl Authority {
     /// A CA without accounts.
     pub(crate) fn new(options: Options, origin: String, issuing: Issuing) -> Result<Self, Problem> {
-        let store = Store {
-            terms: options.terms_url.clone(),
-            ..Store::default()
-        };
+        let store = Store { terms: options.terms_url.clone(), ..Store::default() };
         Ok(Self {
             options,
             origin,

@@ -35,12 +35,9 @@ pub(crate) async fn before(authority: &Authority, kind: &FaultKind) -> Before {
             Some(problem) => Before::Answer(problem.into()),
             None => Before::Act,
         },
-        FaultKind::Raw {
-            status,
-            content_type,
-            body,
-            headers,
-        } => Before::Answer(raw(*status, content_type, body, headers)),
+        FaultKind::Raw { status, content_type, body, headers } => {
+            Before::Answer(raw(*status, content_type, body, headers))
+        }
         FaultKind::BadNonce => Before::Answer(gate::bad_nonce(authority, "scripted").into()),
         FaultKind::CutBeforeActing => Before::Cut,
         FaultKind::Delay(wait) => {
@@ -91,9 +88,7 @@ pub(crate) fn after(
             Ok(shaped(reply, body))
         }
         FaultKind::WrongContentType => {
-            reply
-                .headers
-                .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             Ok(plain(reply))
         }
         FaultKind::OmitHeader(name) => {
@@ -135,13 +130,7 @@ pub(crate) fn is_exact(kind: &FaultKind) -> bool {
 
 /// The problem a [`FaultKind::Problem`] describes; also the outcome of a struck validation.
 pub(crate) fn as_problem(kind: &FaultKind) -> Option<Problem> {
-    let FaultKind::Problem {
-        status,
-        kind,
-        detail,
-        retry_after,
-    } = kind
-    else {
+    let FaultKind::Problem { status, kind, detail, retry_after } = kind else {
         return None;
     };
     let mut problem = Problem::new(*status, kind, detail.clone());
@@ -151,11 +140,7 @@ pub(crate) fn as_problem(kind: &FaultKind) -> Option<Problem> {
 
 /// The client never learns the URL of the order just made: another newOrder may be its only way.
 fn forget_answer(authority: &Authority, endpoint: Endpoint, reply: &Reply) {
-    let Some(url) = reply
-        .headers
-        .get(LOCATION)
-        .and_then(|url| url.to_str().ok())
-    else {
+    let Some(url) = reply.headers.get(LOCATION).and_then(|url| url.to_str().ok()) else {
         return;
     };
     let id = url.rsplit('/').next().unwrap_or_default();

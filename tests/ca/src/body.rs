@@ -38,39 +38,24 @@ enum End {
 impl Shaped {
     /// The body as it is.
     pub(crate) fn plain(body: Bytes) -> Self {
-        Self {
-            rest: body,
-            pad: 0,
-            drip: None,
-            sleep: None,
-            end: End::Whole,
-        }
+        Self { rest: body, pad: 0, drip: None, sleep: None, end: End::Whole }
     }
 
     /// In pieces of `bytes`, one each `every`.
     pub(crate) fn dripping(body: Bytes, bytes: usize, every: Duration) -> Self {
-        Self {
-            drip: Some((bytes.max(1), every)),
-            ..Self::plain(body)
-        }
+        Self { drip: Some((bytes.max(1), every)), ..Self::plain(body) }
     }
 
     /// Half of it, then the connection breaks.
     pub(crate) fn truncated(mut body: Bytes) -> Self {
         body.truncate(body.len() / 2);
-        Self {
-            end: End::FlushThenBreak,
-            ..Self::plain(body)
-        }
+        Self { end: End::FlushThenBreak, ..Self::plain(body) }
     }
 
     /// Followed by spaces up to `bytes` in all.
     pub(crate) fn oversized(body: Bytes, bytes: u64) -> Self {
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        Self {
-            pad: bytes.saturating_sub(length),
-            ..Self::plain(body)
-        }
+        Self { pad: bytes.saturating_sub(length), ..Self::plain(body) }
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {
@@ -98,9 +83,7 @@ impl Body for Shaped {
         if let Some((_, every)) = self.drip
             && !self.rest.is_empty()
         {
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(every)));
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(every)));
             ready!(sleep.as_mut().poll(context));
             self.sleep = None;
         }

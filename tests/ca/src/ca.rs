@@ -86,12 +86,7 @@ impl TestCa {
         let authority = Arc::new(authority);
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let server = tokio::spawn(server::run(Arc::clone(&authority), listener, acceptor));
-        Ok(Self {
-            authority,
-            server: Some(server),
-            address,
-            web_root_pem,
-        })
+        Ok(Self { authority, server: Some(server), address, web_root_pem })
     }
 
     /// Where clients begin.
@@ -148,9 +143,7 @@ impl TestCa {
 
     /// Sets the renewal window of a certificate; `false` when there is none with that identifier.
     pub fn set_renewal_window(&self, ari_id: &str, start: SystemTime, end: SystemTime) -> bool {
-        self.change(ari_id, |certificate| {
-            certificate.window = Some((start, end))
-        })
+        self.change(ari_id, |certificate| certificate.window = Some((start, end)))
     }
 
     /// Revokes a certificate on the CA's own account; `false` when there is none.

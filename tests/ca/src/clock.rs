@@ -11,8 +11,7 @@ pub(crate) fn now() -> SystemTime {
 
 /// Time since 1970; a clock before that counts as 1970.
 pub(crate) fn since_epoch(at: SystemTime) -> Duration {
-    at.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 /// `at` without its part of a second: X.509 has none.

@@ -21,12 +21,7 @@ impl Fault {
     /// Strikes the next request to `endpoint`, once.
     #[must_use]
     pub fn once(endpoint: Endpoint, kind: FaultKind) -> Self {
-        Self {
-            endpoint,
-            skip: 0,
-            times: 1,
-            kind,
-        }
+        Self { endpoint, skip: 0, times: 1, kind }
     }
 
     /// The same, `times` times.
@@ -120,17 +115,11 @@ impl Script {
     /// The fault the request now at `endpoint` meets, if any.
     pub(crate) fn strike(&mut self, endpoint: Endpoint) -> Option<FaultKind> {
         let mut struck = None;
-        for fault in self
-            .armed
-            .iter_mut()
-            .filter(|fault| fault.endpoint == endpoint)
-        {
+        for fault in self.armed.iter_mut().filter(|fault| fault.endpoint == endpoint) {
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else if struck.is_none() {
-                fault.times = fault
-                    .times
-                    .saturating_sub(u32::from(fault.times != u32::MAX));
+                fault.times = fault.times.saturating_sub(u32::from(fault.times != u32::MAX));
                 struck = Some(fault.kind.clone());
             }
         }
@@ -146,14 +135,8 @@ mod tests {
     #[test]
     fn a_fault_strikes_after_its_skip_as_often_as_asked_and_only_there() {
         let mut script = Script::default();
-        script.arm(
-            Fault::once(Endpoint::Order, FaultKind::Truncated)
-                .after(1)
-                .times(2),
-        );
-        let strikes: Vec<bool> = (0..4)
-            .map(|_| script.strike(Endpoint::Order).is_some())
-            .collect();
+        script.arm(Fault::once(Endpoint::Order, FaultKind::Truncated).after(1).times(2));
+        let strikes: Vec<bool> = (0..4).map(|_| script.strike(Endpoint::Order).is_some()).collect();
         assert_eq!(strikes, [false, true, true, false]);
         assert!(script.strike(Endpoint::NewOrder).is_none());
     }

@@ -23,9 +23,7 @@ pub(crate) struct Signed {
 impl Signed {
     /// The account id. Every route but newAccount and revokeCert has one.
     pub(crate) fn account(&self) -> Result<&str, Problem> {
-        self.account
-            .as_deref()
-            .ok_or_else(|| Problem::malformed("this URL wants `kid`"))
+        self.account.as_deref().ok_or_else(|| Problem::malformed("this URL wants `kid`"))
     }
 
     /// The payload, as JSON.
@@ -78,18 +76,12 @@ pub(crate) fn admit(
             return Err(deviation(Problem::malformed("`kid` where `jwk` belongs")));
         }
         (Some(_), Some(_), _) | (None, None, _) => {
-            return Err(deviation(Problem::malformed(
-                "exactly one of `jwk` and `kid`",
-            )));
+            return Err(deviation(Problem::malformed("exactly one of `jwk` and `kid`")));
         }
     };
     jws.verify(&key).map_err(deviation)?;
     check_nonce(authority, route, &jws)?;
-    Ok(Signed {
-        key,
-        account,
-        payload: jws.payload,
-    })
+    Ok(Signed { key, account, payload: jws.payload })
 }
 
 /// Spends the nonce of a request that is refused without being looked at.
@@ -126,9 +118,7 @@ fn key_form(route: &Route) -> KeyForm {
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .map_or(&b""[..], |value| value.as_bytes());
+    let media_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if media_type == b"application/jose+json" {
         return Ok(());
     }
@@ -160,11 +150,7 @@ fn known_account(authority: &Authority, kid: &str) -> Result<(Key, Option<String
     let store = authority.store();
     let account = store.accounts.get(&id).ok_or_else(unknown)?;
     if account.deactivated {
-        return Err(Problem::new(
-            401,
-            "unauthorized",
-            "the account is deactivated",
-        ));
+        return Err(Problem::new(401, "unauthorized", "the account is deactivated"));
     }
     Ok((account.key.clone(), Some(id)))
 }

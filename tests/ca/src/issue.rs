@@ -79,9 +79,7 @@ impl Issuing {
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         leaf.use_authority_key_identifier_extension = true;
-        let leaf = leaf
-            .signed_by(&csr.0.public_key, &self.intermediate)
-            .map_err(internal)?;
+        let leaf = leaf.signed_by(&csr.0.public_key, &self.intermediate).map_err(internal)?;
         Ok(Issued {
             chain_pem: format!("{}{}", leaf.pem(), self.intermediate_pem),
             alternate_chain_pem: format!("{}{}", leaf.pem(), self.cross_pem),
@@ -134,9 +132,7 @@ impl Csr {
         if asked == wanted {
             Ok(())
         } else {
-            Err(bad_csr(&format!(
-                "names {asked:?}, the order names {wanted:?}"
-            )))
+            Err(bad_csr(&format!("names {asked:?}, the order names {wanted:?}")))
         }
     }
 }

@@ -54,19 +54,17 @@ impl Jws {
     /// Whether `key` made this signature, by the algorithm the header names.
     pub(crate) fn verify(&self, key: &Key) -> Result<(), Problem> {
         let (input, alg) = (self.signing_input.as_bytes(), self.header.alg.as_str());
-        let verified = match (key, alg) {
-            (Key::P256 { point, .. }, "ES256") => {
-                signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
-                    .verify(input, &self.signature)
-            }
-            (Key::Rsa { n, e, .. }, "RS256") => signature::RsaPublicKeyComponents { n, e }.verify(
-                &signature::RSA_PKCS1_2048_8192_SHA256,
-                input,
-                &self.signature,
-            ),
-            (Key::P256 { .. }, _) => return Err(bad_algorithm(alg, "an EC P-256", "ES256")),
-            (Key::Rsa { .. }, _) => return Err(bad_algorithm(alg, "an RSA", "RS256")),
-        };
+        let verified =
+            match (key, alg) {
+                (Key::P256 { point, .. }, "ES256") => {
+                    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
+                        .verify(input, &self.signature)
+                }
+                (Key::Rsa { n, e, .. }, "RS256") => signature::RsaPublicKeyComponents { n, e }
+                    .verify(&signature::RSA_PKCS1_2048_8192_SHA256, input, &self.signature),
+                (Key::P256 { .. }, _) => return Err(bad_algorithm(alg, "an EC P-256", "ES256")),
+                (Key::Rsa { .. }, _) => return Err(bad_algorithm(alg, "an RSA", "RS256")),
+            };
         verified.map_err(|_| Problem::malformed("JWS verification error: wrong signature"))
     }
 }
@@ -77,11 +75,7 @@ pub(crate) enum Key {
     /// EC P-256: the uncompressed point, which is also what a certificate holds.
     P256 { point: Vec<u8>, thumbprint: String },
     /// RSA, which some clients still use for accounts.
-    Rsa {
-        n: Vec<u8>,
-        e: Vec<u8>,
-        thumbprint: String,
-    },
+    Rsa { n: Vec<u8>, e: Vec<u8>, thumbprint: String },
 }
 
 impl Key {
@@ -97,10 +91,7 @@ impl Key {
                 point.extend(coordinate(y)?);
                 // RFC 7638 §3: required members in this order, no spaces.
                 let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-                Ok(Self::P256 {
-                    point,
-                    thumbprint: sha256(&canonical),
-                })
+                Ok(Self::P256 { point, thumbprint: sha256(&canonical) })
             }
             (Some("RSA"), _) => {
                 let (n, e) = (member("n")?, member("e")?);
@@ -134,11 +125,7 @@ impl Key {
 
 fn coordinate(text: &str) -> Result<Vec<u8>, Problem> {
     let bytes = decode("jwk", text)?;
-    if bytes.len() == 32 {
-        Ok(bytes)
-    } else {
-        Err(bad_key("a P-256 coordinate has 32 bytes"))
-    }
+    if bytes.len() == 32 { Ok(bytes) } else { Err(bad_key("a P-256 coordinate has 32 bytes")) }
 }
 
 /// base64url without padding, as RFC 8555 §6.1 wants it; `what` names it in the refusal.
@@ -200,10 +187,7 @@ mod tests {
     fn the_thumbprint_is_that_of_rfc_7638() {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
         let key = Key::from_jwk(&json!({"kty": "RSA", "n": n, "e": "AQAB", "kid": "x"})).unwrap();
-        assert_eq!(
-            key.thumbprint(),
-            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-        );
+        assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
     #[test]

@@ -47,10 +47,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             http01_target: SocketAddr::from((Ipv4Addr::LOCALHOST, 5002)), // Pebble's port
             lifetime: DAY * 90,
-            profiles: vec![
-                ("default".to_owned(), DAY * 90),
-                ("shortlived".to_owned(), DAY * 6),
-            ],
+            profiles: vec![("default".to_owned(), DAY * 90), ("shortlived".to_owned(), DAY * 6)],
             order_lifetime: DAY,
             list_orders: true,
             reuse_pending_orders: false,

@@ -18,11 +18,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// An answer with a body of that media type.
     pub(crate) fn new(status: StatusCode, media_type: &str, body: impl Into<Bytes>) -> Self {
-        let reply = Self {
-            status,
-            headers: HeaderMap::new(),
-            body: body.into(),
-        };
+        let reply = Self { status, headers: HeaderMap::new(), body: body.into() };
         reply.with(CONTENT_TYPE, media_type)
     }
 
@@ -33,11 +29,7 @@ impl Reply {
 
     /// An answer without a body.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
     /// One more header. A value that cannot be a header is left out: it would come from a script.

@@ -40,10 +40,7 @@ impl Route {
         if path == "/directory" {
             return Some(Self::Directory);
         }
-        let rest = path
-            .strip_prefix('/')?
-            .strip_prefix(prefix)?
-            .strip_prefix('/')?;
+        let rest = path.strip_prefix('/')?.strip_prefix(prefix)?.strip_prefix('/')?;
         let parts: Vec<&str> = rest.split('/').collect();
         let own = |id: &str| id.to_owned();
         match parts.as_slice() {

@@ -50,12 +50,7 @@ pub(crate) async fn run(authority: Arc<Authority>, listener: TcpListener, tls: T
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(connection(
-                    Arc::clone(&authority),
-                    stream,
-                    tls.clone(),
-                    slot,
-                ));
+                connections.spawn(connection(Arc::clone(&authority), stream, tls.clone(), slot));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -144,11 +139,7 @@ fn act(
     let Some(route) = route else {
         return Err(Problem::not_found("URL"));
     };
-    if head
-        .headers
-        .get(USER_AGENT)
-        .is_none_or(|agent| agent.is_empty())
-    {
+    if head.headers.get(USER_AGENT).is_none_or(|agent| agent.is_empty()) {
         authority.violation(format!("{:?}: no User-Agent", route.endpoint()));
         return Err(Problem::malformed("RFC 8555 §6.1 demands a User-Agent"));
     }
@@ -166,10 +157,7 @@ fn act(
 }
 
 fn wrong_method(authority: &Authority, route: &Route, method: &Method) -> Problem {
-    let detail = format!(
-        "{:?}: method {method} is not for this URL",
-        route.endpoint()
-    );
+    let detail = format!("{:?}: method {method} is not for this URL", route.endpoint());
     authority.violation(detail.clone());
     Problem::new(405, "malformed", detail)
 }

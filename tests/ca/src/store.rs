@@ -159,46 +159,33 @@ impl Store {
             Proving::Pending | Proving::Validating => false,
             Proving::Invalid(_) | Proving::Deactivated => false,
         };
-        if self.authorizations_of(order).all(proven) {
-            Status::Ready
-        } else {
-            Status::Pending
-        }
+        if self.authorizations_of(order).all(proven) { Status::Ready } else { Status::Pending }
     }
 
     /// Why an order is dead, when an authorization killed it.
     pub(crate) fn failure(&self, order: &Order) -> Option<Problem> {
-        self.authorizations_of(order)
-            .find_map(|authorization| match &authorization.state {
-                Proving::Invalid(problem) => Some(problem.clone()),
-                Proving::Deactivated => Some(Problem::unauthorized(format!(
-                    "the authorization of {} was deactivated",
-                    authorization.name
-                ))),
-                Proving::Pending | Proving::Validating | Proving::Valid(_) => None,
-            })
+        self.authorizations_of(order).find_map(|authorization| match &authorization.state {
+            Proving::Invalid(problem) => Some(problem.clone()),
+            Proving::Deactivated => Some(Problem::unauthorized(format!(
+                "the authorization of {} was deactivated",
+                authorization.name
+            ))),
+            Proving::Pending | Proving::Validating | Proving::Valid(_) => None,
+        })
     }
 
     /// Id of the account with that key.
     pub(crate) fn account_of_key(&self, key: &Key) -> Option<&str> {
-        self.accounts
-            .iter()
-            .find(|(_, account)| account.key == *key)
-            .map(|(id, _)| id.as_str())
+        self.accounts.iter().find(|(_, account)| account.key == *key).map(|(id, _)| id.as_str())
     }
 
     /// The order, if that account owns it.
     pub(crate) fn order_of(&self, id: &str, account: &str) -> Result<&Order, Problem> {
-        let order = self
-            .orders
-            .get(id)
-            .ok_or_else(|| Problem::not_found("order"))?;
+        let order = self.orders.get(id).ok_or_else(|| Problem::not_found("order"))?;
         if order.account == account {
             Ok(order)
         } else {
-            Err(Problem::unauthorized(
-                "the order belongs to another account",
-            ))
+            Err(Problem::unauthorized("the order belongs to another account"))
         }
     }
 
@@ -208,16 +195,12 @@ impl Store {
         id: &str,
         account: &str,
     ) -> Result<&mut Authorization, Problem> {
-        let authorization = self
-            .authorizations
-            .get_mut(id)
-            .ok_or_else(|| Problem::not_found("authorization"))?;
+        let authorization =
+            self.authorizations.get_mut(id).ok_or_else(|| Problem::not_found("authorization"))?;
         if authorization.account == account {
             Ok(authorization)
         } else {
-            Err(Problem::unauthorized(
-                "the authorization belongs to another account",
-            ))
+            Err(Problem::unauthorized("the authorization belongs to another account"))
         }
     }
 
@@ -255,9 +238,6 @@ impl Store {
         &'s self,
         order: &'s Order,
     ) -> impl Iterator<Item = &'s Authorization> {
-        order
-            .authorizations
-            .iter()
-            .filter_map(|id| self.authorizations.get(id))
+        order.authorizations.iter().filter_map(|id| self.authorizations.get(id))
     }
 }

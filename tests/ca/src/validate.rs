@@ -68,9 +68,7 @@ async fn fetch(target: SocketAddr, proof: &Proof) -> Result<(StatusCode, Bytes),
     let answer = async move {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
-            .collect()
-            .await?;
+        let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await?;
         Ok::<_, FetchError>((status, body.to_bytes()))
     };
     // The connection does the I/O; it ends with the answer because of `connection: close`.

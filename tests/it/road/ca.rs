@@ -59,10 +59,7 @@ fn a_validator_that_takes_its_time_is_waited_for() {
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
     check::is_served(&site, &wanted);
     assert_eq!(site.pebble.orders_made(), 1);
-    assert!(
-        site.pebble.count("POST /my-order/") < 20,
-        "it looks too often"
-    );
+    assert!(site.pebble.count("POST /my-order/") < 20, "it looks too often");
     check::stop(renewd);
 }
 
@@ -72,9 +69,7 @@ fn a_ca_that_is_down_at_the_start_is_found_when_it_is_back() {
     let mut site = Site::start(Plan::new(vec![wanted.clone()]).unwrap()).unwrap();
     site.pebble.stop().unwrap();
     let mut renewd = site.run().unwrap();
-    let unreachable = site
-        .wait_for(&mut renewd, "DirectoryUnreachable", 1)
-        .unwrap();
+    let unreachable = site.wait_for(&mut renewd, "DirectoryUnreachable", 1).unwrap();
     assert!(!unreachable[0].text("/problem/detail").is_empty());
     site.pebble.start_again().unwrap();
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
@@ -100,15 +95,10 @@ fn a_ca_that_forgot_the_order_is_believed_and_asked_for_another() {
     let events = site.events();
     let at = |name: &str| events.iter().position(|e| e.name == name);
     let failed = at("RenewalFailed").unwrap();
-    let requested: Vec<usize> = (0..events.len())
-        .filter(|at| events[*at].name == "OrderRequested")
-        .collect();
+    let requested: Vec<usize> =
+        (0..events.len()).filter(|at| events[*at].name == "OrderRequested").collect();
     assert!(requested.len() >= 2 && requested[0] < failed && failed < requested[1]);
-    assert!(
-        !events[failed].text("/code").is_empty(),
-        "{:?}",
-        events[failed]
-    );
+    assert!(!events[failed].text("/code").is_empty(), "{:?}", events[failed]);
     check::stop(renewd);
     check::log_is_whole(&site);
 }
@@ -167,10 +157,7 @@ fn a_refused_name_and_a_name_that_leads_elsewhere_do_not_stop_the_others() {
         of("blocked").text("/problem/kind"),
         "urn:ietf:params:acme:error:rejectedIdentifier"
     );
-    assert_eq!(
-        of("elsewhere").text("/problem/kind"),
-        "urn:ietf:params:acme:error:connection"
-    );
+    assert_eq!(of("elsewhere").text("/problem/kind"), "urn:ietf:params:acme:error:connection");
     for event in &failed {
         assert!(event.text("/code").starts_with('R') || !event.text("/code").is_empty());
     }

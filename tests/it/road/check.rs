@@ -13,17 +13,14 @@ pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What the log says was adopted last for a certificate with this first name.
 pub(crate) fn adopted(events: &[Record], stream: &str) -> String {
-    let last = events
-        .iter()
-        .rfind(|e| e.name == "GenerationAdopted" && e.stream == stream);
+    let last = events.iter().rfind(|e| e.name == "GenerationAdopted" && e.stream == stream);
     last.unwrap().text("/leaf/fingerprint").to_owned()
 }
 
 /// The stream of the certificate with this configured name.
 pub(crate) fn stream_of(events: &[Record], name: &str) -> String {
-    let declared = events
-        .iter()
-        .find(|e| e.name == "CertificateDeclared" && e.text("/name") == name);
+    let declared =
+        events.iter().find(|e| e.name == "CertificateDeclared" && e.text("/name") == name);
     declared.unwrap().stream.clone()
 }
 
@@ -41,11 +38,7 @@ pub(crate) fn is_served(site: &Site, wanted: &Wanted) -> Served {
 pub(crate) fn log_is_whole(site: &Site) {
     let ran = site.host.run(&["log", "verify"]).unwrap();
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert!(
-        ran.stdout.contains("order and hash chain: whole"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("order and hash chain: whole"), "{}", ran.stdout);
 }
 
 /// Different tokens, orders, keys: nothing is used twice.

@@ -30,10 +30,7 @@ fn issue(names: &[String]) {
     assert!(site.handshake(&wanted, "other.test").is_err());
     assert_eq!(site.pebble.orders_made(), 1);
     let seen = site.events_named("AuthorizationSeen");
-    assert_eq!(
-        check::all_differ(seen.iter().map(|e| e.text("/identifier"))),
-        names.len()
-    );
+    assert_eq!(check::all_differ(seen.iter().map(|e| e.text("/identifier"))), names.len());
     check::stop(renewd);
     check::log_is_whole(&site);
     modes_are_strict(&site.host.state_dir());
@@ -74,23 +71,15 @@ fn twenty_certificates_on_two_ports_with_one_order_each() {
     let second = Wanted::new("c1", &["c1.test"]).unwrap();
     for number in 0..20 {
         let (name, domain) = (format!("c{number}"), format!("c{number}.test"));
-        let place = if number % 2 == 0 {
-            &first.place
-        } else {
-            &second.place
-        };
+        let place = if number % 2 == 0 { &first.place } else { &second.place };
         let wanted = Wanted::new(&name, &[&domain]).unwrap();
         certificates.push(wanted.at(place.clone()).with_profile(PROFILE_SHORTLIVED));
     }
     let site = Site::start(Plan::new(certificates).unwrap()).unwrap();
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "RenewalSucceeded", 20).unwrap();
-    let served: Vec<_> = site
-        .plan
-        .certificates
-        .iter()
-        .map(|wanted| check::is_served(&site, wanted))
-        .collect();
+    let served: Vec<_> =
+        site.plan.certificates.iter().map(|wanted| check::is_served(&site, wanted)).collect();
     check::all_differ(served.iter().map(|s| s.leaf_sha256.as_str()));
     assert_eq!(site.pebble.orders_made(), 20);
     assert_eq!(site.events_named("AccountRegistered").len(), 1);
@@ -106,11 +95,8 @@ fn the_log_is_printed_as_json_while_the_daemon_runs() {
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
     let ran = site.host.run(&["log", "cat", "--json"]).unwrap();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let lines: Vec<serde_json::Value> = ran
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let events = site.events();
     for (line, event) in lines.iter().zip(&events) {
         assert_eq!(line["seq"], event.seq);
@@ -118,11 +104,7 @@ fn the_log_is_printed_as_json_while_the_daemon_runs() {
         let named = line["event"].get(&event.name).is_some() || line["event"] == *event.name;
         assert!(named, "{line} is not {}", event.name);
     }
-    assert!(
-        lines
-            .iter()
-            .any(|line| line["event"]["RenewalSucceeded"].is_object())
-    );
+    assert!(lines.iter().any(|line| line["event"]["RenewalSucceeded"].is_object()));
     let key = fs::read_to_string(site.host.folder().join("vault.key")).unwrap();
     assert!(!ran.stdout.contains("PRIVATE KEY") && !ran.stdout.contains(key.trim()));
 }

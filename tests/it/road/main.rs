@@ -3,13 +3,22 @@
 //!
 //! Each test has a site of its own. They mostly wait, so all are in one binary.
 
-#![expect(clippy::unwrap_used, reason = "a test fails loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails loudly, its helpers too"
+)]
+#![expect(clippy::print_stdout, reason = "how often a kill cost an order is worth a line")]
 
 mod ca;
 mod check;
 mod damage;
 mod issue;
 mod kill;
+mod kill_random;
+mod lives;
 mod place;
 mod process;
 mod renew;

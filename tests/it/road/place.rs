@@ -32,16 +32,9 @@ fn a_port_in_use_is_left_alone_and_opened_when_it_is_free() {
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
     check::is_served(&site, &free);
     let failed = site.wait_for(&mut renewd, "ListenerFailed", 1).unwrap();
-    assert_eq!(
-        failed[0].text("/address"),
-        taken.address().unwrap().to_string()
-    );
+    assert_eq!(failed[0].text("/address"), taken.address().unwrap().to_string());
     let holder = failed[0].text("/holder");
-    assert!(
-        holder.contains(&std::process::id().to_string()),
-        "{:?}",
-        failed[0]
-    );
+    assert!(holder.contains(&std::process::id().to_string()), "{:?}", failed[0]);
     // The other program still has its port.
     drop(TcpStream::connect(taken.address().unwrap()).unwrap());
     other.accept().unwrap();
@@ -62,9 +55,8 @@ fn mode(path: &Path) -> u32 {
 fn pair(folder: &Path) -> String {
     let chain = fs::read_to_string(folder.join("fullchain.pem")).unwrap();
     let key = fs::read(folder.join("privkey.pem")).unwrap();
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
-        .map(Result::unwrap)
-        .collect();
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(chain.as_bytes()).map(Result::unwrap).collect();
     assert!(certificates.len() >= 2);
     let key = any_supported_type(&PrivateKeyDer::from_pem_slice(&key).unwrap()).unwrap();
     CertifiedKey::new(certificates, key).keys_match().unwrap();
@@ -76,9 +68,7 @@ fn pair(folder: &Path) -> String {
 #[test]
 fn files_are_one_generation_and_the_reload_command_sees_it() {
     let bind = "target = \"files\"\ndirectory = \"tls\"\nreload = [\"/bin/sh\", \"reload.sh\"]";
-    let wanted = Wanted::new("web", &["files.test"])
-        .unwrap()
-        .at(Place::Bind(bind.to_owned()));
+    let wanted = Wanted::new("web", &["files.test"]).unwrap().at(Place::Bind(bind.to_owned()));
     let site = Site::start(Plan::repeatable(vec![wanted]).unwrap()).unwrap();
     let folder = site.host.folder().to_owned();
     let script = "echo \"$RENEWD_CERTIFICATE $(readlink \"$RENEWD_DIRECTORY/current\")\" >> \"$(dirname \"$RENEWD_DIRECTORY\")/marker\"\n";
@@ -103,16 +93,10 @@ fn files_are_one_generation_and_the_reload_command_sees_it() {
         let generation = folder.join(format!("tls/generations/{number}"));
         assert_eq!(pair(&generation), event.text("/leaf/fingerprint"));
     }
-    assert_eq!(
-        pair(&folder.join("tls/current")),
-        adopted[1].text("/leaf/fingerprint")
-    );
+    assert_eq!(pair(&folder.join("tls/current")), adopted[1].text("/leaf/fingerprint"));
     let reloads = site.events_named("ReloadFinished");
     assert_eq!(reloads.len(), 2);
-    assert!(
-        reloads.iter().all(|e| e.data["problem"].is_null()),
-        "{reloads:?}"
-    );
+    assert!(reloads.iter().all(|e| e.data["problem"].is_null()), "{reloads:?}");
     check::log_is_whole(&site);
 }
 
@@ -129,13 +113,9 @@ impl Drop for Nginx {
 }
 
 fn nginx() -> PathBuf {
-    NGINX
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.is_file())
-        .expect(
-            "nginx is needed and not there: apt-get install --no-install-recommends nginx-light",
-        )
+    NGINX.iter().map(PathBuf::from).find(|path| path.is_file()).expect(
+        "nginx is needed and not there: apt-get install --no-install-recommends nginx-light",
+    )
 }
 
 /// Starts nginx with the certificate in `tls`, in the host's folder.
@@ -152,16 +132,9 @@ fn start_nginx(site: &Site, address: SocketAddr) -> Nginx {
     );
     let config = site.host.write("nginx.conf", config).unwrap();
     let mut command = Command::new(nginx());
-    command
-        .args(["-e", "stderr", "-p", &folder, "-c"])
-        .arg(config);
+    command.args(["-e", "stderr", "-p", &folder, "-c"]).arg(config);
     let mut started = Nginx(Process::start("nginx", &mut command, site.host.folder()).unwrap());
-    started
-        .0
-        .wait_until("nginx", EVENT_TIME_MAX, |_| {
-            TcpStream::connect(address).ok()
-        })
-        .unwrap();
+    started.0.wait_until("nginx", EVENT_TIME_MAX, |_| TcpStream::connect(address).ok()).unwrap();
     started
 }
 
@@ -169,9 +142,7 @@ fn start_nginx(site: &Site, address: SocketAddr) -> Nginx {
 fn nginx_serves_the_renewed_certificate_after_its_reload() {
     let nginx_at = nginx();
     let plain = "target = \"files\"\ndirectory = \"tls\"".to_owned();
-    let wanted = Wanted::new("web", &["nginx.test"])
-        .unwrap()
-        .at(Place::Bind(plain.clone()));
+    let wanted = Wanted::new("web", &["nginx.test"]).unwrap().at(Place::Bind(plain.clone()));
     let mut site = Site::start(Plan::repeatable(vec![wanted]).unwrap()).unwrap();
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();

@@ -24,9 +24,7 @@ fn a_second_engine_on_the_same_state_is_refused() {
     site.wait_for(&mut first, "EngineBooted", 2).unwrap();
     let second = site.host.run(&["run"]).unwrap();
     assert_eq!(second.code, Some(8), "{}", second.stderr);
-    let names = ["log", "another"]
-        .iter()
-        .all(|word| second.stderr.contains(word));
+    let names = ["log", "another"].iter().all(|word| second.stderr.contains(word));
     assert!(names, "{}", second.stderr);
     assert!(first.ended().is_none());
     check::is_served(&site, &wanted);
@@ -62,10 +60,7 @@ fn a_vault_key_that_is_wrong_missing_or_open_to_others_is_refused() {
     let path = site.host.folder().join("vault.key");
     let good = fs::read_to_string(&path).unwrap();
     let cases = [
-        (
-            "another key",
-            "YW5vdGhlciB0ZXN0IGtleSwgYWxzbyBubyBzZWNyZXQ=\n",
-        ),
+        ("another key", "YW5vdGhlciB0ZXN0IGtleSwgYWxzbyBubyBzZWNyZXQ=\n"),
         ("too short", "c2hvcnQ=\n"),
         ("empty", ""),
     ];
@@ -75,10 +70,7 @@ fn a_vault_key_that_is_wrong_missing_or_open_to_others_is_refused() {
         assert_eq!(ran.code, Some(6), "{case}: {}", ran.stderr);
         assert!(ran.stderr.contains("vault"), "{case}: {}", ran.stderr);
         let shown = !text.trim().is_empty() && ran.stderr.contains(text.trim());
-        assert!(
-            !shown && !ran.stderr.contains(good.trim()),
-            "{case}: a key is shown"
-        );
+        assert!(!shown && !ran.stderr.contains(good.trim()), "{case}: a key is shown");
     }
     site.write_vault_key(&good).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

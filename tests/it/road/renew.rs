@@ -16,20 +16,14 @@ const PAST: (&str, &str) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
 fn chain_pem(site: &Site) -> String {
     let adopted = site.events_named("GenerationAdopted");
     let chain = adopted.last().unwrap().text("/leaf/chain");
-    let path = site
-        .host
-        .state_dir()
-        .join("chains")
-        .join(format!("{chain}.pem"));
+    let path = site.host.state_dir().join("chains").join(format!("{chain}.pem"));
     fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()))
 }
 
 /// The CA calls for a renewal of the present certificate.
 pub(crate) fn call_for_renewal(site: &Site) {
     let pem = chain_pem(site);
-    site.pebble
-        .set_renewal_window(&pem, PAST.0, PAST.1)
-        .unwrap();
+    site.pebble.set_renewal_window(&pem, PAST.0, PAST.1).unwrap();
 }
 
 /// The second order replaces the first certificate, by its ARI name, and the CA knows it.
@@ -85,9 +79,8 @@ fn hammer(site: &Site, wanted: &Wanted, over: &AtomicBool) -> (Vec<String>, usiz
 #[test]
 fn a_window_learned_while_running_renews_and_no_handshake_is_refused() {
     // Ten minutes of life: the first look at the window comes within six seconds of the issue.
-    let wanted = Wanted::new("late-look", &["swap.test"])
-        .unwrap()
-        .with_profile(PROFILE_TEN_MINUTES);
+    let wanted =
+        Wanted::new("late-look", &["swap.test"]).unwrap().with_profile(PROFILE_TEN_MINUTES);
     let site = Site::start(Plan::repeatable(vec![wanted.clone()]).unwrap()).unwrap();
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
@@ -103,10 +96,7 @@ fn a_window_learned_while_running_renews_and_no_handshake_is_refused() {
     });
     replaced(&site);
     let adopted = site.events_named("GenerationAdopted");
-    let expected: Vec<&str> = adopted
-        .iter()
-        .map(|e| e.text("/leaf/fingerprint"))
-        .collect();
+    let expected: Vec<&str> = adopted.iter().map(|e| e.text("/leaf/fingerprint")).collect();
     // First the one, then the other, never back.
     assert_eq!(seen, expected);
     assert!(handshakes > 20, "only {handshakes} handshakes");

@@ -15,8 +15,7 @@ pub(super) struct ListenerCertificate {
 pub(super) fn make() -> Result<ListenerCertificate, HarnessError> {
     let root_key = KeyPair::generate().map_err(refused())?;
     let mut root = CertificateParams::default();
-    root.distinguished_name
-        .push(DnType::CommonName, "root of one renewd test");
+    root.distinguished_name.push(DnType::CommonName, "root of one renewd test");
     root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let root_pem = root.self_signed(&root_key).map_err(refused())?.pem();
@@ -26,11 +25,7 @@ pub(super) fn make() -> Result<ListenerCertificate, HarnessError> {
     let leaf = CertificateParams::new(names).map_err(refused())?;
     let issuer = Issuer::new(root, root_key);
     let leaf_pem = leaf.signed_by(&leaf_key, &issuer).map_err(refused())?.pem();
-    Ok(ListenerCertificate {
-        root_pem,
-        leaf_pem,
-        leaf_key_pem: leaf_key.serialize_pem(),
-    })
+    Ok(ListenerCertificate { root_pem, leaf_pem, leaf_key_pem: leaf_key.serialize_pem() })
 }
 
 fn refused() -> impl FnOnce(rcgen::Error) -> HarnessError {

@@ -42,10 +42,8 @@ pub fn find() -> Result<Programs, HarnessError> {
     if let Some(programs) = found.as_ref() {
         return Ok(programs.clone());
     }
-    let programs = Programs {
-        pebble: find_or_install(PEBBLE)?,
-        challtestsrv: find_or_install(CHALLTESTSRV)?,
-    };
+    let programs =
+        Programs { pebble: find_or_install(PEBBLE)?, challtestsrv: find_or_install(CHALLTESTSRV)? };
     *found = Some(programs.clone());
     Ok(programs)
 }
@@ -54,10 +52,7 @@ fn find_or_install(program: &'static str) -> Result<PathBuf, HarnessError> {
     let module = format!("github.com/letsencrypt/pebble/v2/cmd/{program}@{PEBBLE_VERSION}");
     let ways: [(&str, &[&str]); 2] = [
         ("go", &["install", &module]),
-        (
-            "apt-get",
-            &["install", "--yes", "--no-install-recommends", PEBBLE],
-        ),
+        ("apt-get", &["install", "--yes", "--no-install-recommends", PEBBLE]),
     ];
     let folders = folders();
     let mut tried = format!("  not in any of: {}", shown(&folders));
@@ -73,10 +68,7 @@ fn find_or_install(program: &'static str) -> Result<PathBuf, HarnessError> {
             Ok(()) => "went well, but the program is still not there".to_owned(),
             Err(cause) => cause.to_string(),
         };
-        tried.push_str(&format!(
-            "\n  `{installer} {}`: {outcome}",
-            arguments.join(" ")
-        ));
+        tried.push_str(&format!("\n  `{installer} {}`: {outcome}", arguments.join(" ")));
     }
     Err(HarnessError::Missing { program, tried })
 }
@@ -84,26 +76,20 @@ fn find_or_install(program: &'static str) -> Result<PathBuf, HarnessError> {
 fn install(installer: &str, arguments: &[&str]) -> Result<(), HarnessError> {
     let folder = tempfile::tempdir().map_err(HarnessError::io("make", "a temporary folder"))?;
     let mut command = Command::new(installer);
-    command
-        .args(arguments)
-        .current_dir(folder.path())
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(arguments).current_dir(folder.path()).env("DEBIAN_FRONTEND", "noninteractive");
     let mut process = Process::start(installer, &mut command, folder.path())?;
     let status = process.wait_for_end(INSTALL_TIME_MAX)?;
     if status.success() {
         return Ok(());
     }
     let at = format!("{status}: {}", process.stderr().trim());
-    Err(HarnessError::io("install", at)(std::io::Error::other(
-        "the installer failed",
-    )))
+    Err(HarnessError::io("install", at)(std::io::Error::other("the installer failed")))
 }
 
 /// PATH, then where `go install` puts programs (GOBIN, GOPATH/bin, ~/go/bin).
 fn folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let mut folders: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     folders.extend(env::var_os("GOBIN").map(PathBuf::from));
     if let Some(roots) = env::var_os("GOPATH") {
         folders.extend(env::split_paths(&roots).map(|root| root.join("bin")));
@@ -114,17 +100,12 @@ fn folders() -> Vec<PathBuf> {
 }
 
 fn in_folders(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {
-    folders
-        .iter()
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
+    folders.iter().map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 fn shown(folders: &[PathBuf]) -> String {
-    let names: Vec<String> = folders
-        .iter()
-        .map(|folder| Path::display(folder).to_string())
-        .collect();
+    let names: Vec<String> =
+        folders.iter().map(|folder| Path::display(folder).to_string()).collect();
     names.join(", ")
 }
 
@@ -149,13 +130,8 @@ mod tests {
 
     #[test]
     fn an_installer_that_fails_or_is_missing_is_told_with_its_words() {
-        let failed = install("sh", &["-c", "echo no network >&2; exit 1"])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            failed.contains("no network") && failed.contains("exit status: 1"),
-            "{failed}"
-        );
+        let failed = install("sh", &["-c", "echo no network >&2; exit 1"]).unwrap_err().to_string();
+        assert!(failed.contains("no network") && failed.contains("exit status: 1"), "{failed}");
         let missing = install("no-such-installer", &[]).unwrap_err().to_string();
         assert!(missing.contains("no-such-installer"), "{missing}");
     }

@@ -117,10 +117,7 @@ impl Pebble {
 
     /// Orders that Pebble really made.
     pub fn orders_made(&self) -> usize {
-        self.log()
-            .lines()
-            .filter(|line| line.contains("Added order "))
-            .count()
+        self.log().lines().filter(|line| line.contains("Added order ")).count()
     }
 
     /// Sets what ARI answers for a certificate; any text, so that broken answers can be tried.
@@ -129,9 +126,7 @@ impl Pebble {
     /// When Pebble did not issue this certificate, or does not answer.
     pub fn set_renewal_info(&self, certificate: &str, answer: &str) -> Result<(), HarnessError> {
         let body = json!({"certificate": certificate, "ariResponse": answer});
-        self.management
-            .post_ok("/set-renewal-info/", &body.to_string())
-            .map(drop)
+        self.management.post_ok("/set-renewal-info/", &body.to_string()).map(drop)
     }
 
     /// Sets the ARI window of a certificate (both RFC 3339).
@@ -154,9 +149,7 @@ impl Pebble {
     /// # Errors
     /// When it does not know the command or the body.
     pub fn set_dns(&self, command: &str, body: &Value) -> Result<(), HarnessError> {
-        self.dns_management
-            .post_ok(&format!("/{command}"), &body.to_string())
-            .map(drop)
+        self.dns_management.post_ok(&format!("/{command}"), &body.to_string()).map(drop)
     }
 
     /// Kills Pebble: the CA is down. The DNS server stays.
@@ -221,11 +214,7 @@ impl Pebble {
 }
 
 fn loopback(port: u16, roots_pem: Option<String>) -> Endpoint {
-    Endpoint {
-        port,
-        host: Ipv4Addr::LOCALHOST.to_string(),
-        roots_pem,
-    }
+    Endpoint { port, host: Ipv4Addr::LOCALHOST.to_string(), roots_pem }
 }
 
 fn spawn_pebble(
@@ -235,12 +224,7 @@ fn spawn_pebble(
 ) -> Result<Process, HarnessError> {
     let mut command = Command::new(find::find()?.pebble);
     command
-        .args([
-            "-config",
-            "pebble.json",
-            "-dnsserver",
-            &format!("127.0.0.1:{dns_port}"),
-        ])
+        .args(["-config", "pebble.json", "-dnsserver", &format!("127.0.0.1:{dns_port}")])
         .envs(options.environment())
         .current_dir(folder);
     Process::start("pebble", &mut command, folder.path())
@@ -254,27 +238,14 @@ fn wait_for_pebble(
 ) -> Result<(), HarnessError> {
     let mut last = None;
     let up = pebble.wait_until("Pebble's first answer", READY_TIME_MAX, |_| {
-        let answer = management
-            .get_ok("/roots/0")
-            .and_then(|_| acme.get_ok("/dir"));
+        let answer = management.get_ok("/roots/0").and_then(|_| acme.get_ok("/dir"));
         answer.map_err(|cause| last = Some(cause)).ok().map(drop)
     });
     match (up, last) {
         // Silence of a running Pebble explains nothing; why the last question failed does.
-        (
-            Err(HarnessError::TooLate {
-                what,
-                bound,
-                evidence,
-            }),
-            Some(cause),
-        ) => {
+        (Err(HarnessError::TooLate { what, bound, evidence }), Some(cause)) => {
             let evidence = format!("{evidence}\n  last try: {cause}");
-            Err(HarnessError::TooLate {
-                what,
-                bound,
-                evidence,
-            })
+            Err(HarnessError::TooLate { what, bound, evidence })
         }
         (up, _) => up,
     }
@@ -301,9 +272,7 @@ fn start_dns(folder: &TempDir, port: u16, management: u16) -> Result<Process, Ha
     if got_its_ports {
         return Ok(dns);
     }
-    Err(HarnessError::io("start", "the DNS server")(
-        std::io::Error::other(PORT_TAKEN),
-    ))
+    Err(HarnessError::io("start", "the DNS server")(std::io::Error::other(PORT_TAKEN)))
 }
 
 /// `Pebble 2026/11/24 06:52:27 POST /order-plz -> calling handler()`: method and pattern.
@@ -334,10 +303,7 @@ Pebble 2026/11/24 06:52:28 Added order \"x\" to the db
 Pebble 2026/11/24 06:52:28 HEAD /nonce-plz -> calling handler()
 Pebble 2026/11/24 06:52:29 POST /order-plz -> calling handler()
 Pebble 2026/11/24 06:52:29 POST /order-plz -> cal";
-        let expected = [
-            ("HEAD /nonce-plz".to_owned(), 1),
-            ("POST /order-plz".to_owned(), 2),
-        ];
+        let expected = [("HEAD /nonce-plz".to_owned(), 1), ("POST /order-plz".to_owned(), 2)];
         assert_eq!(requests_in(log), BTreeMap::from(expected));
     }
 }

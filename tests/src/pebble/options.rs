@@ -73,9 +73,7 @@ impl PebbleOptions {
         Self {
             http_port,
             tls_port: 5001,
-            profiles: profiles
-                .map(|(name, validity)| (name.to_owned(), validity))
-                .into(),
+            profiles: profiles.map(|(name, validity)| (name.to_owned(), validity)).into(),
             retry_after_authz_s: 1,
             retry_after_order_s: 1,
             validation: Validation::AtOnce,
@@ -107,10 +105,7 @@ impl PebbleOptions {
         let percent = |value: Option<u8>| value.map(|value| value.to_string());
         all.extend(percent(self.nonce_reject_percent).map(|v| ("PEBBLE_WFE_NONCEREJECT", v)));
         all.extend(percent(self.authz_reuse_percent).map(|v| ("PEBBLE_AUTHZREUSE", v)));
-        all.extend(
-            self.orders_per_page
-                .map(|v| ("PEBBLE_WFE_ORDERS_PER_PAGE", v.to_string())),
-        );
+        all.extend(self.orders_per_page.map(|v| ("PEBBLE_WFE_ORDERS_PER_PAGE", v.to_string())));
         all.push(("PEBBLE_ALTERNATE_ROOTS", self.alternate_roots.to_string()));
         all
     }
@@ -122,10 +117,7 @@ impl PebbleOptions {
             .iter()
             .map(|(name, validity)| {
                 let about = format!("{} s", validity.as_secs());
-                (
-                    name.clone(),
-                    json!({"description": about, "validityPeriod": validity.as_secs()}),
-                )
+                (name.clone(), json!({"description": about, "validityPeriod": validity.as_secs()}))
             })
             .collect();
         let keys: serde_json::Map<String, Value> = self

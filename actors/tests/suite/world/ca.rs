@@ -25,19 +25,11 @@ fn look(url: &str, placed: &Placed) -> OrderLook {
     OrderLook {
         url: url.to_owned(),
         status: placed.status,
-        authorizations: placed
-            .names
-            .iter()
-            .map(|name| format!("{url}/authz/{name}"))
-            .collect(),
+        authorizations: placed.names.iter().map(|name| format!("{url}/authz/{name}")).collect(),
         expires: None,
         certificate: (placed.status == OrderStatus::Valid).then(|| format!("{url}/cert")),
         problem: (placed.status == OrderStatus::Invalid).then(|| {
-            Problem::new(
-                ProblemClass::Acme,
-                "urn:ietf:params:acme:error:connection",
-                "refused",
-            )
+            Problem::new(ProblemClass::Acme, "urn:ietf:params:acme:error:connection", "refused")
         }),
         retry_after_ms: None,
     }
@@ -60,10 +52,7 @@ impl CertificateAuthority for World {
         let mut state = self.state();
         state.registrations += 1;
         let already_existed = state.registrations > 1;
-        soon(Ok(RegisteredAccount {
-            url: "https://ca.test/account/1".to_owned(),
-            already_existed,
-        }))
+        soon(Ok(RegisteredAccount { url: "https://ca.test/account/1".to_owned(), already_existed }))
     }
 
     fn update_contacts<'a>(
@@ -102,9 +91,7 @@ impl CertificateAuthority for World {
         known: &'a [String],
     ) -> Act<'a, Result<FoundOrder, Problem>> {
         if !self.has_list {
-            return soon(Ok(FoundOrder::NoList(
-                "the account has no orders URL".to_owned(),
-            )));
+            return soon(Ok(FoundOrder::NoList("the account has no orders URL".to_owned())));
         }
         let state = self.state();
         let open = |status| matches!(status, OrderStatus::Pending | OrderStatus::Ready);
@@ -157,11 +144,7 @@ impl CertificateAuthority for World {
                     token: format!("token-{}", Hash::of(url.as_bytes())),
                     thumbprint: "thumb".to_owned(),
                 }),
-                challenge: if ready {
-                    ChallengeStatus::Taken
-                } else {
-                    ChallengeStatus::Pending
-                },
+                challenge: if ready { ChallengeStatus::Taken } else { ChallengeStatus::Pending },
                 problem: (ready && failing).then(|| {
                     let kind = "urn:ietf:params:acme:error:connection";
                     Problem::new(ProblemClass::Acme, kind, "connection refused")
@@ -183,11 +166,7 @@ impl CertificateAuthority for World {
         let url = challenge.intent().url.clone();
         let placed = state.orders.get_mut(order_url).unwrap();
         placed.ready.insert(url);
-        if placed
-            .names
-            .iter()
-            .any(|name| failing.contains(name.as_str()))
-        {
+        if placed.names.iter().any(|name| failing.contains(name.as_str())) {
             placed.status = OrderStatus::Invalid;
         } else if placed.ready.len() == placed.names.len() && placed.status == OrderStatus::Pending
         {
@@ -205,24 +184,18 @@ impl CertificateAuthority for World {
     ) -> Act<'a, Result<OrderLook, Problem>> {
         let mut state = self.state();
         if Hash::of(csr) != *intent.intent() {
-            state
-                .violations
-                .push("finalize with another CSR than intended".to_owned());
+            state.violations.push("finalize with another CSR than intended".to_owned());
         }
         if state
             .finalized
             .insert(order_url.to_owned(), Hash::of(csr))
             .is_some_and(|old| old != Hash::of(csr))
         {
-            state
-                .violations
-                .push("finalized twice with different CSRs".to_owned());
+            state.violations.push("finalized twice with different CSRs".to_owned());
         }
         let key = String::from_utf8_lossy(csr).into_owned();
         if !state.keys.contains(&KeyRef(key)) {
-            state
-                .violations
-                .push("finalized with a key that is not in the vault".to_owned());
+            state.violations.push("finalized with a key that is not in the vault".to_owned());
         }
         let placed = state.orders.get_mut(order_url).unwrap();
         if placed.status == OrderStatus::Ready {
@@ -247,11 +220,7 @@ impl CertificateAuthority for World {
             not_before: now,
             not_after: now.after(Duration::from_secs(90 * 86_400)),
             issuer: "test".to_owned(),
-            names: placed
-                .names
-                .iter()
-                .map(|name| name.as_str().to_owned())
-                .collect(),
+            names: placed.names.iter().map(|name| name.as_str().to_owned()).collect(),
             certificates: 2,
         }))
     }

@@ -76,10 +76,7 @@ struct Disk {
 impl EventStore for Disk {
     fn head(&self) -> Head {
         let frames = self.frames.lock().unwrap();
-        frames.last().map_or_else(Head::default, |frame| Head {
-            seq: frame.seq,
-            hash: frame.hash,
-        })
+        frames.last().map_or_else(Head::default, |frame| Head { seq: frame.seq, hash: frame.hash })
     }
 
     fn commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
@@ -107,15 +104,9 @@ pub(crate) fn account() -> AccountId {
 /// Every certificate is served by the same listener, except those of another program.
 fn target(name: &str) -> Target {
     if name.starts_with("files.") {
-        return Target::Files {
-            directory: format!("/tls/{name}"),
-            reload: true,
-            verify: None,
-        };
+        return Target::Files { directory: format!("/tls/{name}"), reload: true, verify: None };
     }
-    Target::Builtin {
-        address: "127.0.0.1:443".to_owned(),
-    }
+    Target::Builtin { address: "127.0.0.1:443".to_owned() }
 }
 
 /// What the configuration of these certificates says.
@@ -134,14 +125,9 @@ pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
         contacts_hash: Hash::default(),
         contacts: 0,
     };
-    let terms = AccountEvent::TermsAccepted {
-        terms_url: None,
-        by: "test".to_owned(),
-    };
-    let mut events = vec![
-        new(account().into(), declared.into()),
-        new(account().into(), terms.into()),
-    ];
+    let terms = AccountEvent::TermsAccepted { terms_url: None, by: "test".to_owned() };
+    let mut events =
+        vec![new(account().into(), declared.into()), new(account().into(), terms.into())];
     for name in names {
         let id = CertificateName::parse(name).unwrap().id();
         let declaration = Declaration {
@@ -152,15 +138,9 @@ pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
             ari: false,
             life_left: LifeLeft::Share(1, 3),
         };
-        events.push(new(
-            id.into(),
-            CertificateEvent::CertificateDeclared(declaration).into(),
-        ));
+        events.push(new(id.into(), CertificateEvent::CertificateDeclared(declaration).into()));
         let binding = BindingId::derive(&[&id.0]);
-        let declared = BindingEvent::BindingDeclared {
-            certificate: id,
-            target: target(name),
-        };
+        let declared = BindingEvent::BindingDeclared { certificate: id, target: target(name) };
         events.push(new(binding.into(), declared.into()));
     }
     events
@@ -188,19 +168,11 @@ impl World {
     }
 
     pub(crate) fn envelopes(&self) -> Vec<Envelope> {
-        self.disk
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|f| Frame::decode(&f.bytes).unwrap())
-            .collect()
+        self.disk.lock().unwrap().iter().map(|f| Frame::decode(&f.bytes).unwrap()).collect()
     }
 
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.envelopes()
-            .iter()
-            .map(|envelope| envelope.event.name())
-            .collect()
+        self.envelopes().iter().map(|envelope| envelope.event.name()).collect()
     }
 
     pub(crate) fn count(&self, name: &str) -> usize {
@@ -235,10 +207,7 @@ impl World {
             identity: ProcessIdentity::default(),
         };
         Engine::start(Start {
-            store: Box::new(Disk {
-                frames: Arc::clone(&self.disk),
-                limit,
-            }),
+            store: Box::new(Disk { frames: Arc::clone(&self.disk), limit }),
             facts: Arc::new(RwLock::new(facts)),
             ports,
             rules,
@@ -258,10 +227,6 @@ impl World {
             }
         };
         let done = tokio::time::timeout(PATIENCE, waited).await;
-        assert!(
-            done.is_ok(),
-            "{what} did not come; the log: {:#?}",
-            self.names()
-        );
+        assert!(done.is_ok(), "{what} did not come; the log: {:#?}", self.names());
     }
 }

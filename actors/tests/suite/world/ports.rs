@@ -26,10 +26,7 @@ impl Vault for World {
     ) -> Act<'a, Result<KeyFacts, Problem>> {
         self.state().keys.insert(request.key_ref.clone());
         let csr = request.key_ref.0.clone().into_bytes();
-        soon(Ok(KeyFacts {
-            spki: Hash::of(&csr),
-            csr,
-        }))
+        soon(Ok(KeyFacts { spki: Hash::of(&csr), csr }))
     }
 }
 
@@ -80,12 +77,7 @@ impl BindingTarget for World {
     ) -> Act<'a, Result<(String, Fingerprint), Problem>> {
         let certificate = CertificateName::parse(name).unwrap().id();
         let binding = BindingId::derive(&[&certificate.0]);
-        let seen = self
-            .state()
-            .served
-            .get(&binding)
-            .copied()
-            .unwrap_or_default();
+        let seen = self.state().served.get(&binding).copied().unwrap_or_default();
         soon(Ok(("memory".to_owned(), seen)))
     }
 }
@@ -101,11 +93,7 @@ impl HostProcess for World {
         }
         let text = "permission denied";
         let problem = Problem::new(ProblemClass::Local, "listenNotPermitted", text).about(address);
-        soon(Err(ListenerRefused {
-            problem,
-            holder: None,
-            needs_restart: true,
-        }))
+        soon(Err(ListenerRefused { problem, holder: None, needs_restart: true }))
     }
 
     fn restart_method(&self) -> Option<Method> {

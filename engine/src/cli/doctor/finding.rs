@@ -66,10 +66,7 @@ impl Finding {
         seen: &str,
         todo: &str,
     ) -> Self {
-        Self {
-            todo: Some(todo.to_owned()),
-            ..Self::new(check, subject, verdict, seen)
-        }
+        Self { todo: Some(todo.to_owned()), ..Self::new(check, subject, verdict, seen) }
     }
 
     /// It could not be looked at.
@@ -95,8 +92,5 @@ pub(super) fn render(findings: &[Finding]) -> String {
             table.add_row(["", "", "do:", todo]);
         }
     }
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -45,17 +45,11 @@ pub(super) async fn engine(config: &Config) -> Engine {
             found(true, Finding::ok("engine", &subject, "runs and is ready"))
         }
         Ok(answer) => {
-            let faults: Vec<&str> = answer
-                .body
-                .lines()
-                .filter_map(|line| line.strip_prefix("[-]"))
-                .collect();
+            let faults: Vec<&str> =
+                answer.body.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
             let seen = format!("runs and is not ready: {}", faults.join("; "));
             let todo = "see the lines below and `renewd status`";
-            found(
-                true,
-                Finding::bad(Verdict::Fail, ("engine", &subject), &seen, todo),
-            )
+            found(true, Finding::bad(Verdict::Fail, ("engine", &subject), &seen, todo))
         }
         Err(ClientError::NoEngine { .. }) => {
             let seen = "does not run (`renewd run` starts it)";
@@ -64,10 +58,7 @@ pub(super) async fn engine(config: &Config) -> Engine {
         Err(error @ (ClientError::Permission { .. } | ClientError::Broken { .. })) => {
             let todo = "run doctor as the engine's user; if it is, restart the engine";
             let seen = error.to_string();
-            found(
-                true,
-                Finding::bad(Verdict::Warn, ("engine", &subject), &seen, todo),
-            )
+            found(true, Finding::bad(Verdict::Warn, ("engine", &subject), &seen, todo))
         }
     }
 }
@@ -117,15 +108,13 @@ pub(super) fn disk(config: &Config) -> Finding {
 /// Writes, syncs and removes a file.
 fn probe(dir: &Path) -> std::io::Result<()> {
     let path = dir.join(format!(".doctor-{}", std::process::id()));
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| {
-            file.write_all(&[0; PROBE_OCTETS])?;
-            file.sync_all()
-        });
+    let written =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(
+            |mut file| {
+                file.write_all(&[0; PROBE_OCTETS])?;
+                file.sync_all()
+            },
+        );
     let removed = std::fs::remove_file(&path);
     written.and(removed)
 }
@@ -138,26 +127,17 @@ pub(super) fn log(config: &Config) -> (Finding, Option<Facts>) {
     let verified = match log::verify(&path) {
         Ok(verified) => verified,
         Err(StoreError::Absent { .. }) => {
-            return (
-                Finding::unknown("log", &subject, "none yet; the first start makes it"),
-                None,
-            );
+            return (Finding::unknown("log", &subject, "none yet; the first start makes it"), None);
         }
         Err(error) => {
             let seen = error.to_string();
-            return (
-                Finding::bad(Verdict::Fail, ("log", &subject), &seen, todo),
-                None,
-            );
+            return (Finding::bad(Verdict::Fail, ("log", &subject), &seen, todo), None);
         }
     };
     if !verified.is_whole() {
         let first = verified.first_bad.as_ref().map(ToString::to_string);
         let seen = first.unwrap_or_else(|| verified.anchor.to_string());
-        return (
-            Finding::bad(Verdict::Fail, ("log", &subject), &seen, todo),
-            None,
-        );
+        return (Finding::bad(Verdict::Fail, ("log", &subject), &seen, todo), None);
     }
     let seen = format!("{} events, order and hash chain whole", verified.events);
     (Finding::ok("log", &subject, &seen), fold(&path).ok())
@@ -208,34 +188,18 @@ pub(super) fn vault(config: &Config, facts: Option<&Facts>, runs: bool) -> Findi
 
 /// Every address that must be ours: free, or held by the running engine.
 pub(super) fn listeners(config: &Config, facts: Option<&Facts>, runs: bool) -> Vec<Finding> {
-    let pid = facts
-        .filter(|_| runs)
-        .map(|facts| facts.engine.identity.pid);
-    let mut all: Vec<(&'static str, SocketAddr)> = config
-        .http
-        .listen
-        .iter()
-        .map(|address| ("challenge address", *address))
-        .collect();
-    let https = config
-        .certificates
-        .iter()
-        .flat_map(|certificate| &certificate.bindings);
+    let pid = facts.filter(|_| runs).map(|facts| facts.engine.identity.pid);
+    let mut all: Vec<(&'static str, SocketAddr)> =
+        config.http.listen.iter().map(|address| ("challenge address", *address)).collect();
+    let https = config.certificates.iter().flat_map(|certificate| &certificate.bindings);
     for bind in https {
         if let Bind::Builtin(builtin) = bind {
-            all.extend(
-                builtin
-                    .sockets()
-                    .into_iter()
-                    .map(|address| ("https address", address)),
-            );
+            all.extend(builtin.sockets().into_iter().map(|address| ("https address", address)));
         }
     }
     all.sort_unstable();
     all.dedup();
-    all.into_iter()
-        .map(|(check, address)| listener(check, address, pid))
-        .collect()
+    all.into_iter().map(|(check, address)| listener(check, address, pid)).collect()
 }
 
 fn listener(check: &'static str, address: SocketAddr, pid: Option<u32>) -> Finding {

@@ -80,26 +80,16 @@ pub(super) async fn ca(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
 async fn directory(config: &Config) -> Result<Response<Bytes>, String> {
     let settings = Settings::from(config);
     let tls = roots::tls(&settings.account.roots).map_err(|problem| problem.detail)?;
-    let https = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_only()
-        .enable_http1()
-        .build();
+    let https =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
-    let url: Uri = settings
-        .account
-        .directory_url
-        .parse()
-        .map_err(|cause| format!("{cause}"))?;
+    let url: Uri = settings.account.directory_url.parse().map_err(|cause| format!("{cause}"))?;
     // A client names itself (RFC 8555 §6.1).
     let request = Request::get(url)
         .header(USER_AGENT, AGENT)
         .body(Empty::new())
         .map_err(|cause| cause.to_string())?;
-    let answer = client
-        .request(request)
-        .await
-        .map_err(|error| causes(&error))?;
+    let answer = client.request(request).await.map_err(|error| causes(&error))?;
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, DIRECTORY_OCTETS_MAX).collect().await;
     let body = body.map_err(|cause| cause.to_string())?.to_bytes();
@@ -107,10 +97,7 @@ async fn directory(config: &Config) -> Result<Response<Bytes>, String> {
 }
 
 fn clock(answer: &Response<Bytes>) -> Finding {
-    let date = answer
-        .headers()
-        .get(DATE)
-        .and_then(|value| value.to_str().ok());
+    let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok());
     let Some(theirs) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
         return Finding::unknown("clock", "this machine", "the CA sends no Date");
     };
@@ -128,13 +115,8 @@ fn clock(answer: &Response<Bytes>) -> Finding {
 }
 
 fn terms(config: &Config, facts: Option<&Facts>, directory: &Value) -> Finding {
-    let url = directory
-        .get("meta")
-        .and_then(|meta| meta.get("termsOfService"));
-    let Some(url) = url
-        .and_then(Value::as_str)
-        .map(|url| escape::field(url, 200))
-    else {
+    let url = directory.get("meta").and_then(|meta| meta.get("termsOfService"));
+    let Some(url) = url.and_then(Value::as_str).map(|url| escape::field(url, 200)) else {
         return Finding::ok("terms", config.account.ca.title(), "the CA has none");
     };
     if !config.account.terms_accepted {
@@ -177,10 +159,8 @@ pub(super) async fn names(
         }
     }
     if names.len() > NAMES_MAX {
-        let seen = format!(
-            "{} more names were not looked at",
-            names.len().saturating_sub(NAMES_MAX)
-        );
+        let seen =
+            format!("{} more names were not looked at", names.len().saturating_sub(NAMES_MAX));
         findings.push(Finding::unknown("DNS", "the rest", &seen));
     }
     if runs {
@@ -200,20 +180,11 @@ async fn resolve(config: &Config, name: &DnsName) -> (Finding, Vec<IpAddr>) {
         );
     }
     // A private CA may resolve its names elsewhere than this machine.
-    let verdict = if config.account.ca.known.is_some() {
-        Verdict::Fail
-    } else {
-        Verdict::Warn
-    };
+    let verdict = if config.account.ca.known.is_some() { Verdict::Fail } else { Verdict::Warn };
     let todo = "point its A or AAAA record at this machine; a private CA may know other names than \
                 this machine's resolver";
     let looking = tokio::net::lookup_host((name.as_str(), HTTP_PORT));
-    let bad = |seen: &str| {
-        (
-            Finding::bad(verdict, ("DNS", &subject), seen, todo),
-            Vec::new(),
-        )
-    };
+    let bad = |seen: &str| (Finding::bad(verdict, ("DNS", &subject), seen, todo), Vec::new());
     let found: BTreeSet<IpAddr> = match tokio::time::timeout(DNS_TIME_MAX, looking).await {
         Ok(Ok(found)) => found.map(|address| address.ip().to_canonical()).collect(),
         Ok(Err(cause)) => return bad(&format!("not resolved: {cause}")),
@@ -229,10 +200,7 @@ async fn resolve(config: &Config, name: &DnsName) -> (Finding, Vec<IpAddr>) {
             found.into_iter().collect(),
         );
     }
-    (
-        Finding::ok("DNS", &subject, &seen),
-        found.into_iter().collect(),
-    )
+    (Finding::ok("DNS", &subject, &seen), found.into_iter().collect())
 }
 
 fn describe(ip: IpAddr) -> String {
@@ -282,9 +250,7 @@ async fn port(config: &Config, ip: IpAddr, name: &DnsName) -> Finding {
 }
 
 async fn fetch(address: SocketAddr, name: &DnsName) -> Result<Response<Bytes>, String> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|cause| cause.to_string())?;
+    let stream = TcpStream::connect(address).await.map_err(|cause| cause.to_string())?;
     let request = Request::builder()
         .uri(NO_TOKEN)
         .header(HOST, name.as_str())
@@ -296,12 +262,7 @@ async fn fetch(address: SocketAddr, name: &DnsName) -> Result<Response<Bytes>, S
 /// Ours answers 404 or a redirect to HTTPS, without a body and without naming its program; what is
 /// seen of another one.
 fn stranger(answer: &Response<Bytes>) -> Option<String> {
-    let header = |name| {
-        answer
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let to_https = header(LOCATION).is_some_and(|to| to.starts_with("https://"));
     let status = answer.status().as_u16();
     let like_ours = (status == 404 || (status == 308 && to_https)) && answer.body().is_empty();
@@ -309,10 +270,7 @@ fn stranger(answer: &Response<Bytes>) -> Option<String> {
         return None;
     }
     let server = header(SERVER).map(|server| format!(", Server: {}", escape::field(server, 60)));
-    Some(format!(
-        "another server answers: status {status}{}",
-        server.unwrap_or_default()
-    ))
+    Some(format!("another server answers: status {status}{}", server.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -346,17 +304,41 @@ mod tests {
             answer.body(Bytes::from_static(body.as_bytes())).unwrap()
         };
         assert_eq!(stranger(&answer(404, &[], "")), None);
-        assert_eq!(
-            stranger(&answer(308, &[(LOCATION, "https://example.org/")], "")),
-            None
-        );
+        assert_eq!(stranger(&answer(308, &[(LOCATION, "https://example.org/")], "")), None);
         let nginx = stranger(&answer(404, &[(SERVER, "nginx")], "<html>"));
-        assert_eq!(
-            nginx.as_deref(),
-            Some("another server answers: status 404, Server: nginx")
-        );
+        assert_eq!(nginx.as_deref(), Some("another server answers: status 404, Server: nginx"));
         let apache = stranger(&answer(404, &[(SERVER, "Apache")], ""));
         assert!(apache.unwrap().ends_with("Server: Apache"));
         assert!(stranger(&answer(200, &[], "")).is_some());
+    }
+
+    #[tokio::test]
+    async fn our_responder_is_told_from_another_server() {
+        use crate::challenge::{Redirect, Responder, ResponderOptions};
+        let options = ResponderOptions {
+            lookup: std::sync::Arc::new(|_| None),
+            visited: None,
+            redirect: Redirect::default(),
+        };
+        let responder = Responder::start(&["127.0.0.1:0".parse().unwrap()], options).unwrap();
+        let name = DnsName::parse("example.org").unwrap();
+        let at = responder.addresses()[0];
+        let ours = fetch(at, &name).await.unwrap();
+        assert_eq!(stranger(&ours), None, "{ours:?}");
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = other.local_addr().unwrap();
+        let asking = fetch(at, &name);
+        let answering = async {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut stream, _) = other.accept().await.unwrap();
+            let read = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(read > 0);
+            let page = "HTTP/1.1 404 Not Found\r\nServer: Apache\r\nContent-Length: 2\r\n\r\nno";
+            stream.write_all(page.as_bytes()).await.unwrap();
+            stream
+        };
+        let (theirs, _stream) = tokio::join!(asking, answering);
+        let seen = stranger(&theirs.unwrap()).unwrap();
+        assert_eq!(seen, "another server answers: status 404, Server: Apache");
     }
 }

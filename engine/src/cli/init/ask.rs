@@ -46,10 +46,7 @@ impl Dialog for Terminal {
         write!(io::stderr(), "{question} ")?;
         io::stderr().flush()?;
         let mut line = String::new();
-        let read = io::stdin()
-            .lock()
-            .take(ANSWER_OCTETS_MAX)
-            .read_line(&mut line)?;
+        let read = io::stdin().lock().take(ANSWER_OCTETS_MAX).read_line(&mut line)?;
         Ok((read > 0).then(|| line.trim().to_owned()))
     }
 
@@ -74,10 +71,7 @@ struct Asker<'a> {
 
 pub(super) fn ask(flags: &Flags, dialog: &mut dyn Dialog) -> Result<Answers, InitError> {
     let interactive = dialog.is_interactive() && !flags.non_interactive;
-    let mut asker = Asker {
-        dialog,
-        interactive,
-    };
+    let mut asker = Asker { dialog, interactive };
     let ca = asker.ca(flags)?;
     let domains = asker.domains(flags, &ca)?;
     let terms_accepted = asker.terms(flags, &ca)?;
@@ -105,11 +99,7 @@ impl Asker<'_> {
             default: Some("y"),
             parse: &|text| {
                 let staging = yes_or_no(text)?;
-                parse(if staging {
-                    "letsencrypt-staging"
-                } else {
-                    "letsencrypt"
-                })
+                parse(if staging { "letsencrypt-staging" } else { "letsencrypt" })
             },
         };
         self.put(&question)
@@ -130,22 +120,12 @@ impl Asker<'_> {
         }
         let parse = |text: &str| -> Result<Vec<(Domain, Option<String>)>, Fault> {
             let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-            let found: Vec<_> = words
-                .map(|word| lenient(word, public))
-                .collect::<Result<_, _>>()?;
-            if found.is_empty() {
-                Err(Fault::NoDomains)
-            } else {
-                Ok(found)
-            }
+            let found: Vec<_> =
+                words.map(|word| lenient(word, public)).collect::<Result<_, _>>()?;
+            if found.is_empty() { Err(Fault::NoDomains) } else { Ok(found) }
         };
         let text = "DNS name(s) of the certificate, with spaces between:".to_owned();
-        let found = self.put(&Question {
-            text,
-            flag,
-            default: None,
-            parse: &parse,
-        })?;
+        let found = self.put(&Question { text, flag, default: None, parse: &parse })?;
         let mut domains = Vec::new();
         for (domain, note) in found {
             self.note(note);
@@ -166,12 +146,7 @@ impl Asker<'_> {
         };
         let flag = "--accept-terms (or --accept-terms=false, to decide later)";
         let text = format!("Do you accept the terms of {whose}? [y/N]");
-        self.put(&Question {
-            text,
-            flag,
-            default: Some("n"),
-            parse: &yes_or_no,
-        })
+        self.put(&Question { text, flag, default: Some("n"), parse: &yes_or_no })
     }
 
     fn email(&mut self, flags: &Flags) -> Result<Option<Email>, InitError> {
@@ -183,15 +158,7 @@ impl Asker<'_> {
             return parse(text).map_err(|fault| refused("--email", &fault));
         }
         let text = "E-mail for the CA (optional, empty for none):".to_owned();
-        self.optional(
-            &Question {
-                text,
-                flag: "--email",
-                default: Some(""),
-                parse: &parse,
-            },
-            None,
-        )
+        self.optional(&Question { text, flag: "--email", default: Some(""), parse: &parse }, None)
     }
 
     fn addresses(&mut self, flags: &Flags) -> Result<Addresses, InitError> {
@@ -202,12 +169,7 @@ impl Asker<'_> {
             return parse(text).map_err(|fault| refused("--address", &fault));
         }
         let text = "Serve on all addresses, or on one IP? [all]".to_owned();
-        let question = Question {
-            text,
-            flag: "--address",
-            default: Some("all"),
-            parse: &parse,
-        };
+        let question = Question { text, flag: "--address", default: Some("all"), parse: &parse };
         self.optional(&question, Addresses::All)
     }
 
@@ -225,61 +187,35 @@ impl Asker<'_> {
             return parse(&port.to_string()).map_err(|fault| refused("--port", &fault));
         }
         let text = "Port? [443]".to_owned();
-        let question = Question {
-            text,
-            flag: "--port",
-            default: Some("443"),
-            parse: &parse,
-        };
+        let question = Question { text, flag: "--port", default: Some("443"), parse: &parse };
         self.optional(&question, HTTPS_PORT)
     }
 
     /// A question with a safe default: without a terminal it is not asked.
     fn optional<T>(&mut self, question: &Question<'_, T>, default: T) -> Result<T, InitError> {
-        if self.interactive {
-            self.put(question)
-        } else {
-            Ok(default)
-        }
+        if self.interactive { self.put(question) } else { Ok(default) }
     }
 
     fn put<T>(&mut self, question: &Question<'_, T>) -> Result<T, InitError> {
-        let Question {
-            text,
-            flag,
-            default,
-            parse,
-        } = question;
+        let Question { text, flag, default, parse } = question;
         for _ in 0..TRIES_MAX {
-            let unanswered = InitError::Unanswered {
-                question: subject(flag),
-                flag,
-            };
+            let unanswered = InitError::Unanswered { question: subject(flag), flag };
             if !self.interactive {
                 return Err(unanswered);
             }
             let Ok(Some(answer)) = self.dialog.ask(text) else {
                 return Err(unanswered);
             };
-            let answer = if answer.is_empty() {
-                default.unwrap_or_default()
-            } else {
-                &answer
-            };
+            let answer = if answer.is_empty() { default.unwrap_or_default() } else { &answer };
             match parse(answer) {
                 Ok(value) => return Ok(value),
                 Err(fault) => {
-                    let help = Diagnostic::help(&fault)
-                        .map(|h| h.to_string())
-                        .unwrap_or_default();
+                    let help = Diagnostic::help(&fault).map(|h| h.to_string()).unwrap_or_default();
                     self.note(Some(format!("{fault}; {help}")));
                 }
             }
         }
-        Err(InitError::Unanswered {
-            question: subject(flag),
-            flag,
-        })
+        Err(InitError::Unanswered { question: subject(flag), flag })
     }
 
     /// A terminal that cannot be written shows up at the next question.
@@ -294,22 +230,12 @@ impl Asker<'_> {
 
 /// `--domain example.org` asks for the `domain`.
 fn subject(flag: &'static str) -> &'static str {
-    flag.split([' ', '='])
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches('-')
+    flag.split([' ', '=']).next().unwrap_or_default().trim_start_matches('-')
 }
 
 fn refused(flag: &'static str, fault: &Fault) -> InitError {
-    let help = Diagnostic::help(fault)
-        .map(|help| help.to_string())
-        .unwrap_or_default();
-    InitError::Answer {
-        flag,
-        reason: fault.to_string(),
-        code: fault.code(),
-        help,
-    }
+    let help = Diagnostic::help(fault).map(|help| help.to_string()).unwrap_or_default();
+    InitError::Answer { flag, reason: fault.to_string(), code: fault.code(), help }
 }
 
 /// A name, or what is left of a pasted web address, with a note about it.
@@ -318,9 +244,7 @@ fn lenient(text: &str, public: Option<&str>) -> Result<(Domain, Option<String>),
         Ok(domain) => return Ok((domain, None)),
         Err(fault) => fault,
     };
-    let fixed = fault
-        .fixed()
-        .filter(|_| !matches!(fault, Fault::NameCharacter { .. }));
+    let fixed = fault.fixed().filter(|_| !matches!(fault, Fault::NameCharacter { .. }));
     let Some(fixed) = fixed else {
         return Err(fault);
     };
@@ -339,9 +263,6 @@ fn yes_or_no(text: &str) -> Result<bool, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(true),
         "n" | "no" => Ok(false),
-        _ => Err(Fault::Choice {
-            text: shown(text),
-            hint: "answer y or n".to_owned(),
-        }),
+        _ => Err(Fault::Choice { text: shown(text), hint: "answer y or n".to_owned() }),
     }
 }

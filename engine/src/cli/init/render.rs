@@ -17,15 +17,9 @@ pub fn render(answers: &Answers) -> String {
 
 fn head(out: &mut String, answers: &Answers) -> std::fmt::Result {
     let state_dir = quoted(&answers.state_dir.display().to_string());
-    writeln!(
-        out,
-        "# Configuration of renewd. Check it with: renewd config check FILE"
-    )?;
+    writeln!(out, "# Configuration of renewd. Check it with: renewd config check FILE")?;
     writeln!(out, "version = 1")?;
-    writeln!(
-        out,
-        "state_dir = {state_dir}    # log and keys; belongs to renewd alone\n"
-    )?;
+    writeln!(out, "state_dir = {state_dir}    # log and keys; belongs to renewd alone\n")?;
     writeln!(out, "[account]")?;
     writeln!(
         out,
@@ -35,39 +29,23 @@ fn head(out: &mut String, answers: &Answers) -> std::fmt::Result {
         out,
         "# directory; a private CA also needs ca_root_file. Staging is for the first try:"
     )?;
-    writeln!(
-        out,
-        "# its limits are generous, and browsers refuse its certificates."
-    )?;
+    writeln!(out, "# its limits are generous, and browsers refuse its certificates.")?;
     writeln!(out, "ca = {}", quoted(&answers.ca))?;
     match &answers.email {
         Some(email) => writeln!(out, "email = {}    # optional", quoted(email.as_str()))?,
         None => writeln!(out, "# email = \"ops@example.org\"    # optional")?,
     }
-    writeln!(
-        out,
-        "# Whether you accept the CA's terms. Nothing is ordered before."
-    )?;
+    writeln!(out, "# Whether you accept the CA's terms. Nothing is ordered before.")?;
     writeln!(out, "terms_accepted = {}\n", answers.terms_accepted)
 }
 
 fn tail(out: &mut String, answers: &Answers) -> std::fmt::Result {
-    let names: Vec<String> = answers
-        .domains
-        .iter()
-        .map(|d| quoted(d.unicode()))
-        .collect();
+    let names: Vec<String> = answers.domains.iter().map(|d| quoted(d.unicode())).collect();
     writeln!(out, "[[certificate]]")?;
-    writeln!(
-        out,
-        "# name = \"web\"    # its identity in the log; the first domain unless given"
-    )?;
+    writeln!(out, "# name = \"web\"    # its identity in the log; the first domain unless given")?;
     writeln!(out, "domains = [{}]\n", names.join(", "))?;
     writeln!(out, "[[certificate.bind]]")?;
-    writeln!(
-        out,
-        "target = \"builtin\"    # or \"files\", for another web server"
-    )?;
+    writeln!(out, "target = \"builtin\"    # or \"files\", for another web server")?;
     match &answers.addresses {
         Addresses::All => writeln!(out, "address = \"all\"    # or one IP address, or a list")?,
         Addresses::These(ips) => {

@@ -25,9 +25,7 @@ const STATE_DIR_MODE: u32 = 0o700;
 /// Asked before the first question: nobody answers seven questions for nothing.
 pub(super) fn refuse_existing(flags: &Flags) -> Result<(), InitError> {
     if flags.output.exists() && !flags.force {
-        return Err(InitError::Exists {
-            file: flags.output.display().to_string(),
-        });
+        return Err(InitError::Exists { file: flags.output.display().to_string() });
     }
     Ok(())
 }
@@ -40,10 +38,7 @@ pub(super) fn write(flags: &Flags, text: &str) -> Result<String, InitError> {
             if cause.kind() == ErrorKind::AlreadyExists {
                 return InitError::Exists { file };
             }
-            InitError::Write {
-                file,
-                cause: cause.to_string(),
-            }
+            InitError::Write { file, cause: cause.to_string() }
         }
     };
     make_dir(&flags.state_dir, Some(STATE_DIR_MODE)).map_err(failed(&flags.state_dir))?;
@@ -57,16 +52,8 @@ pub(super) fn write(flags: &Flags, text: &str) -> Result<String, InitError> {
     } else {
         create(&flags.output, CONFIG_MODE, text.as_bytes()).map_err(failed(&flags.output))?;
     }
-    let word = if made {
-        "new, mode 0600: keep a copy in a safe place"
-    } else {
-        "exists, kept"
-    };
-    Ok(format!(
-        "wrote {}\nvault key {} ({word})\n",
-        flags.output.display(),
-        key.display()
-    ))
+    let word = if made { "new, mode 0600: keep a copy in a safe place" } else { "exists, kept" };
+    Ok(format!("wrote {}\nvault key {} ({word})\n", flags.output.display(), key.display()))
 }
 
 /// A key that exists is kept whatever was asked: another one would make the vault unreadable.

@@ -24,10 +24,7 @@ pub(super) fn check(files: &[(String, String)]) -> Vec<String> {
         format!("{PAGES}{code}.md: the code is used and has no page: what, why, what to do")
     });
     let unused = pages.difference(&used).map(|code| {
-        format!(
-            "{PAGES}{code}.md: no code in {} says it: delete it",
-            SOURCES.join(", ")
-        )
+        format!("{PAGES}{code}.md: no code in {} says it: delete it", SOURCES.join(", "))
     });
     missing.chain(unused).collect()
 }
@@ -48,21 +45,11 @@ mod tests {
     #[test]
     fn a_code_without_page_and_a_page_without_code_are_found() {
         let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
-        let source = file(
-            "engine/src/error.rs",
-            "code(R0102) RFC8555 R12345 \"R0201\"",
-        );
+        let source = file("engine/src/error.rs", "code(R0102) RFC8555 R12345 \"R0201\"");
         assert!(check(std::slice::from_ref(&source)).is_empty());
-        let all = [
-            source,
-            file("ops/errors/R0102.md", ""),
-            file("ops/errors/R0999.md", ""),
-        ];
+        let all = [source, file("ops/errors/R0102.md", ""), file("ops/errors/R0999.md", "")];
         let found = check(&all);
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].contains("R0201") && found[1].contains("R0999"),
-            "{found:?}"
-        );
+        assert!(found[0].contains("R0201") && found[1].contains("R0999"), "{found:?}");
     }
 }

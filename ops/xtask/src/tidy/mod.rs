@@ -10,11 +10,7 @@ use crate::say;
 use crate::step::{self, Outcome};
 
 /// The stricter lints of the pure crates; clippy merges nothing, so they are kept equal here.
-const EQUAL: [&str; 3] = [
-    "events/clippy.toml",
-    "replay/clippy.toml",
-    "actors/clippy.toml",
-];
+const EQUAL: [&str; 3] = ["events/clippy.toml", "replay/clippy.toml", "actors/clippy.toml"];
 
 /// Findings shown; after that many the reader mends and runs again.
 const SHOWN_MAX: usize = 60;
@@ -25,9 +21,7 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     let mut found: Vec<String> = Vec::new();
     for (path, content) in &files {
         found.extend(
-            text::check(path, content)
-                .into_iter()
-                .map(|finding| format!("{path}{finding}")),
+            text::check(path, content).into_iter().map(|finding| format!("{path}{finding}")),
         );
     }
     found.extend(unequal(&files));
@@ -37,21 +31,16 @@ pub(crate) fn run(_: &[String]) -> Outcome {
         return Ok(());
     }
     let shown: Vec<&str> = found.iter().take(SHOWN_MAX).map(String::as_str).collect();
-    Err(format!(
-        "{} findings\n  {}",
-        found.len(),
-        shown.join("\n  ")
-    ))
+    Err(format!("{} findings\n  {}", found.len(), shown.join("\n  ")))
 }
 
 /// Path (with `/`, relative) and text of every file that git knows or would add; no binary files.
 fn files(root: &Path) -> Result<Vec<(String, String)>, String> {
     let mut git = std::process::Command::new("git");
-    git.current_dir(root)
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let (true, list) = step::output(&mut git)? else {
         return Err(
-            "`git ls-files` failed\n  do: run this inside a clone of the repository".to_owned(),
+            "`git ls-files` failed\n  do: run this inside a clone of the repository".to_owned()
         );
     };
     // A file that git knows but that is deleted is skipped, and so is one that is not text.
@@ -60,12 +49,7 @@ fn files(root: &Path) -> Result<Vec<(String, String)>, String> {
 }
 
 fn unequal(files: &[(String, String)]) -> Vec<String> {
-    let content = |path: &str| {
-        files
-            .iter()
-            .find(|(known, _)| known == path)
-            .map(|(_, text)| text)
-    };
+    let content = |path: &str| files.iter().find(|(known, _)| known == path).map(|(_, text)| text);
     let [first, rest @ ..] = EQUAL;
     rest.into_iter()
         .filter(|path| content(path).is_none() || content(path) != content(first))

@@ -9,21 +9,14 @@ const FORBIDDEN: [(&str, &str); 7] = [
     (concat!("unimplemented", "!("), "finish it, or leave it out"),
     (concat!("#[igno", "re"), "a test runs or is deleted"),
     (concat!("#[allo", "w("), "#[expect(lint, reason = \"...\")]"),
-    (
-        concat!("#![allo", "w("),
-        "#![expect(lint, reason = \"...\")]",
-    ),
+    (concat!("#![allo", "w("), "#![expect(lint, reason = \"...\")]"),
     (concat!("TO", "DO"), "do it, or open an issue"),
     (concat!("FIX", "ME"), "mend it, or open an issue"),
 ];
 
 /// Beginnings of paths that exist on one machine only.
-const MACHINE_PATHS: [&str; 4] = [
-    concat!("/ro", "ot/"),
-    concat!("/ho", "me/"),
-    concat!("/wo", "rk/"),
-    concat!("/Use", "rs/"),
-];
+const MACHINE_PATHS: [&str; 4] =
+    [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/Use", "rs/")];
 
 /// Findings of one file, each with `:line: ` in front.
 pub(super) fn check(path: &str, text: &str) -> Vec<String> {
@@ -34,18 +27,10 @@ pub(super) fn check(path: &str, text: &str) -> Vec<String> {
     }
     let lines = text.lines().count();
     if rust && lines > RUST_LINES_MAX {
-        found.push(format!(
-            ": {lines} lines, at most {RUST_LINES_MAX}: split it by what it does"
-        ));
+        found.push(format!(": {lines} lines, at most {RUST_LINES_MAX}: split it by what it does"));
     }
-    for (number, line) in text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line))
-    {
-        let forbidden = FORBIDDEN
-            .iter()
-            .filter(|(word, _)| rust && line.contains(word));
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
+        let forbidden = FORBIDDEN.iter().filter(|(word, _)| rust && line.contains(word));
         found.extend(forbidden.map(|(word, instead)| format!(":{number}: `{word}`: {instead}")));
         let machine = MACHINE_PATHS.iter().filter(|path| has_path(line, path));
         found.extend(machine.map(|path| format!(":{number}: `{path}`: a path of one machine")));
@@ -75,26 +60,11 @@ mod tests {
             ("too long", "a.rs", long, 1),
             ("a word", "a.rs", word(FORBIDDEN[0].0), 1),
             ("the word in prose", "a.md", word(FORBIDDEN[5].0), 0),
-            (
-                "a machine's path",
-                "a.md",
-                format!("see {}x", MACHINE_PATHS[0]),
-                1,
-            ),
-            (
-                "a URL",
-                "a.md",
-                format!("https://x.org{}x", MACHINE_PATHS[1]),
-                0,
-            ),
+            ("a machine's path", "a.md", format!("see {}x", MACHINE_PATHS[0]), 1),
+            ("a URL", "a.md", format!("https://x.org{}x", MACHINE_PATHS[1]), 0),
         ];
         for (case, path, text, expected) in table {
-            assert_eq!(
-                check(path, &text).len(),
-                expected,
-                "{case}: {:?}",
-                check(path, &text)
-            );
+            assert_eq!(check(path, &text).len(), expected, "{case}: {:?}", check(path, &text));
         }
     }
 }

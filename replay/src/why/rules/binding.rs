@@ -29,11 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::PORT_TAKEN,
         applies: |case| {
-            local(
-                case,
-                &["addressInUse"],
-                &["address already in use", "address in use"],
-            )
+            local(case, &["addressInUse"], &["address already in use", "address in use"])
         },
         sentence: "{address} is held by {holder}; it is left alone.",
         remedy: "stop that program, or choose another address or port",
@@ -41,11 +37,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::ADDRESS_NOT_HERE,
         applies: |case| {
-            local(
-                case,
-                &["addressNotHere", "badAddress"],
-                &["cannot assign requested address"],
-            )
+            local(case, &["addressNotHere", "badAddress"], &["cannot assign requested address"])
         },
         sentence: "{address} is not an address of this host now.",
         remedy: "correct the address, or use 0.0.0.0 and [::]",
@@ -98,11 +90,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::TARGET_NOT_WRITABLE,
         applies: |case| {
-            local(
-                case,
-                &["diskWrite"],
-                &["permission denied", "operation not permitted"],
-            )
+            local(case, &["diskWrite"], &["permission denied", "operation not permitted"])
         },
         sentence: "{subject} cannot be written by this user.",
         remedy: "correct owner or mode; then SELinux, AppArmor and ProtectSystem of the unit",
@@ -124,11 +112,7 @@ pub(super) const RULES: &[Rule] = &[
         applies: |case| {
             case.step == Step::Binding
                 && (case.problem.kind.to_ascii_lowercase().contains("mismatch")
-                    || case
-                        .problem
-                        .kind
-                        .to_ascii_lowercase()
-                        .contains("othercertificate")
+                    || case.problem.kind.to_ascii_lowercase().contains("othercertificate")
                     || case.says(&[
                         "is served instead",
                         "another certificate",

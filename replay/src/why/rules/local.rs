@@ -19,12 +19,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         code: codes::VAULT_KEY_FILE,
-        applies: |case| {
-            own(
-                case,
-                &["vaultKeyUnreadable", "vaultKeyMode", "vaultKeyLength"],
-            )
-        },
+        applies: |case| own(case, &["vaultKeyUnreadable", "vaultKeyMode", "vaultKeyLength"]),
         sentence: "The key of the vault cannot be read: {subject}.",
         remedy: "give the file the right owner, mode 0600 and 32 bytes",
     },

@@ -116,10 +116,7 @@ pub(super) const RULES: &[Rule] = &[
         code: codes::ORDER_INVALID,
         applies: |case| {
             case.at(&[Step::Order, Step::Finalize, Step::NewOrder])
-                && matches!(
-                    case.problem.kind.as_str(),
-                    "invalid" | "expired" | "about:blank"
-                )
+                && matches!(case.problem.kind.as_str(), "invalid" | "expired" | "about:blank")
         },
         sentence: "{ca} gave the order for {name} up.",
         remedy: "read the CA's words; the next renewal orders anew",

@@ -36,11 +36,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::ONLY_FROM_SOME_PLACES,
         applies: |case| {
-            case.says(&[
-                "secondary validation",
-                "multi-perspective",
-                "remote perspective",
-            ])
+            case.says(&["secondary validation", "multi-perspective", "remote perspective"])
         },
         sentence: "The CA's first check of {name} passed; checks from other places failed.",
         remedy: "allow port 80 from all countries for /.well-known/acme-challenge/; compare the name servers' answers",
@@ -49,12 +45,7 @@ pub(super) const RULES: &[Rule] = &[
         code: codes::CAA_LOOKUP,
         applies: |case| {
             caa(case)
-                && case.says(&[
-                    "servfail",
-                    "timed out",
-                    "looking up caa",
-                    "rechecking caa: dns",
-                ])
+                && case.says(&["servfail", "timed out", "looking up caa", "rechecking caa: dns"])
         },
         sentence: "The name servers of {name} cannot answer a CAA question; the CA must then refuse.",
         remedy: "correct the name server: an empty NOERROR answer to CAA is enough",

@@ -1,4 +1,4 @@
-//! Caddy: a server, so it is watched until it serves all certificates.
+//! Caddy: a server, so it is watched until it has downloaded and serves all certificates.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -33,6 +33,10 @@ pub(super) fn run(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
         .current_dir(folder.path());
     let from = Instant::now();
     let mut caddy = Process::start("caddy", &mut command, folder.path())?;
+    // Visitors before that would only keep it busy.
+    caddy.wait_until("Caddy's downloads", TIME_MAX, |_| {
+        (ca.pebble.count("POST /certZ/") >= names.len()).then_some(())
+    })?;
     let address = ([127, 0, 0, 1], ca.https_port).into();
     for name in &names {
         while tls::handshake(address, name, &issuer_root).is_err() {
@@ -56,10 +60,8 @@ pub(super) fn run(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
 }
 
 fn caddyfile(ca: &Ca, names: &[String]) -> String {
-    let sites: Vec<String> = names
-        .iter()
-        .map(|name| format!("https://{name}:{}", ca.https_port))
-        .collect();
+    let sites: Vec<String> =
+        names.iter().map(|name| format!("https://{name}:{}", ca.https_port)).collect();
     format!(
         "{{\n  admin off\n  http_port {http}\n  https_port {https}\n  default_bind 127.0.0.1\n  \
          email ops@example.org\n  acme_ca {url}\n  acme_ca_root root.pem\n}}\n\

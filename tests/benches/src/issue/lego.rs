@@ -30,12 +30,7 @@ pub(super) fn fifty_at_once(ca: &Ca, certificates: u32) -> Result<Spent, BenchEr
     std::fs::create_dir(&webroot).map_err(io("make the webroot"))?;
     let _nginx = nginx::serve(&webroot, ca.http_port)?;
     let challenge = ["--http.webroot".to_owned(), webroot.display().to_string()];
-    let first = commands(
-        ca,
-        folder.path(),
-        certificates..certificates + 1,
-        &challenge,
-    )?;
+    let first = commands(ca, folder.path(), certificates..certificates + 1, &challenge)?;
     peer::spend(ca, folder.path(), first, 1)?;
     let commands = commands(ca, folder.path(), 0..certificates, &challenge)?;
     peer::spend(ca, folder.path(), commands, AT_ONCE)

@@ -37,18 +37,10 @@ pub(super) fn run(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
     // From the log's own times: our looks at the process are 10 ms apart.
     let events = rig::events(&host)?;
     let last = events.iter().rev().find(|envelope| {
-        matches!(
-            envelope.event,
-            Event::Certificate(CertificateEvent::RenewalSucceeded { .. })
-        )
+        matches!(envelope.event, Event::Certificate(CertificateEvent::RenewalSucceeded { .. }))
     });
     let last = last.ok_or_else(|| BenchError::Wrong("no renewal succeeded".to_owned()))?;
     let wall_s = last.at.since(from).as_secs_f64();
     renewd.sigkill()?;
-    Ok(Spent {
-        wall_s,
-        cpu_s,
-        peak_mib,
-        requests,
-    })
+    Ok(Spent { wall_s, cpu_s, peak_mib, requests })
 }

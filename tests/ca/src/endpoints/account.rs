@@ -38,9 +38,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
             return Err(Problem::not_found("account"));
         };
         if account.deactivated {
-            return Err(Problem::unauthorized(
-                "the account of this key is deactivated",
-            ));
+            return Err(Problem::unauthorized("the account of this key is deactivated"));
         }
         if asked.terms_of_service_agreed && !asked.only_return_existing {
             account.agreed = terms;
@@ -48,11 +46,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
         return Ok(answer(authority, StatusCode::OK, &id, account));
     }
     if asked.only_return_existing {
-        return Err(Problem::new(
-            400,
-            "accountDoesNotExist",
-            "no account has this key",
-        ));
+        return Err(Problem::new(400, "accountDoesNotExist", "no account has this key"));
     }
     if let Some(terms) = &terms
         && !asked.terms_of_service_agreed
@@ -93,9 +87,7 @@ pub(super) fn update(authority: &Authority, signed: &Signed, id: &str) -> Result
             None => {}
             Some("deactivated") => account.deactivated = true,
             Some(other) => {
-                return Err(Problem::malformed(format!(
-                    "status `{other}` cannot be asked for"
-                )));
+                return Err(Problem::malformed(format!("status `{other}` cannot be asked for")));
             }
         }
         if let Some(contact) = asked.contact {
@@ -163,9 +155,7 @@ fn own<'a>(
     if signed.account()? != id {
         return Err(Problem::unauthorized("this is another account's URL"));
     }
-    accounts
-        .get_mut(id)
-        .ok_or_else(|| Problem::not_found("account"))
+    accounts.get_mut(id).ok_or_else(|| Problem::not_found("account"))
 }
 
 fn checked(contact: Vec<String>) -> Result<Vec<String>, Problem> {
@@ -184,11 +174,7 @@ fn checked(contact: Vec<String>) -> Result<Vec<String>, Problem> {
 }
 
 fn answer(authority: &Authority, status: StatusCode, id: &str, account: &Account) -> Reply {
-    let state = if account.deactivated {
-        "deactivated"
-    } else {
-        "valid"
-    };
+    let state = if account.deactivated { "deactivated" } else { "valid" };
     let mut document = json!({
         "status": state,
         "contact": account.contact,

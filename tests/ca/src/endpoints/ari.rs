@@ -17,10 +17,8 @@ pub(super) fn show(authority: &Authority, id: &str) -> Result<Reply, Problem> {
         return Err(Problem::not_found("URL"));
     }
     let store = authority.store();
-    let certificate = store
-        .certificates
-        .get(id)
-        .ok_or_else(|| Problem::not_found("certificate"))?;
+    let certificate =
+        store.certificates.get(id).ok_or_else(|| Problem::not_found("certificate"))?;
     let (start, end) = window(certificate, authority.options.renewal_window_percent);
     let mut document = json!({
         "suggestedWindow": { "start": clock::rfc3339(start), "end": clock::rfc3339(end) },
@@ -43,10 +41,7 @@ fn window(certificate: &Certificate, percent: (u32, u32)) -> (SystemTime, System
     if let Some(window) = certificate.window {
         return window;
     }
-    let life = issued
-        .not_after
-        .duration_since(issued.not_before)
-        .unwrap_or(Duration::ZERO);
+    let life = issued.not_after.duration_since(issued.not_before).unwrap_or(Duration::ZERO);
     let at = |percent: u32| issued.not_before + life / 100 * percent;
     (at(percent.0), at(percent.1))
 }

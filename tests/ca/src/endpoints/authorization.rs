@@ -89,9 +89,9 @@ fn deactivate(authorization: &mut Authorization, asked: &Update) -> Result<(), P
             authorization.state = Proving::Deactivated;
             Ok(())
         }
-        Proving::Invalid(_) | Proving::Deactivated => Err(Problem::malformed(
-            "only a pending or valid authorization can be deactivated",
-        )),
+        Proving::Invalid(_) | Proving::Deactivated => {
+            Err(Problem::malformed("only a pending or valid authorization can be deactivated"))
+        }
     }
 }
 

@@ -18,14 +18,10 @@ pub(super) fn download(
     signed.must_be_empty(authority)?;
     let account = signed.account()?;
     let store = authority.store();
-    let certificate = store
-        .certificates
-        .get(id)
-        .ok_or_else(|| Problem::not_found("certificate"))?;
+    let certificate =
+        store.certificates.get(id).ok_or_else(|| Problem::not_found("certificate"))?;
     if certificate.account != account {
-        return Err(Problem::unauthorized(
-            "the certificate belongs to another account",
-        ));
+        return Err(Problem::unauthorized("the certificate belongs to another account"));
     }
     let issued = &certificate.issued;
     let (pem, other) = match chain {

@@ -67,9 +67,7 @@ fn may_start(authority: &Authority, id: &str, state: &Proving) -> Result<(), Pro
         Proving::Invalid(_) => "invalid",
         Proving::Deactivated => "deactivated",
     };
-    Err(Problem::malformed(format!(
-        "the challenge is {state}, not pending"
-    )))
+    Err(Problem::malformed(format!("the challenge is {state}, not pending")))
 }
 
 /// Fetches, then writes the outcome down, unless the client gave the authorization up meanwhile.

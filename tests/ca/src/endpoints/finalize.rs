@@ -43,11 +43,7 @@ pub(super) fn finalize(
     }
     let certificate = certify(authority, signed, order, &der)?;
     let ari_id = certificate.issued.ari_id.clone();
-    if let Some(old) = order
-        .replaces
-        .clone()
-        .and_then(|old| store.certificates.get_mut(&old))
-    {
+    if let Some(old) = order.replaces.clone().and_then(|old| store.certificates.get_mut(&old)) {
         old.replaced_by = Some(id.to_owned());
     }
     store.certificates.insert(ari_id.clone(), certificate);
@@ -63,13 +59,7 @@ pub(super) fn finalize(
     let document = order::document(authority, &store, id, order, Status::Processing);
     let url = authority.url(&Route::Order(id.to_owned()));
     let reply = Reply::json(StatusCode::OK, &document).located(&url);
-    Ok(order::paced(
-        authority,
-        &mut store,
-        id,
-        Status::Processing,
-        reply,
-    ))
+    Ok(order::paced(authority, &mut store, id, Status::Processing, reply))
 }
 
 fn certify(
@@ -85,9 +75,7 @@ fn certify(
     }
     csr.check_names(&order.names)?;
     let lifetime = lifetime(authority, order);
-    let issued = authority
-        .issuing
-        .issue(&csr, &order.names, lifetime, &random_bytes()?)?;
+    let issued = authority.issuing.issue(&csr, &order.names, lifetime, &random_bytes()?)?;
     Ok(Certificate {
         account: order.account.clone(),
         names: order.names.clone(),
@@ -110,11 +98,7 @@ fn lifetime(authority: &Authority, order: &Order) -> Duration {
 /// A client that lost the answer may ask again with the same bytes; another CSR means that its key
 /// was not durable before the first.
 fn note_other_csr(authority: &Authority, id: &str, order: &Order, der: &[u8]) {
-    if order
-        .finalized
-        .as_ref()
-        .is_some_and(|first| first.csr != der)
-    {
+    if order.finalized.as_ref().is_some_and(|first| first.csr != der) {
         authority.violation(format!("Finalize: {id} a second time with another CSR"));
     }
 }

@@ -45,9 +45,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
     let mut store = authority.store();
     agreed(&store, &account)?;
     if asked.not_before.is_some() || asked.not_after.is_some() {
-        return Err(Problem::malformed(
-            "notBefore and notAfter are not supported here",
-        ));
+        return Err(Problem::malformed("notBefore and notAfter are not supported here"));
     }
     let names = checked_names(&asked.identifiers)?;
     check_profile(authority, asked.profile.as_deref())?;
@@ -92,9 +90,7 @@ fn handed_back(authority: &Authority, store: &Store, wanted: &Order) -> Option<S
     let options = &authority.options;
     if twin.answered || (options.list_orders && !options.reuse_pending_orders) {
         let names = wanted.names.join(", ");
-        authority.violation(format!(
-            "NewOrder: repeated for {names} while {id} is unfinished"
-        ));
+        authority.violation(format!("NewOrder: repeated for {names} while {id} is unfinished"));
     }
     options.reuse_pending_orders.then_some(id)
 }
@@ -139,10 +135,7 @@ fn authorize(
 }
 
 fn agreed(store: &Store, account: &str) -> Result<(), Problem> {
-    let account = store
-        .accounts
-        .get(account)
-        .ok_or_else(|| Problem::not_found("account"))?;
+    let account = store.accounts.get(account).ok_or_else(|| Problem::not_found("account"))?;
     match &store.terms {
         Some(terms) if account.agreed.as_ref() != Some(terms) => Err(must_agree(terms)),
         Some(_) | None => Ok(()),
@@ -173,10 +166,7 @@ fn checked_names(identifiers: &[Identifier]) -> Result<Vec<String>, Problem> {
             return Err(Problem::malformed(format!("`{name}` is named twice")));
         }
     }
-    Ok(identifiers
-        .iter()
-        .map(|identifier| identifier.value.clone())
-        .collect())
+    Ok(identifiers.iter().map(|identifier| identifier.value.clone()).collect())
 }
 
 fn is_host_name(name: &str) -> bool {
@@ -196,19 +186,10 @@ fn check_profile(authority: &Authority, profile: Option<&str>) -> Result<(), Pro
     let Some(profile) = profile else {
         return Ok(());
     };
-    if authority
-        .options
-        .profiles
-        .iter()
-        .any(|(name, _)| name == profile)
-    {
+    if authority.options.profiles.iter().any(|(name, _)| name == profile) {
         return Ok(());
     }
-    Err(Problem::new(
-        400,
-        "invalidProfile",
-        format!("no profile `{profile}`"),
-    ))
+    Err(Problem::new(400, "invalidProfile", format!("no profile `{profile}`")))
 }
 
 fn check_replaces(
@@ -225,9 +206,7 @@ fn check_replaces(
         .get(id)
         .ok_or_else(|| Problem::malformed(format!("replaces: no certificate {id}")))?;
     if certificate.account != account {
-        return Err(Problem::unauthorized(
-            "replaces: another account's certificate",
-        ));
+        return Err(Problem::unauthorized("replaces: another account's certificate"));
     }
     if !certificate.names.iter().any(|name| names.contains(name)) {
         return Err(Problem::malformed("replaces: no identifier in common"));

@@ -31,13 +31,7 @@ pub(super) fn look(
         status = Status::Processing;
     }
     let document = document(authority, &store, id, order, status);
-    Ok(paced(
-        authority,
-        &mut store,
-        id,
-        status,
-        Reply::json(StatusCode::OK, &document),
-    ))
+    Ok(paced(authority, &mut store, id, status, Reply::json(StatusCode::OK, &document)))
 }
 
 /// The order object, with a status that a fault may have chosen.
@@ -48,11 +42,8 @@ pub(super) fn document(
     order: &Order,
     status: Status,
 ) -> Value {
-    let identifiers: Vec<Value> = order
-        .names
-        .iter()
-        .map(|name| json!({ "type": "dns", "value": name }))
-        .collect();
+    let identifiers: Vec<Value> =
+        order.names.iter().map(|name| json!({ "type": "dns", "value": name })).collect();
     let authorizations: Vec<String> = order
         .authorizations
         .iter()

@@ -35,16 +35,10 @@ pub(super) fn revoke(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
         .find(|certificate| certificate.issued.der == der)
         .ok_or_else(|| Problem::not_found("certificate"))?;
     if !may_revoke(signed, certificate) {
-        return Err(Problem::unauthorized(
-            "neither its account nor its key signed this",
-        ));
+        return Err(Problem::unauthorized("neither its account nor its key signed this"));
     }
     if certificate.revoked {
-        return Err(Problem::new(
-            400,
-            "alreadyRevoked",
-            "the certificate is revoked",
-        ));
+        return Err(Problem::new(400, "alreadyRevoked", "the certificate is revoked"));
     }
     certificate.revoked = true;
     Ok(Reply::empty(StatusCode::OK))

@@ -66,10 +66,7 @@ impl Acme {
         let mut acme = Self::connect(ca).await;
         let url = acme.url("newAccount");
         let payload = json!({ "termsOfServiceAgreed": true, "contact": ["mailto:a@b.example"] });
-        let by_jwk = Mistake {
-            jwk: true,
-            ..Mistake::default()
-        };
+        let by_jwk = Mistake { jwk: true, ..Mistake::default() };
         let answer = acme.post_with(&url, Some(&payload), by_jwk).await.unwrap();
         assert_eq!(answer.status, 201);
         acme.kid = answer.header("location").unwrap().to_owned();
@@ -100,10 +97,7 @@ impl Acme {
     pub(crate) async fn fresh_nonce(&mut self) {
         let url = self.url("newNonce");
         let request = Request::head(&url).header("user-agent", "test");
-        let answer = self
-            .send(request.body(Full::default()).unwrap())
-            .await
-            .unwrap();
+        let answer = self.send(request.body(Full::default()).unwrap()).await.unwrap();
         assert_eq!(answer.status, 200);
     }
 
@@ -128,10 +122,10 @@ impl Acme {
         mistake: Mistake,
     ) -> Result<Answer, String> {
         let body = self.sign(url, payload, &mistake);
-        let mut request = Request::builder().method(Method::POST).uri(url).header(
-            "content-type",
-            mistake.content_type.unwrap_or("application/jose+json"),
-        );
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(url)
+            .header("content-type", mistake.content_type.unwrap_or("application/jose+json"));
         if !mistake.no_user_agent {
             request = request.header("user-agent", "test");
         }
@@ -176,10 +170,8 @@ impl Acme {
             self.prove(responder, authorization.as_str().unwrap()).await;
         }
         let identifiers = order["identifiers"].as_array().unwrap();
-        let names: Vec<&str> = identifiers
-            .iter()
-            .map(|identifier| identifier["value"].as_str().unwrap())
-            .collect();
+        let names: Vec<&str> =
+            identifiers.iter().map(|identifier| identifier["value"].as_str().unwrap()).collect();
         let answer = self.finalize(&order, &csr(&names)).await;
         assert_eq!(answer.status, 200, "{}", answer.json());
         self.wait(&url, "valid").await
@@ -205,10 +197,7 @@ impl Acme {
 
     pub(crate) fn thumbprint(&self) -> String {
         let jwk = self.jwk();
-        let text = format!(
-            r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#,
-            jwk["x"], jwk["y"]
-        );
+        let text = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
         let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
         URL_SAFE_NO_PAD.encode(digest)
     }
@@ -234,10 +223,7 @@ impl Acme {
         let payload = payload.map_or_else(String::new, Value::to_string);
         let payload = URL_SAFE_NO_PAD.encode(payload);
         let input = format!("{protected}.{payload}");
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), input.as_bytes())
-            .unwrap();
+        let signature = self.key.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
         let mut signature = signature.as_ref().to_vec();
         if mistake.broken_signature {
             signature[0] ^= 1;
@@ -259,19 +245,13 @@ impl Acme {
             let frame = frame.map_err(|_| format!("broken after {} bytes", body.len()))?;
             body.extend(frame.into_data().unwrap());
         }
-        Ok(Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        })
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
 }
 
 /// A newOrder payload.
 pub(crate) fn order_of(names: &[&str]) -> Value {
-    let identifiers: Vec<Value> = names
-        .iter()
-        .map(|name| json!({ "type": "dns", "value": name }))
-        .collect();
+    let identifiers: Vec<Value> =
+        names.iter().map(|name| json!({ "type": "dns", "value": name })).collect();
     json!({ "identifiers": identifiers })
 }

@@ -26,9 +26,7 @@ async fn a_lost_answer_to_new_order_is_found_in_the_list_over_all_its_pages() {
         acme.order(&[&format!("n{number}.example")]).await;
     }
     inject(&ca, FaultKind::CutAfterActing);
-    acme.new_order(&order_of(&["lost.example"]))
-        .await
-        .unwrap_err();
+    acme.new_order(&order_of(&["lost.example"])).await.unwrap_err();
     let lost = ca.orders().pop().unwrap();
     assert!(!lost.answered);
 
@@ -51,20 +49,13 @@ async fn a_lost_answer_to_new_order_is_found_in_the_list_over_all_its_pages() {
     assert_eq!(listed.last(), Some(&lost.url));
     assert_eq!(ca.violations(), Vec::<String>::new());
     acme.order(&["lost.example"]).await;
-    assert_eq!(
-        ca.counts().violations,
-        1,
-        "it could have been found in the list"
-    );
+    assert_eq!(ca.counts().violations, 1, "it could have been found in the list");
 }
 
 #[tokio::test]
 async fn without_a_list_a_lost_order_may_be_asked_for_again_and_a_known_one_may_not() {
-    let (_responder, ca, mut acme) = start(Options {
-        list_orders: false,
-        ..Options::default()
-    })
-    .await;
+    let (_responder, ca, mut acme) =
+        start(Options { list_orders: false, ..Options::default() }).await;
     inject(&ca, FaultKind::CutAfterActing);
     acme.new_order(&order_of(&["a.example"])).await.unwrap_err();
     acme.fresh_nonce().await;
@@ -76,16 +67,10 @@ async fn without_a_list_a_lost_order_may_be_asked_for_again_and_a_known_one_may_
 
 #[tokio::test]
 async fn a_ca_that_reuses_orders_hands_the_lost_one_back() {
-    let options = Options {
-        list_orders: false,
-        reuse_pending_orders: true,
-        ..Options::default()
-    };
+    let options = Options { list_orders: false, reuse_pending_orders: true, ..Options::default() };
     let (_responder, ca, mut acme) = start(options).await;
     inject(&ca, FaultKind::CutAfterActing);
-    acme.new_order(&order_of(&["a.example", "b.example"]))
-        .await
-        .unwrap_err();
+    acme.new_order(&order_of(&["a.example", "b.example"])).await.unwrap_err();
     acme.fresh_nonce().await;
     let (url, _) = acme.order(&["b.example", "a.example"]).await;
     let [order] = ca.orders().try_into().unwrap();
@@ -99,10 +84,7 @@ async fn a_cut_before_acting_leaves_no_order() {
     inject(&ca, FaultKind::CutBeforeActing);
     let cut = acme.new_order(&order_of(&["a.example"])).await.unwrap_err();
     assert!(cut.starts_with("no answer"), "{cut}");
-    assert_eq!(
-        (ca.orders().len(), ca.counts().new_order, ca.counts().faults),
-        (0, 1, 1)
-    );
+    assert_eq!((ca.orders().len(), ca.counts().new_order, ca.counts().faults), (0, 1, 1));
     acme.order(&["a.example"]).await;
 }
 
@@ -126,24 +108,15 @@ async fn refusals_come_as_scripted_and_nothing_is_done() {
     inject(&ca, FaultKind::BadNonce);
     let payload = order_of(&["a.example"]);
     let answer = acme.new_order(&payload).await.unwrap();
-    assert_eq!(
-        (answer.status, answer.problem().as_str()),
-        (429, "rateLimited")
-    );
-    assert_eq!(
-        answer.header("retry-after"),
-        Some("Wed, 21 Oct 2065 07:28:00 GMT")
-    );
+    assert_eq!((answer.status, answer.problem().as_str()), (429, "rateLimited"));
+    assert_eq!(answer.header("retry-after"), Some("Wed, 21 Oct 2065 07:28:00 GMT"));
     let answer = acme.new_order(&payload).await.unwrap();
     assert_eq!((answer.status, answer.header("age")), (502, Some("7")));
     assert_eq!(answer.body, b"<h1>Bad Gateway</h1>");
     assert_eq!(answer.header("replay-nonce"), None, "exactly as scripted");
     acme.fresh_nonce().await;
     let answer = acme.new_order(&payload).await.unwrap();
-    assert_eq!(
-        (answer.status, answer.problem().as_str()),
-        (400, "badNonce")
-    );
+    assert_eq!((answer.status, answer.problem().as_str()), (400, "badNonce"));
     assert_eq!((ca.orders().len(), ca.counts().faults), (0, 3));
     acme.order(&["a.example"]).await;
     assert_eq!(ca.violations(), Vec::<String>::new());
@@ -154,15 +127,8 @@ async fn answers_bend_as_scripted_and_the_order_exists_all_the_same() {
     let (_responder, ca, mut acme) = start(Options::default()).await;
     inject(&ca, FaultKind::Truncated);
     let cut = acme.new_order(&order_of(&["a.example"])).await.unwrap_err();
-    let bytes = cut
-        .strip_prefix("broken after ")
-        .unwrap()
-        .strip_suffix(" bytes")
-        .unwrap();
-    assert!(
-        bytes.parse::<usize>().unwrap() > 100,
-        "half of it arrives: {bytes}"
-    );
+    let bytes = cut.strip_prefix("broken after ").unwrap().strip_suffix(" bytes").unwrap();
+    assert!(bytes.parse::<usize>().unwrap() > 100, "half of it arrives: {bytes}");
     inject(&ca, FaultKind::Oversized(300_000));
     let answer = acme.new_order(&order_of(&["b.example"])).await.unwrap();
     assert_eq!(answer.body.len(), 300_000);
@@ -178,11 +144,7 @@ async fn answers_bend_as_scripted_and_the_order_exists_all_the_same() {
     assert_eq!(answer.header("replay-nonce"), None);
     assert_eq!(ca.orders().len(), 5);
     let unanswered: Vec<bool> = ca.orders().iter().map(|order| !order.answered).collect();
-    assert_eq!(
-        unanswered,
-        [false, false, false, true, false],
-        "a head with Location arrived"
-    );
+    assert_eq!(unanswered, [false, false, false, true, false], "a head with Location arrived");
 }
 
 #[tokio::test]
@@ -193,20 +155,11 @@ async fn slow_answers_take_their_time() {
     let began = Instant::now();
     acme.order(&["a.example"]).await;
     assert!(began.elapsed() >= pause);
-    inject(
-        &ca,
-        FaultKind::SlowDrip {
-            bytes: 200,
-            every: pause / 4,
-        },
-    );
+    inject(&ca, FaultKind::SlowDrip { bytes: 200, every: pause / 4 });
     let began = Instant::now();
     let (_, order) = acme.order(&["b.example"]).await;
     assert_eq!(order["status"], "pending");
-    assert!(
-        began.elapsed() >= pause / 2,
-        "some 400 bytes come in at least two pieces"
-    );
+    assert!(began.elapsed() >= pause / 2, "some 400 bytes come in at least two pieces");
 }
 
 #[tokio::test]
@@ -215,42 +168,24 @@ async fn progress_can_be_hidden_at_each_step() {
     let (url, order) = acme.order(&["a.example"]).await;
     let authorization = order["authorizations"][0].as_str().unwrap();
     acme.prove(&responder, authorization).await;
-    ca.inject(Fault::once(
-        Endpoint::Authorization,
-        FaultKind::StuckProcessing,
-    ));
-    assert_eq!(
-        acme.post(authorization, None).await.unwrap().json()["status"],
-        "pending"
-    );
-    assert_eq!(
-        acme.post(authorization, None).await.unwrap().json()["status"],
-        "valid"
-    );
+    ca.inject(Fault::once(Endpoint::Authorization, FaultKind::StuckProcessing));
+    assert_eq!(acme.post(authorization, None).await.unwrap().json()["status"], "pending");
+    assert_eq!(acme.post(authorization, None).await.unwrap().json()["status"], "valid");
 
     ca.inject(Fault::once(Endpoint::Order, FaultKind::StuckProcessing).times(2));
     acme.finalize(&order, &csr(&["a.example"])).await;
     for expected in ["processing", "processing", "valid"] {
-        assert_eq!(
-            acme.post(&url, None).await.unwrap().json()["status"],
-            expected
-        );
+        assert_eq!(acme.post(&url, None).await.unwrap().json()["status"], expected);
     }
 
     let (url, order) = acme.order(&["b.example"]).await;
-    acme.prove(&responder, order["authorizations"][0].as_str().unwrap())
-        .await;
+    acme.prove(&responder, order["authorizations"][0].as_str().unwrap()).await;
     ca.inject(Fault::once(Endpoint::Finalize, FaultKind::StuckProcessing));
     acme.finalize(&order, &csr(&["b.example"])).await;
-    assert_eq!(
-        acme.post(&url, None).await.unwrap().json()["status"],
-        "processing"
-    );
+    assert_eq!(acme.post(&url, None).await.unwrap().json()["status"], "processing");
 
     let (_, order) = acme.order(&["c.example"]).await;
-    let challenge = acme
-        .challenge(order["authorizations"][0].as_str().unwrap())
-        .await;
+    let challenge = acme.challenge(order["authorizations"][0].as_str().unwrap()).await;
     let ready = challenge["url"].as_str().unwrap();
     ca.inject(Fault::once(Endpoint::Challenge, FaultKind::StuckProcessing));
     let answer = acme.post(ready, Some(&json!({}))).await.unwrap();
@@ -273,12 +208,7 @@ async fn a_validation_can_fail_with_any_problem() {
     let (_, order) = acme.order(&["a.example"]).await;
     let authorization = order["authorizations"][0].as_str().unwrap();
     let challenge = acme.challenge(authorization).await;
-    acme.post(challenge["url"].as_str().unwrap(), Some(&json!({})))
-        .await
-        .unwrap();
+    acme.post(challenge["url"].as_str().unwrap(), Some(&json!({}))).await.unwrap();
     let dead = acme.wait(authorization, "invalid").await;
-    assert_eq!(
-        dead["challenges"][0]["error"]["type"],
-        "urn:ietf:params:acme:error:caa"
-    );
+    assert_eq!(dead["challenges"][0]["error"]["type"], "urn:ietf:params:acme:error:caa");
 }

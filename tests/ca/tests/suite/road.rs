@@ -19,10 +19,8 @@ async fn instant_acme_walks_from_account_to_chain_with_no_request_more_than_it_n
     let account = account(&ca).await;
     let names = ["one.example", "two.example"];
     let identifiers = names.map(|name| Identifier::Dns(name.to_owned()));
-    let mut order = account
-        .new_order(&NewOrder::new(&identifiers).profile("shortlived"))
-        .await
-        .unwrap();
+    let mut order =
+        account.new_order(&NewOrder::new(&identifiers).profile("shortlived")).await.unwrap();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.unwrap();
@@ -38,12 +36,7 @@ async fn instant_acme_walks_from_account_to_chain_with_no_request_more_than_it_n
     assert_eq!(order.refresh().await.unwrap().status, OrderStatus::Valid);
     let chain = order.certificate().await.unwrap().unwrap();
 
-    check_chain(
-        &chain,
-        ca.issuer_root_pem(),
-        &names,
-        Duration::from_secs(6 * 86_400),
-    );
+    check_chain(&chain, ca.issuer_root_pem(), &names, Duration::from_secs(6 * 86_400));
     assert_eq!(ca.violations(), Vec::<String>::new());
     let counts = ca.counts();
     let expected = Counts {
@@ -70,10 +63,7 @@ async fn instant_acme_walks_from_account_to_chain_with_no_request_more_than_it_n
 #[tokio::test]
 async fn instant_acme_survives_nonces_refused_at_random_and_the_refusals_are_counted() {
     let responder = Responder::start().await;
-    let options = Options {
-        nonce_reject_percent: 30,
-        ..Options::default()
-    };
+    let options = Options { nonce_reject_percent: 30, ..Options::default() };
     let ca = ca(&responder, options).await;
     let mut accounts = 0;
     for _ in 0..60 {
@@ -81,18 +71,10 @@ async fn instant_acme_survives_nonces_refused_at_random_and_the_refusals_are_cou
         let key = (key, PrivateKeyDer::Pkcs8(pkcs8));
         let builder = Account::builder_with_http(Box::new(Transport::new(&ca)));
         // Three attempts inside the library: 2.7 % of the calls still fail.
-        accounts += u64::from(
-            builder
-                .create_from_key(key, ca.directory_url())
-                .await
-                .is_ok(),
-        );
+        accounts += u64::from(builder.create_from_key(key, ca.directory_url()).await.is_ok());
     }
     let counts = ca.counts();
-    assert!(
-        counts.bad_nonce > 0,
-        "60 registrations without one refusal: {counts:?}"
-    );
+    assert!(counts.bad_nonce > 0, "60 registrations without one refusal: {counts:?}");
     assert_eq!(counts.new_account, accounts + counts.bad_nonce);
     assert_eq!(ca.violations(), Vec::<String>::new());
 }
@@ -103,14 +85,7 @@ async fn the_port_is_free_again_after_shutdown() {
     let first = ca(&responder, Options::default()).await;
     let listen = first.address();
     first.shutdown().await;
-    let second = ca(
-        &responder,
-        Options {
-            listen,
-            ..Options::default()
-        },
-    )
-    .await;
+    let second = ca(&responder, Options { listen, ..Options::default() }).await;
     assert_eq!(second.address(), listen);
     account(&second).await;
 }
@@ -119,10 +94,7 @@ async fn account(ca: &renewd_testca::TestCa) -> Account {
     let (key, pkcs8) = Key::generate_pkcs8().unwrap();
     let key = (key, PrivateKeyDer::Pkcs8(pkcs8));
     let builder = Account::builder_with_http(Box::new(Transport::new(ca)));
-    let (account, _) = builder
-        .create_from_key(key, ca.directory_url())
-        .await
-        .unwrap();
+    let (account, _) = builder.create_from_key(key, ca.directory_url()).await.unwrap();
     account
 }
 
@@ -138,22 +110,15 @@ async fn wait(order: &mut instant_acme::Order, status: OrderStatus) {
 
 /// Leaf names and life, and every signature up to the root.
 fn check_chain(chain: &str, root: &str, names: &[&str], life: Duration) {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>().unwrap();
     assert_eq!(chain.len(), 2);
     let (_, leaf) = x509_parser::parse_x509_certificate(&chain[0]).unwrap();
     let (_, intermediate) = x509_parser::parse_x509_certificate(&chain[1]).unwrap();
-    let root: Pem = Pem::iter_from_buffer(root.as_bytes())
-        .next()
-        .unwrap()
-        .unwrap();
+    let root: Pem = Pem::iter_from_buffer(root.as_bytes()).next().unwrap().unwrap();
     let root = root.parse_x509().unwrap();
-    leaf.verify_signature(Some(intermediate.public_key()))
-        .unwrap();
-    intermediate
-        .verify_signature(Some(root.public_key()))
-        .unwrap();
+    leaf.verify_signature(Some(intermediate.public_key())).unwrap();
+    intermediate.verify_signature(Some(root.public_key())).unwrap();
     let alternative = leaf.subject_alternative_name().unwrap().unwrap();
     let found: Vec<String> = alternative
         .value

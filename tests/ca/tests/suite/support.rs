@@ -31,12 +31,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A CA whose http-01 fetches go to `responder`.
 pub(crate) async fn ca(responder: &Responder, options: Options) -> TestCa {
-    TestCa::start(Options {
-        http01_target: responder.address,
-        ..options
-    })
-    .await
-    .unwrap()
+    TestCa::start(Options { http01_target: responder.address, ..options }).await.unwrap()
 }
 
 /// An HTTP client over TLS that trusts only that CA's web root, and never repeats a request.
@@ -46,9 +41,7 @@ where
     B::Data: Send,
 {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -60,9 +53,7 @@ where
         .https_only()
         .enable_http1()
         .build();
-    Client::builder(TokioExecutor::new())
-        .retry_canceled_requests(false)
-        .build(connector)
+    Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build(connector)
 }
 
 /// The transport for instant-acme.
@@ -81,9 +72,7 @@ impl HttpClient for Transport {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let answer = self.0.request(request);
         Box::pin(async move {
-            let answer = answer
-                .await
-                .map_err(|cause| Error::Other(Box::new(cause)))?;
+            let answer = answer.await.map_err(|cause| Error::Other(Box::new(cause)))?;
             Ok(BytesResponse::from(answer))
         })
     }
@@ -111,10 +100,7 @@ impl Responder {
 
     /// Answers `token` with `body` from now on.
     pub(crate) fn publish(&self, token: &str, body: &str) {
-        self.answers
-            .lock()
-            .unwrap()
-            .insert(token.to_owned(), body.to_owned());
+        self.answers.lock().unwrap().insert(token.to_owned(), body.to_owned());
     }
 }
 
@@ -143,8 +129,6 @@ pub(crate) fn csr(names: &[&str]) -> Vec<u8> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name = DistinguishedName::new();
-    let request = params
-        .serialize_request(&KeyPair::generate().unwrap())
-        .unwrap();
+    let request = params.serialize_request(&KeyPair::generate().unwrap()).unwrap();
     request.der().to_vec()
 }
