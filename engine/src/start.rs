@@ -53,7 +53,8 @@ pub enum StartError {
     /// The vault cannot be opened.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The challenge responder's address is not to be had.
+    /// The challenge responder's address can never be opened as things are: not an address of this
+    /// machine, or a port without the privilege. One that another program holds is tried again instead.
     #[error("the challenge responder cannot listen on {subject}: {detail}{held}", subject = .0.problem.subject, detail = .0.problem.detail, held = held(.0))]
     Listener(ListenerRefused),
     /// Something else of our own side.

@@ -17,7 +17,7 @@ use crate::acme::{AccountConfig, AccountFacts, AccountKeys, AcmeClient, ChainSin
 use crate::bind::{Bindings, Page, ReloadCommand, TlsServer, status_page};
 use crate::challenge::{Responder, ResponderOptions};
 use crate::declare::binding_id;
-use crate::host::{OwnProcess, OwnProcessOptions};
+use crate::host::{OwnProcess, OwnProcessOptions, socket};
 use crate::settings::{RETRY_MAX, Settings};
 use crate::start::StartError;
 use crate::vault::{ChainStore, FileVault};
@@ -62,7 +62,7 @@ pub(crate) struct Wired {
 }
 
 /// Makes the adapters. The responder answers published tokens from this moment on: nothing is asked of
-/// a CA before.
+/// a CA before. Only an address that another program holds is opened later.
 pub(crate) fn wire(
     settings: &Settings,
     facts: &Arc<RwLock<Facts>>,
@@ -71,7 +71,7 @@ pub(crate) fn wire(
     page: Option<Page>,
 ) -> Result<Wired, StartError> {
     let handle = Awake::default();
-    let responder = Arc::new(responder(settings, facts, &handle)?);
+    let responder = responder(settings, facts, &handle)?;
     let hsts = settings.hsts.as_deref().and_then(|value| HeaderValue::from_str(value).ok());
     let server = TlsServer::new(page.unwrap_or_else(|| status_page(hsts)));
     let options = OwnProcessOptions { restart: settings.restart, add_live: settings.add_live };
@@ -104,7 +104,7 @@ fn responder(
     settings: &Settings,
     facts: &Arc<RwLock<Facts>>,
     handle: &Awake,
-) -> Result<Responder, StartError> {
+) -> Result<Arc<Responder>, StartError> {
     let (tokens, visits) = (Arc::clone(facts), Arc::clone(handle));
     let options = ResponderOptions {
         lookup: Arc::new(move |token| {
@@ -119,7 +119,18 @@ fn responder(
         })),
         redirect: settings.redirect(),
     };
-    Responder::start(&settings.http_listen, options).map_err(StartError::Listener)
+    let responder = Arc::new(Responder::new(options).map_err(StartError::Problem)?);
+    for address in &settings.http_listen {
+        match responder.open(*address) {
+            Ok(_) => {}
+            // Whoever holds it may go. Until then what is there already is served all the same.
+            Err(refused) if refused.problem.kind == socket::IN_USE => {
+                responder.open_later(*address, &refused);
+            }
+            Err(refused) => return Err(StartError::Listener(refused)),
+        }
+    }
+    Ok(responder)
 }
 
 fn client(

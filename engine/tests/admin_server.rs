@@ -139,6 +139,33 @@ async fn terms_wait_for_a_person_and_are_accepted_by_the_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_held_challenge_port_is_told_and_opened_when_it_is_free() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = holder.local_addr().unwrap();
+    let site = Site::start_at(held, None).await;
+    let ready = get(site.page(), "/readyz").await;
+    assert_eq!(ready.status, 503);
+    let told = format!("[-]challenge/{held} failed: cannot listen on {held}");
+    assert!(ready.body.contains(&told), "{}", ready.body);
+    drop(holder);
+    until("the challenge port", || async {
+        let ready = get(site.page(), "/readyz?verbose").await;
+        ready.body.contains(&format!("[+]challenge/{held} ok")).then_some(())
+    })
+    .await;
+    // The first try found the port held; its next is minutes away.
+    let path = "/api/v1/certificates/web/renew";
+    let asked = ask(site.admin.socket().unwrap(), Method::POST, path).await.unwrap();
+    assert_eq!(asked.status, StatusCode::ACCEPTED);
+    until("the certificate", || async {
+        let status = get(site.page(), "/api/v1/status").await.json();
+        (status["data"][0]["state"] == "ok").then_some(())
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_names_than_this_machines_are_refused() {
     let site = Site::start().await;
     for host in ["evil.example", "evil.example:80", "192.0.2.7"] {
@@ -193,6 +220,7 @@ async fn a_log_that_cannot_be_written_makes_it_not_ready() {
         listen: Some("127.0.0.1:0".parse().unwrap()),
         log: None,
         responder: Vec::new(),
+        waiting: std::sync::Arc::default(),
         counters: Counters::new(),
     };
     let admin = Admin::start(options, engine.handle());
@@ -226,6 +254,7 @@ async fn a_socket_of_an_earlier_life_is_replaced_and_a_living_one_is_not() {
         listen: None,
         log: None,
         responder: Vec::new(),
+        waiting: std::sync::Arc::default(),
         counters: Counters::new(),
     };
     let first = Admin::start(options(), engine.handle());
@@ -245,6 +274,7 @@ async fn text_of_the_world_is_shown_and_not_run() {
         listen: Some("127.0.0.1:0".parse().unwrap()),
         log: None,
         responder: Vec::new(),
+        waiting: std::sync::Arc::default(),
         counters: Counters::new(),
     };
     let admin = Admin::start(options, engine.handle());

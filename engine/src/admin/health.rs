@@ -10,6 +10,7 @@ use renewd_events::account::Registration;
 use renewd_events::id::CertificateId;
 use tokio::net::TcpStream;
 
+use crate::challenge::Waiting;
 use crate::host::socket::reachable;
 
 /// To connect to a listener of this machine.
@@ -66,7 +67,7 @@ impl Health {
 }
 
 /// Looks at everything that a ready engine needs. Ends within three seconds.
-pub(super) async fn look(handle: &Handle, responder: &[SocketAddr]) -> Health {
+pub(super) async fn look(handle: &Handle, responder: &[SocketAddr], waiting: &Waiting) -> Health {
     let mut checks = vec![Check { name: "log".to_owned(), fault: handle.log_broken() }];
     for (actor, alive) in handle.beats().await {
         let fault = (!alive).then(|| "it does not answer".to_owned());
@@ -75,8 +76,13 @@ pub(super) async fn look(handle: &Handle, responder: &[SocketAddr]) -> Health {
     for (name, open) in listeners(handle, responder) {
         checks.push(Check { name, fault: open.err() });
     }
+    let mut waiting = waiting.all();
     for address in responder {
-        let fault = connect(*address).await.err();
+        // Somebody else answers there: a connection would prove nothing.
+        let fault = match waiting.remove(address) {
+            Some(why) => Some(why),
+            None => connect(*address).await.err(),
+        };
         checks.push(Check { name: format!("challenge/{address}"), fault });
     }
     let mut idle = without_next_action(handle);

@@ -24,6 +24,7 @@ use super::reply::{self, Answer};
 use super::server::{BODY_OCTETS_MAX, BODY_TIME_MAX};
 use super::story::{Story, newest};
 use super::{gauges, health, view};
+use crate::challenge::Waiting;
 use crate::wire::SystemClock;
 
 /// Renewals in one JSON answer.
@@ -58,6 +59,7 @@ pub(super) enum Caller {
 pub(super) struct Desk {
     handle: Handle,
     responder: Vec<SocketAddr>,
+    waiting: Arc<Waiting>,
     registry: Registry,
     story: Option<Arc<Mutex<Story>>>,
     policy: HeaderValue,
@@ -68,13 +70,14 @@ impl Desk {
     pub(super) fn new(
         handle: Handle,
         log: Option<PathBuf>,
-        responder: Vec<SocketAddr>,
+        (responder, waiting): (Vec<SocketAddr>, Arc<Waiting>),
         counters: &Counters,
     ) -> Self {
         Self {
             registry: gauges::registry(handle.clone(), counters),
             handle,
             responder,
+            waiting,
             story: log.map(|log| Arc::new(Mutex::new(Story::new(log)))),
             policy: policy(),
         }
@@ -276,7 +279,7 @@ impl Desk {
     }
 
     async fn ready(&self, query: &str) -> Answer {
-        let health = health::look(&self.handle, &self.responder).await;
+        let health = health::look(&self.handle, &self.responder, &self.waiting).await;
         let status =
             if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::plain(status, health.body(parameter(query, "verbose").is_some()))
@@ -333,9 +336,11 @@ fn accepted(envelope: &Envelope) -> Option<Value> {
 }
 
 fn refused(cause: &EngineError) -> Answer {
-    match cause {
-        EngineError::Busy(_) | EngineError::Append(_) => reply::unavailable(&cause.to_string()),
-        _ => reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &cause.to_string()),
+    let text = cause.to_string();
+    if matches!(cause, EngineError::Busy(_) | EngineError::Append(_)) {
+        reply::unavailable(&text)
+    } else {
+        reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &text)
     }
 }
 

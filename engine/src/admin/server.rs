@@ -18,6 +18,7 @@ use super::guard::{Hosts, Refusal};
 use super::metrics::Counters;
 use super::reply::{self, Answer};
 use super::routes::{Caller, Desk};
+use crate::challenge::Waiting;
 use crate::host::accept::{OpenListener, accept};
 use crate::host::admission::{Admission, Bounds};
 use crate::host::{http::serve, socket};
@@ -49,6 +50,8 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Where challenges are answered, for `/readyz`.
     pub responder: Vec<SocketAddr>,
+    /// Which of these are not open yet, and why.
+    pub waiting: Arc<Waiting>,
     /// The counters that the journal feeds.
     pub counters: Counters,
 }
@@ -79,8 +82,8 @@ impl Admin {
     /// Opens what the options name. What cannot be opened is told in [`Admin::refused`] and stays
     /// closed. Inside a tokio runtime.
     pub fn start(options: Options, handle: Handle) -> Self {
-        let Options { socket, listen, log, responder, counters } = options;
-        let desk = Arc::new(Desk::new(handle, log, responder, &counters));
+        let Options { socket, listen, log, responder, waiting, counters } = options;
+        let desk = Arc::new(Desk::new(handle, log, (responder, waiting), &counters));
         let mut admin = Self { page: None, socket: None, refused: Vec::new() };
         if let Some(path) = socket {
             match open_socket(path.clone(), Arc::clone(&desk)) {

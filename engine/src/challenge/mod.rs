@@ -9,7 +9,9 @@ mod answer;
 mod probe;
 mod responder;
 mod visits;
+mod waiting;
 
 pub use answer::{Lookup, Redirect};
 pub use responder::{Responder, ResponderOptions};
 pub use visits::Visited;
+pub use waiting::Waiting;

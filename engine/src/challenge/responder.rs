@@ -12,6 +12,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 use super::answer::{Desk, Lookup, Redirect};
 use super::probe;
 use super::visits::{Visited, Visits};
+use super::waiting::Waiting;
 use crate::host::accept::{OpenListener, accept};
 use crate::host::admission::{Admission, Bounds};
 use crate::host::{http, socket};
@@ -44,6 +45,7 @@ pub struct Responder {
     desk: Arc<Desk>,
     admission: Arc<Admission>,
     listeners: Mutex<Vec<OpenListener>>,
+    pub(super) waiting: Arc<Waiting>,
 }
 
 impl Responder {
@@ -63,6 +65,7 @@ impl Responder {
             }),
             admission: Admission::new(BOUNDS),
             listeners: Mutex::default(),
+            waiting: Arc::default(),
         })
     }
 
@@ -127,8 +130,14 @@ impl Responder {
         self.open_listeners().iter().map(|open| open.local).collect()
     }
 
+    /// Where it is to listen and does not yet.
+    pub fn waiting(&self) -> &Arc<Waiting> {
+        &self.waiting
+    }
+
     /// Closes its listeners, whoever else still holds it; connections end by themselves.
     pub fn close(&self) {
+        self.waiting.clear();
         self.open_listeners().clear();
     }
 
@@ -136,6 +145,12 @@ impl Responder {
     pub fn set_redirect(&self, redirect: Redirect) {
         let mut current = self.desk.redirect.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(redirect);
+    }
+
+    /// Why there is nothing of ours to probe.
+    fn not_open(&self) -> String {
+        let why: Vec<String> = self.waiting.all().into_values().collect();
+        if why.is_empty() { NOT_OURS.to_owned() } else { why.join("; ") }
     }
 
     fn open_listeners(&self) -> std::sync::MutexGuard<'_, Vec<OpenListener>> {
@@ -152,7 +167,7 @@ impl Prober for Responder {
                     let address = socket::reachable(address);
                     probe::fetch(address, identifier, challenge, &self.desk.probe).await
                 }
-                None => Probe::NotSeen(NOT_OURS.to_owned()),
+                None => Probe::NotSeen(self.not_open()),
             }
         })
     }

@@ -1,6 +1,7 @@
 //! `renewd run`: the engine in the foreground, until a signal or a planned restart.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use renewd_events::process::StopReason;
 use renewd_events::restart::Method;
@@ -87,11 +88,15 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
 
 /// The admin sockets. The engine runs without them too: certificates come first.
 fn admin(config: &Config, running: &Running, counters: Counters) -> Admin {
+    let responder = running.responder();
+    let mut addresses = responder.addresses();
+    addresses.extend(responder.waiting().all().into_keys());
     let options = admin::Options {
         socket: Some(config.state_dir.join(admin::SOCKET)),
         listen: config.admin.listen,
         log: Some(config.state_dir.join(LOG)),
-        responder: running.responder().addresses(),
+        responder: addresses,
+        waiting: Arc::clone(responder.waiting()),
         counters,
     };
     let admin = Admin::start(options, running.handle());

@@ -41,9 +41,14 @@ impl Site {
 
     /// With terms of the CA that nobody has accepted yet, if there are any.
     pub(crate) async fn start_with(terms: Option<&str>) -> Self {
-        let [http, https] = renewd_tests::ports::free().unwrap();
-        let (http, https) =
-            (SocketAddr::from(([127, 0, 0, 1], http)), SocketAddr::from(([127, 0, 0, 1], https)));
+        let [http] = renewd_tests::ports::free().unwrap();
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], http)), terms).await
+    }
+
+    /// With this address for challenges, whoever holds it.
+    pub(crate) async fn start_at(http: SocketAddr, terms: Option<&str>) -> Self {
+        let [https] = renewd_tests::ports::free().unwrap();
+        let https = SocketAddr::from(([127, 0, 0, 1], https));
         let ca =
             TestCa::start(renewd_testca::Options { http01_target: http, ..Default::default() });
         let ca = ca.await.unwrap();
@@ -86,7 +91,8 @@ impl Site {
             socket: Some(state_dir.join(renewd::admin::SOCKET)),
             listen: Some("127.0.0.1:0".parse().unwrap()),
             log: Some(state_dir.join(LOG)),
-            responder: running.responder().addresses(),
+            responder: vec![http],
+            waiting: std::sync::Arc::clone(running.responder().waiting()),
             counters,
         };
         let admin = Admin::start(options, running.handle());
