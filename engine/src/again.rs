@@ -158,11 +158,11 @@ mod tests {
         let (one, two) = (builtin("127.0.0.1:443"), builtin("127.0.0.1:8443"));
         let before = settings(vec![
             certificate("kept", &[one.clone(), two.clone()]),
-            certificate("gone", &[one.clone()]),
+            certificate("gone", std::slice::from_ref(&one)),
         ]);
         let mut facts = all_deployed(&before);
         assert_eq!(served_before(&before, &facts).len(), 3);
-        let after = settings(vec![certificate("kept", &[one.clone()])]);
+        let after = settings(vec![certificate("kept", std::slice::from_ref(&one))]);
         let shown = served_before(&after, &facts);
         let [shown] = &shown[..] else { panic!("{shown:?}") };
         assert_eq!(shown.target, &one);

@@ -1,6 +1,6 @@
 //! renewd as a library: certificates that renew themselves, inside a long-running program.
 //!
-//! Read in this order: [`settings`] (what an engine is told), [`start`] (from settings to a running
+//! Read in this order: [`settings`] (what an engine is told), [`mod@start`] (from settings to a running
 //! engine), [`declare`] (settings into facts), `wire` (ports meet adapters), `again`
 //! (what was served before); then the adapters:
 //! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where

@@ -1,7 +1,7 @@
 //! `renewd init`: a few answers in, a commented configuration and the vault's key out.
 //!
-//! Read in this order: [`Answers`], [`run`], then [`ask`] (flags and questions), [`render`] (the
-//! text of the file), [`write`] (files and their modes).
+//! Read in this order: [`Answers`], [`run`], then [`ask`] (flags and questions), [`mod@render`] (the
+//! text of the file), [`mod@write`] (files and their modes).
 
 mod ask;
 mod render;

@@ -29,7 +29,7 @@ const RETRY_FIRST_BOUNDS: DurationBounds = DurationBounds {
 const MAX_PARALLEL: i64 = 8;
 /// The most: each holds sockets and a CA's patience.
 const MAX_PARALLEL_MAX: i64 = 64;
-/// Sockets of the responder: more is "0.0.0.0" and "[::]".
+/// Sockets of the responder: more is `0.0.0.0` and `[::]`.
 const LISTEN_MAX: usize = 16;
 /// The port of http-01 (RFC 8555 §8.3).
 const HTTP_PORT: u16 = 80;

@@ -3,7 +3,7 @@
 //! Nothing is played: a small strict CA (`renewd-testca`) serves real HTTPS on loopback in this
 //! process, and the engine is `renewd run` as a process of its own, so that SIGKILL is SIGKILL.
 //!
-//! Read in this order: [`tour`] (the story), `stage` (everything that runs), `place` (folder,
+//! Read in this order: [`mod@tour`] (the story), `stage` (everything that runs), `place` (folder,
 //! configuration, key), `worker` (the engine's process), `follow` (its log, as it grows), `visit` (a
 //! visitor's handshake), `reading` (our own commands on the result), `screen` (what a person sees).
 
