@@ -199,14 +199,18 @@ impl Handle {
         self.command(ActorName::Clock, events).await
     }
 
-    /// Accepts the terms that the CA shows now. It is durable when this returns.
+    /// Accepts the terms that the CA shows now; gives what was recorded, nothing when nothing waits for
+    /// it. Terms that were not read yet are not accepted. It is durable when this returns.
     ///
     /// # Errors
     /// When the log cannot be written, or nobody takes the command.
     pub async fn accept_terms(&self, by: &str) -> Result<Vec<Arc<Envelope>>, EngineError> {
         let events: Vec<NewEvent> = {
             let facts = self.hive.read();
-            let open = facts.accounts.iter().filter(|(_, account)| !account.terms_are_accepted());
+            let open = facts
+                .accounts
+                .iter()
+                .filter(|(_, it)| it.directory.is_some() && !it.terms_are_accepted());
             let accept = |(id, account): (&AccountId, &Account)| {
                 let directory = account.directory.as_ref();
                 let terms_url = directory.and_then(|directory| directory.terms_url.clone());

@@ -108,6 +108,37 @@ async fn commands_are_taken_on_the_unix_socket_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn terms_wait_for_a_person_and_are_accepted_by_the_command() {
+    let terms = "https://testca.invalid/terms/2";
+    let site = Site::start_with(Some(terms)).await;
+    let path = "/api/v1/accept-terms";
+    assert_eq!(
+        send(site.page(), "POST", path, "localhost").await.status,
+        405,
+        "the page only shows"
+    );
+    let socket = site.admin.socket().unwrap();
+    let accept = || async {
+        let answer = ask(socket, Method::POST, path).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        answer.json()["data"]["accepted"].clone()
+    };
+    // Until the directory is read there is nothing to accept.
+    let accepted = until("terms to accept", || async {
+        let accepted = accept().await;
+        (accepted != Value::Array(Vec::new())).then_some(accepted)
+    });
+    assert_eq!(accepted.await[0]["terms_url"], terms);
+    until("the certificate", || async {
+        let status = get(site.page(), "/api/v1/status").await.json();
+        (status["data"][0]["state"] == "ok").then_some(())
+    })
+    .await;
+    assert_eq!(accept().await, Value::Array(Vec::new()), "once is enough");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_names_than_this_machines_are_refused() {
     let site = Site::start().await;
     for host in ["evil.example", "evil.example:80", "192.0.2.7"] {

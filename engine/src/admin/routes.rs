@@ -11,8 +11,9 @@ use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use renewd_actors::ports::TimeSource;
 use renewd_actors::{EngineError, Handle};
+use renewd_events::account::AccountEvent;
 use renewd_events::store::StoreError;
-use renewd_events::{Facts, WallMs};
+use renewd_events::{Envelope, Event, Facts, WallMs};
 use renewd_replay::renewals::Renewal;
 use renewd_replay::status;
 use serde_json::{Value, json};
@@ -30,11 +31,15 @@ const HISTORY_ROWS_MAX: usize = 500;
 /// Where certificates are, as pages and as JSON.
 const PAGES: &str = "/certificates/";
 const API: &str = "/api/v1/certificates/";
+/// Where the CA's terms are accepted.
+pub(crate) const ACCEPT_TERMS: &str = "/api/v1/accept-terms";
 const READ: &str = "GET, HEAD";
 /// What our JSON is called; the status has its name in `renewd-replay`.
 const CERTIFICATE_SCHEMA: &str = "renewd.certificate/1";
 const HISTORY_SCHEMA: &str = "renewd.history/1";
 const RENEW_SCHEMA: &str = "renewd.renew/1";
+/// Said by the engine and, with `--json`, by the command.
+pub(crate) const TERMS_SCHEMA: &str = "renewd.accept-terms/1";
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,16 +87,17 @@ impl Desk {
         if request.method() == Method::GET || request.method() == Method::HEAD {
             return self.show(&path, &query).await;
         }
-        let command = path.strip_prefix(API).and_then(|rest| rest.strip_suffix("/renew"));
-        match (command, caller) {
-            (Some(name), Caller::Socket { uid }) if request.method() == Method::POST => {
-                match drain(request).await {
-                    Ok(()) => self.renew(name, uid).await,
-                    Err(refused) => refused,
+        match (Command::of(&path), caller) {
+            (Some(command), Caller::Socket { uid }) if request.method() == Method::POST => {
+                let by = format!("uid {uid}");
+                match (drain(request).await, command) {
+                    (Ok(()), Command::Renew(name)) => self.renew(name, &by).await,
+                    (Ok(()), Command::AcceptTerms) => self.accept_terms(&by).await,
+                    (Err(refused), _) => refused,
                 }
             }
             (Some(_), Caller::Socket { .. }) => {
-                reply::method_not_allowed("POST", "renew is a POST")
+                reply::method_not_allowed("POST", "a command is a POST")
             }
             (_, Caller::Page) => reply::method_not_allowed(
                 READ,
@@ -124,11 +130,11 @@ impl Desk {
     }
 
     async fn about(&self, path: &str, query: &str) -> Answer {
+        if Command::of(path).is_some() {
+            return reply::method_not_allowed("POST", "a command is a POST");
+        }
         if let Some(name) = path.strip_prefix(API) {
-            return match name.strip_suffix("/renew") {
-                Some(_) => reply::method_not_allowed("POST", "renew is a POST"),
-                None => self.certificate_json(name).await,
-            };
+            return self.certificate_json(name).await;
         }
         let Some(rest) = path.strip_prefix(PAGES) else {
             return reply::problem(StatusCode::NOT_FOUND, "there is nothing at this path");
@@ -276,19 +282,60 @@ impl Desk {
         reply::plain(status, health.body(parameter(query, "verbose").is_some()))
     }
 
-    async fn renew(&self, name: &str, uid: u32) -> Answer {
-        match self.handle.renew(name, &format!("uid {uid}")).await {
+    async fn renew(&self, name: &str, by: &str) -> Answer {
+        match self.handle.renew(name, by).await {
             Ok(envelopes) => {
                 let seq = envelopes.first().map(|envelope| envelope.seq.0);
                 let data: Value = json!({ "certificate": name, "seq": seq });
                 reply::json(StatusCode::ACCEPTED, RENEW_SCHEMA, data)
             }
             Err(EngineError::NoCertificate(_)) => unknown(name),
-            Err(cause @ (EngineError::Busy(_) | EngineError::Append(_))) => {
-                reply::unavailable(&cause.to_string())
-            }
-            Err(cause) => reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &cause.to_string()),
+            Err(cause) => refused(&cause),
         }
+    }
+
+    async fn accept_terms(&self, by: &str) -> Answer {
+        match self.handle.accept_terms(by).await {
+            Ok(envelopes) => {
+                let accepted: Vec<_> = envelopes.iter().filter_map(|it| accepted(it)).collect();
+                reply::json(StatusCode::OK, TERMS_SCHEMA, json!({ "accepted": accepted }))
+            }
+            Err(cause) => refused(&cause),
+        }
+    }
+}
+
+/// What may be asked of the engine.
+#[derive(Clone, Copy, Debug)]
+enum Command<'p> {
+    /// A renewal of this certificate.
+    Renew(&'p str),
+    /// The terms that the CA shows now are accepted.
+    AcceptTerms,
+}
+
+impl<'p> Command<'p> {
+    fn of(path: &'p str) -> Option<Self> {
+        if path == ACCEPT_TERMS {
+            return Some(Self::AcceptTerms);
+        }
+        let name = path.strip_prefix(API)?.strip_suffix("/renew")?;
+        Some(Self::Renew(name))
+    }
+}
+
+/// One acceptance; the URL is null for a CA without terms.
+fn accepted(envelope: &Envelope) -> Option<Value> {
+    let Event::Account(AccountEvent::TermsAccepted { terms_url, .. }) = &envelope.event else {
+        return None;
+    };
+    Some(json!({ "seq": envelope.seq.0, "terms_url": terms_url }))
+}
+
+fn refused(cause: &EngineError) -> Answer {
+    match cause {
+        EngineError::Busy(_) | EngineError::Append(_) => reply::unavailable(&cause.to_string()),
+        _ => reply::problem(StatusCode::INTERNAL_SERVER_ERROR, &cause.to_string()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
+mod accept_terms;
 pub mod config_check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -60,6 +61,8 @@ enum Command {
     Doctor(doctor::Flags),
     /// Renew a certificate now, by the running engine
     Renew(renew::Flags),
+    /// Accept the terms that the CA shows now, after a person has read them
+    AcceptTerms(accept_terms::Flags),
     /// A tour without network: order, kill in the middle, resume, serve, renew
     #[cfg(feature = "demo")]
     Demo(demo::Flags),
@@ -116,6 +119,7 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::Why(flags) => why::run(&flags, config, style()),
         Command::Doctor(flags) => doctor::run(&flags, config, style()),
         Command::Renew(flags) => renew::run(&flags, config, style()),
+        Command::AcceptTerms(flags) => accept_terms::run(&flags, config, style()),
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
         Command::Config { command: ConfigCommand::Check { file } } => {

@@ -105,7 +105,8 @@ fn unknown(name: &str) -> Reply {
     )
 }
 
-fn unreachable(error: &ClientError) -> Reply {
+/// No engine answers.
+pub(super) fn unreachable(error: &ClientError) -> Reply {
     let (exit, help) = match error {
         ClientError::NoEngine { .. } => {
             (Exit::NoDaemon, "start the engine: `renewd run` with the same configuration")

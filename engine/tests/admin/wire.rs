@@ -36,12 +36,20 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With terms of the CA that nobody has accepted yet, if there are any.
+    pub(crate) async fn start_with(terms: Option<&str>) -> Self {
         let [http, https] = renewd_tests::ports::free().unwrap();
         let (http, https) =
             (SocketAddr::from(([127, 0, 0, 1], http)), SocketAddr::from(([127, 0, 0, 1], https)));
         let ca =
             TestCa::start(renewd_testca::Options { http01_target: http, ..Default::default() });
         let ca = ca.await.unwrap();
+        if let Some(terms) = terms {
+            ca.set_terms(terms);
+        }
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("root.pem"), ca.root_pem()).unwrap();
@@ -49,7 +57,7 @@ impl Site {
         let account = AccountSettings {
             directory_url: ca.directory_url(),
             contacts: vec!["mailto:ops@example.org".to_owned()],
-            terms_accepted: true,
+            terms_accepted: terms.is_none(),
             roots: Roots::File(path("root.pem")),
         };
         let state_dir = path("state");

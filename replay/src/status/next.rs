@@ -67,7 +67,7 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
     if !account.terms_are_accepted() {
         let terms = account.directory.as_ref().and_then(|directory| directory.terms_url.as_deref());
         let at = terms.map_or_else(String::new, |url| format!(" at {}", escape::field(url, 200)));
-        let why = format!("the CA's terms{at} are not accepted (`terms_accepted`)");
+        let why = format!("the CA's terms{at} are not accepted (`renewd accept-terms`)");
         return Some(action(None, "wait for a person to accept the terms", why));
     }
     match &account.registration {

@@ -313,7 +313,7 @@ fn terms(facts: &Facts, it: &Certificate) -> Option<Found> {
         } else {
             format!("{name} waits: a person must read and accept the CA's terms.")
         },
-        remedy: "read them and set terms_accepted = true".to_owned(),
+        remedy: "read them, then run renewd accept-terms".to_owned(),
         evidence: url
             .map(|url| Evidence {
                 seq: None,

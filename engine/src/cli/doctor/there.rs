@@ -120,7 +120,8 @@ fn terms(config: &Config, facts: Option<&Facts>, directory: &Value) -> Finding {
         return Finding::ok("terms", config.account.ca.title(), "the CA has none");
     };
     if !config.account.terms_accepted {
-        let todo = "read them, then set terms_accepted = true under [account]";
+        let todo =
+            "read them, then set terms_accepted = true under [account], or run renewd accept-terms";
         return Finding::bad(
             Verdict::Fail,
             ("terms", &url),
@@ -131,7 +132,7 @@ fn terms(config: &Config, facts: Option<&Facts>, directory: &Value) -> Finding {
     let account = facts.and_then(|facts| facts.accounts.get(&Settings::from(config).account.id()));
     if account.is_some_and(|account| !account.terms_are_accepted()) {
         let seen = "others were accepted; these are new";
-        let todo = "read them; `renewd status` says what the engine waits for";
+        let todo = "read them, then run renewd accept-terms";
         return Finding::bad(Verdict::Warn, ("terms", &url), seen, todo);
     }
     Finding::ok("terms", &url, "accepted")

@@ -14,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[
                 || (case.step == Step::Account && case.says(&["terms of service"]))
         },
         sentence: "A person must read and accept the terms of {ca}.",
-        remedy: "read them and set terms_accepted = true",
+        remedy: "read them, then run renewd accept-terms",
     },
     Rule {
         code: codes::ACCOUNT_DEACTIVATED,
