@@ -11,7 +11,7 @@
 //!
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
 //! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), [`SledLog`]; and for
-//! other processes [`MirrorReader`], [`export`] and [`verify`].
+//! other processes [`MirrorReader`], [`export`] and [`mod@verify`].
 
 mod anchor;
 pub mod bounds;

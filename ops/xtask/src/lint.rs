@@ -13,6 +13,7 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     step::run("clippy", &mut clippy, "mend it, or #[expect(lint, reason = \"...\")]")?;
     let mut docs = step::cargo();
-    docs.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
+    docs.args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::private_intra_doc_links");
     step::run("documentation", &mut docs, "mend the link or text named above")
 }

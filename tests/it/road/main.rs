@@ -22,3 +22,4 @@ mod lives;
 mod place;
 mod process;
 mod renew;
+mod secrets;

@@ -1,0 +1,82 @@
+//! What keeps a broken part from harming the rest: intensity, stale writers, a log that breaks.
+
+use std::sync::atomic::Ordering;
+
+use renewd_actors::journal::{AppendError, Batch, Journal};
+use renewd_events::event::NewEvent;
+use renewd_events::id::{BootNo, StreamId};
+use renewd_events::memory::MemoryStore;
+use renewd_events::process::{ClockEvent, StopReason};
+use renewd_events::{ActorName, Facts};
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_that_fails_again_and_again_ends_the_engine() {
+    let world = World::new();
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    let mut fatal = engine.fatal();
+    let handle = engine.handle();
+    for failures in 0..40 {
+        if fatal.borrow().is_some() {
+            break;
+        }
+        world.panic_next.store(true, Ordering::Release);
+        drop(handle.renew("a.test", "test").await);
+        world
+            .until("a panic or the end", |w| {
+                w.panics.load(Ordering::Acquire) > failures || engine.fatal().borrow().is_some()
+            })
+            .await;
+    }
+    let ended =
+        tokio::time::timeout(world_patience(), fatal.wait_for(Option::is_some)).await.is_ok();
+    assert!(ended, "{:#?}", world.names());
+    assert!(world.count("RestartIntensityExceeded") >= 1 || world.count("ActorFailed") >= 5);
+    world.panic_next.store(false, Ordering::Release);
+    drop(engine.stop(StopReason::Fatal).await);
+}
+
+fn world_patience() -> std::time::Duration {
+    crate::world::PATIENCE
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_writer_is_refused_and_told_what_is() {
+    let world = World::new();
+    let facts = std::sync::Arc::<std::sync::RwLock<Facts>>::default();
+    let store = Box::new(MemoryStore::default());
+    let journal = Journal::start(store, facts, BootNo(1), world, Vec::new()).unwrap();
+    let batch = |expected| Batch {
+        actor: ActorName::Clock,
+        incarnation: 1,
+        expected: vec![(StreamId::CLOCK, expected)],
+        events: vec![NewEvent {
+            stream: StreamId::CLOCK,
+            event: ClockEvent::WallClockJumped { delta_ms: 1 }.into(),
+            renewal: None,
+            cause: None,
+        }],
+        trace: None,
+    };
+    journal.append(batch(0)).await.unwrap();
+    let refused = journal.append(batch(0)).await.unwrap_err();
+    let (stream, expected, actual) = (StreamId::CLOCK, 0, 1);
+    assert_eq!(refused, AppendError::Conflict { stream, expected, actual });
+    journal.append(batch(1)).await.unwrap();
+    journal.close().await.unwrap();
+    let closed = journal.append(batch(2)).await.unwrap_err();
+    assert!(matches!(closed, AppendError::ReadOnly(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_breaks_stops_every_act_and_is_told() {
+    let world = World::new();
+    // The disk takes the declarations and the account, and then no more.
+    let engine = world.start(&["a.test"], 4, 11).await.unwrap();
+    world.until("the break", |_| engine.handle().log_broken().is_some()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(world.state().new_orders, 0, "no log, no act");
+    drop(engine.stop(StopReason::Asked).await);
+}
