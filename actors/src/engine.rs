@@ -18,7 +18,7 @@ use crate::bounds::DRAIN_MAX;
 use crate::clock::run_timers;
 use crate::decision::{Rules, fact};
 use crate::hive::{ACTORS, Hive, Inboxes, Message};
-use crate::journal::{AppendError, Batch, Journal, Observer};
+use crate::journal::{AppendError, Batch, Journal, Observer, Seat};
 use crate::ports::Ports;
 use crate::supervisor::{Order, Supervisor};
 
@@ -68,6 +68,8 @@ pub struct Start {
     pub version: String,
     /// What the configuration says now: facts that differ from what is known.
     pub declarations: Vec<NewEvent>,
+    /// Where the journal's writer runs.
+    pub seat: Seat,
 }
 
 impl std::fmt::Debug for Start {
@@ -82,7 +84,8 @@ impl Engine {
     /// # Errors
     /// When the log cannot be written, or an actor cannot start.
     pub async fn start(start: Start) -> Result<Self, EngineError> {
-        let Start { store, facts, ports, mut rules, mut observers, version, declarations } = start;
+        let Start { store, facts, ports, mut rules, mut observers, version, declarations, seat } =
+            start;
         let (boot, previous, tail) = {
             let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
             (facts.engine.boot.next(), previous(&facts, &rules), facts.seq)
@@ -91,7 +94,7 @@ impl Engine {
         let inboxes = Arc::new(Inboxes::new());
         observers.push(announcer(Arc::clone(&facts), Arc::clone(&inboxes)));
         let time = Arc::clone(&ports.time);
-        let journal = Journal::start(store, Arc::clone(&facts), boot, time, observers)
+        let journal = Journal::start(store, Arc::clone(&facts), boot, time, observers, seat)
             .map_err(|cause| EngineError::Start(cause.to_string()))?;
         let booted =
             EngineEvent::EngineBooted { identity: rules.identity.clone(), version, previous, tail };

@@ -1,9 +1,12 @@
 //! The only writer. One thread owns the log, commits what has gathered (group commit), folds it into
 //! the shared facts, tells the observers, and then answers: state never runs ahead of the disk.
+//! In a simulation the same writer is a task, so that its disk takes virtual time.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use renewd_events::codec::{CodecError, Frame};
 use renewd_events::event::{NewEvent, TraceContext};
@@ -54,6 +57,24 @@ pub enum AppendError {
 /// What is told of committed events. It must not block: the journal waits for it.
 pub type Observer = Box<dyn Fn(&[Arc<Envelope>]) + Send>;
 
+/// Where the writer runs.
+pub enum Seat {
+    /// On a thread of its own: an fdatasync never holds up the actors.
+    Thread,
+    /// As a task of the present runtime that waits this long before each commit: a simulation, whose
+    /// time stands still while anything can run, must not depend on threads.
+    Task(Box<dyn FnMut() -> Duration + Send>),
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Thread => "Thread",
+            Self::Task(_) => "Task",
+        })
+    }
+}
+
 type Appended = Result<Vec<Arc<Envelope>>, AppendError>;
 
 enum Request {
@@ -70,29 +91,32 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Starts the writer's thread. It ends with [`Journal::close`], or when nobody can append any more.
+    /// Starts the writer. It ends with [`Journal::close`], or when nobody can append any more.
     ///
     /// # Errors
     /// When the operating system gives no thread.
+    #[expect(clippy::disallowed_methods, reason = "starts the writer's task")]
     pub fn start(
         store: Box<dyn EventStore>,
         facts: Arc<RwLock<Facts>>,
         boot: BootNo,
         time: Arc<dyn TimeSource>,
         observers: Vec<Observer>,
+        seat: Seat,
     ) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
         let (head_out, head) = watch::channel(store.head());
         let (broken_out, broken) = watch::channel(None);
         let writer =
             Writer { store, facts, boot, time, observers, head: head_out, broken: broken_out };
-        std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            let broken = writer.broken.clone();
-            // An observer or a fold that panics leaves a log of unknown state: no more acts.
-            if catch_unwind(AssertUnwindSafe(|| writer.run(inbox))).is_err() {
-                broken.send_replace(Some("the journal's thread panicked".to_owned()));
-            }
-        })?;
+        match seat {
+            Seat::Thread => drop(
+                std::thread::Builder::new()
+                    .name("journal".to_owned())
+                    .spawn(move || writer.run_thread(inbox))?,
+            ),
+            Seat::Task(latency) => drop(tokio::spawn(writer.run_task(inbox, latency))),
+        }
         Ok(Self { requests, head, broken })
     }
 
@@ -156,30 +180,64 @@ struct Accepted {
 }
 
 impl Writer {
-    fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+    fn run_thread(mut self, mut inbox: mpsc::Receiver<Request>) {
         while let Some(first) = inbox.blocking_recv() {
-            let mut close = None;
-            let mut group = Group::new(self.store.head());
-            let mut next = Some(first);
-            // Take what has gathered, without waiting for more: latency stays that of one commit.
-            while let Some(request) = next.take() {
-                match request {
-                    Request::Append(batch, reply) => self.accept(&mut group, batch, reply),
-                    Request::Close(reply) => {
-                        close = Some(reply);
-                        break;
-                    }
-                }
-                if group.frames.len() < EVENTS_PER_COMMIT_MAX {
-                    next = inbox.try_recv().ok();
-                }
-            }
-            self.commit(group);
-            if let Some(reply) = close {
-                drop(reply.send(self.store.close().map_err(|cause| cause.to_string())));
+            if self.guarded_turn(first, &mut inbox).is_break() {
                 return;
             }
         }
+    }
+
+    async fn run_task(
+        mut self,
+        mut inbox: mpsc::Receiver<Request>,
+        mut latency: Box<dyn FnMut() -> Duration + Send>,
+    ) {
+        while let Some(first) = inbox.recv().await {
+            tokio::time::sleep(latency()).await;
+            if self.guarded_turn(first, &mut inbox).is_break() {
+                return;
+            }
+        }
+    }
+
+    /// An observer or a fold that panics leaves a log of unknown state: no more acts.
+    fn guarded_turn(
+        &mut self,
+        first: Request,
+        inbox: &mut mpsc::Receiver<Request>,
+    ) -> ControlFlow<()> {
+        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(first, inbox)));
+        turn.unwrap_or_else(|_| {
+            self.broken.send_replace(Some("the journal's thread panicked".to_owned()));
+            ControlFlow::Break(())
+        })
+    }
+
+    /// One commit of what has gathered.
+    fn turn(&mut self, first: Request, inbox: &mut mpsc::Receiver<Request>) -> ControlFlow<()> {
+        let mut close = None;
+        let mut group = Group::new(self.store.head());
+        let mut next = Some(first);
+        // Take what has gathered, without waiting for more: latency stays that of one commit.
+        while let Some(request) = next.take() {
+            match request {
+                Request::Append(batch, reply) => self.accept(&mut group, batch, reply),
+                Request::Close(reply) => {
+                    close = Some(reply);
+                    break;
+                }
+            }
+            if group.frames.len() < EVENTS_PER_COMMIT_MAX {
+                next = inbox.try_recv().ok();
+            }
+        }
+        self.commit(group);
+        let Some(reply) = close else {
+            return ControlFlow::Continue(());
+        };
+        drop(reply.send(self.store.close().map_err(|cause| cause.to_string())));
+        ControlFlow::Break(())
     }
 
     fn accept(&self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {

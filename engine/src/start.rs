@@ -193,6 +193,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         observers,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         declarations,
+        seat: renewd_actors::journal::Seat::Thread,
     })
     .await?;
     *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use renewd_actors::journal::{AppendError, Batch, Journal};
+use renewd_actors::journal::{AppendError, Batch, Journal, Seat};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{BootNo, StreamId};
 use renewd_events::memory::MemoryStore;
@@ -47,7 +47,7 @@ async fn a_stale_writer_is_refused_and_told_what_is() {
     let world = World::new();
     let facts = std::sync::Arc::<std::sync::RwLock<Facts>>::default();
     let store = Box::new(MemoryStore::default());
-    let journal = Journal::start(store, facts, BootNo(1), world, Vec::new()).unwrap();
+    let journal = Journal::start(store, facts, BootNo(1), world, Vec::new(), Seat::Thread).unwrap();
     let batch = |expected| Batch {
         actor: ActorName::Clock,
         incarnation: 1,

@@ -163,6 +163,7 @@ pub(crate) async fn engine() -> (Engine, Disk) {
             said(account.into(), account_declared.into()),
             said(id.into(), declared.into()),
         ],
+        seat: renewd_actors::journal::Seat::Thread,
     });
     (engine.await.unwrap(), Disk(full))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use renewd_actors::journal::{Batch, Journal};
+use renewd_actors::journal::{Batch, Journal, Seat};
 use renewd_actors::ports::TimeSource;
 use renewd_events::id::{BootNo, Seq};
 use renewd_events::log::{MirrorReader, SledLog};
@@ -66,8 +66,9 @@ fn journal(dir: &Path, producers: u32, appends: usize) -> Result<f64, BenchError
         tokio::runtime::Builder::new_current_thread().build().map_err(io("start a runtime"))?;
     let facts = Arc::new(RwLock::new(Facts::default()));
     let store = Box::new(SledLog::create(dir)?);
-    let journal = Journal::start(store, facts, BootNo(1), Arc::new(Clock), Vec::new())
-        .map_err(io("start the journal"))?;
+    let journal =
+        Journal::start(store, facts, BootNo(1), Arc::new(Clock), Vec::new(), Seat::Thread)
+            .map_err(io("start the journal"))?;
     let history = History::at("https://ca.example.org/directory");
     let work = (0..producers).map(|producer| batches(&history, producer, appends));
     let work = work.collect::<Result<Vec<_>, _>>()?;

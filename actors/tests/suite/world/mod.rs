@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
 use renewd_actors::decision::Rules;
+use renewd_actors::journal::Seat;
 use renewd_actors::ports::*;
 use renewd_actors::{Engine, Start};
 use renewd_events::account::AccountEvent;
@@ -214,6 +215,7 @@ impl World {
             observers: Vec::new(),
             version: "test".to_owned(),
             declarations,
+            seat: Seat::Thread,
         })
         .await
         .ok()

@@ -1,0 +1,1 @@
+//! The six actors in a world of virtual time: ends at every boundary, faults by seed, invariants.
