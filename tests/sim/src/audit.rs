@@ -8,8 +8,9 @@ use renewd_actors::bounds::{ORDERS_PER_RENEWAL_MAX, RESTART_WINDOW, RESTARTS_MAX
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::codec::Frame;
 use renewd_events::event::{Envelope, Event};
-use renewd_events::id::{CertificateId, Hash, RenewalId, Seq};
+use renewd_events::id::{AccountId, CertificateId, Hash, OrderId, RenewalId, Seq, StreamId};
 use renewd_events::order::OrderEvent;
+use renewd_events::problem::Problem;
 use renewd_events::process::EngineEvent;
 use renewd_events::schedule::{Cause, ScheduleEvent};
 use renewd_events::{Facts, WallMs};
@@ -105,6 +106,8 @@ struct Reading<'a> {
     failures: BTreeMap<CertificateId, (WallMs, Option<u64>)>,
     begun: BTreeMap<CertificateId, WallMs>,
     orders: BTreeMap<RenewalId, u32>,
+    /// No order for this certificate before.
+    floors: BTreeMap<CertificateId, WallMs>,
     /// The wall clock was set: spans of wall time mean nothing.
     clock_set: bool,
 }
@@ -125,6 +128,7 @@ impl<'a> Reading<'a> {
             failures: BTreeMap::new(),
             begun: BTreeMap::new(),
             orders: BTreeMap::new(),
+            floors: BTreeMap::new(),
             clock_set,
         }
     }
@@ -139,15 +143,20 @@ impl<'a> Reading<'a> {
         self.facts.apply(envelope);
         self.anomaly(envelope);
         if self.facts.runs.len() > self.world.plan.parallel {
-            let what = format!("event {}: {} renewals under way", envelope.seq, self.facts.runs.len());
+            let what =
+                format!("event {}: {} renewals under way", envelope.seq, self.facts.runs.len());
             self.world.broken(Invariant::ParallelKept, what);
         }
         match &envelope.event {
             Event::Certificate(event) => self.certificate(envelope, event),
-            Event::Schedule(ScheduleEvent::RenewalScheduled { at, cause: Cause::Retry, .. }) => {
+            Event::Schedule(ScheduleEvent::RenewalScheduled {
+                at, cause: Cause::Retry, ..
+            }) => {
                 self.retry(envelope, *at);
             }
-            Event::Order(OrderEvent::OrderRequested(_)) => {
+            Event::Order(OrderEvent::OrderRefused { problem }) => self.refused(envelope, problem),
+            Event::Order(OrderEvent::OrderRequested(request)) => {
+                self.kept(envelope, request.certificate);
                 let renewal = envelope.renewal.unwrap_or_default();
                 *self.orders.entry(renewal).or_default() += 1;
             }
@@ -184,10 +193,11 @@ impl<'a> Reading<'a> {
     }
 
     fn anomaly(&self, envelope: &Envelope) {
-        use renewd_events::id::{AccountId, OrderId};
         let id = envelope.stream.id;
         let anomaly = match &envelope.event {
-            Event::Account(_) => self.facts.accounts.get(&AccountId(id)).and_then(|a| a.anomaly.clone()),
+            Event::Account(_) => {
+                self.facts.accounts.get(&AccountId(id)).and_then(|a| a.anomaly.clone())
+            }
             Event::Certificate(_) => {
                 self.facts.certificates.get(&CertificateId(id)).and_then(|c| c.anomaly.clone())
             }
@@ -215,7 +225,11 @@ impl<'a> Reading<'a> {
                 if let Some((at, _)) = failed.filter(|_| *cause == Cause::Retry && !self.clock_set)
                     && envelope.at.since(*at) < RETRY_FIRST
                 {
-                    let what = format!("event {}: a retry after {:?}", envelope.seq, envelope.at.since(*at));
+                    let what = format!(
+                        "event {}: a retry after {:?}",
+                        envelope.seq,
+                        envelope.at.since(*at)
+                    );
                     self.world.broken(Invariant::BackoffBounds, what);
                 }
             }
@@ -259,14 +273,30 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The CA named a time before which it wants no other order.
+    fn refused(&mut self, envelope: &Envelope, problem: &Problem) {
+        let order = self.facts.orders.get(&OrderId(envelope.stream.id));
+        let certificate = order.and_then(|order| Some(order.request.as_ref()?.certificate));
+        if let (Some(certificate), Some(asked)) = (certificate, problem.retry_after_ms) {
+            self.floors.insert(certificate, envelope.at.after(Duration::from_millis(asked)));
+        }
+    }
+
+    fn kept(&self, envelope: &Envelope, certificate: CertificateId) {
+        let floor = self.floors.get(&certificate).filter(|_| !self.clock_set);
+        if floor.is_some_and(|floor| envelope.at < *floor) {
+            let what = format!("event {}: an order sooner than the CA had asked", envelope.seq);
+            self.world.broken(Invariant::RetryAfterKept, what);
+        }
+    }
+
     /// With a list, an order that is there is found.
     fn unresolved(&self, envelope: &Envelope) {
         if !self.world.plan.ca.list {
             return;
         }
         let there = self.world.state().ca.orders.values().any(|order| {
-            renewd_events::id::StreamId::from(order.intent) == envelope.stream
-                && order.created <= envelope.at
+            StreamId::from(order.intent) == envelope.stream && order.created <= envelope.at
         });
         if there {
             let what = format!("event {}: the CA has this order", envelope.seq);
@@ -293,7 +323,8 @@ fn truth(world: &World, reading: &Reading<'_>) {
     if let Some((renewal, orders)) =
         reading.orders.iter().find(|(_, orders)| **orders > ORDERS_PER_RENEWAL_MAX)
     {
-        state.broken(Invariant::NoUnexplainedOrder, format!("{orders} orders of renewal {renewal}"));
+        state
+            .broken(Invariant::NoUnexplainedOrder, format!("{orders} orders of renewal {renewal}"));
     }
     let restarts = state.restarts.clone();
     for (index, (restart, at)) in restarts.iter().enumerate() {

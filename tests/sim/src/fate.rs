@@ -12,7 +12,18 @@ use crate::draws::Draws;
 pub const FAULTS_MAX: usize = 400;
 
 /// A kind of point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::EnumIter, strum::EnumString, strum::Display)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumIter,
+    strum::EnumString,
+    strum::Display,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Place {
     /// A batch is about to be committed.
@@ -43,7 +54,19 @@ pub struct Point {
 }
 
 /// What happens there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::EnumIter, strum::EnumString, strum::Display, strum::IntoStaticStr)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumIter,
+    strum::EnumString,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Fault {
     /// The process dies before it: nothing of it is seen.
@@ -225,7 +248,9 @@ impl FromStr for Script {
         };
         let words = text.split_whitespace();
         words
-            .map(|word| parse(word).ok_or_else(|| format!("`{word}` is not PLACE:NUMBER=FAULT[:SECONDS]")))
+            .map(|word| {
+                parse(word).ok_or_else(|| format!("`{word}` is not PLACE:NUMBER=FAULT[:SECONDS]"))
+            })
             .collect::<Result<_, _>>()
             .map(Self)
     }

@@ -3,7 +3,18 @@
 use std::fmt;
 
 /// An invariant. Its name is what a report, a regression and a planted bug are known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::EnumIter, strum::EnumCount, strum::Display)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumIter,
+    strum::EnumCount,
+    strum::Display,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Invariant {
     /// Places dense, hashes chained, streams dense, every frame readable.

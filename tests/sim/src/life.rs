@@ -140,8 +140,7 @@ fn remember(world: &World) -> Facts {
 
 async fn start(world: &Arc<World>) -> Option<Engine> {
     let facts = remember(world);
-    let declarations =
-        if facts.accounts.is_empty() { world.declarations() } else { Vec::new() };
+    let declarations = if facts.accounts.is_empty() { world.declarations() } else { Vec::new() };
     let rules = Rules {
         parallel_max: world.plan.parallel,
         retry_first: RETRY_FIRST,
@@ -258,5 +257,7 @@ fn days(goal: Goal) -> u32 {
 
 fn began(world: &World) -> WallMs {
     let platter = world.platter();
-    decoded(platter.frames.get(..1).unwrap_or_default()).next().map_or(world.wall(), |first| first.at)
+    decoded(platter.frames.get(..1).unwrap_or_default())
+        .next()
+        .map_or(world.wall(), |first| first.at)
 }

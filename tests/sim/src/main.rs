@@ -21,7 +21,9 @@ fn main() -> ExitCode {
 fn show_command(script: &str, name: &str) -> ExitCode {
     let scenario = crash::all().into_iter().find(|scenario| scenario.name == name);
     let (Some(scenario), Ok(script)) = (scenario, script.parse()) else {
-        eprintln!("there is no scenario `{name}`, or the script is not PLACE:NUMBER=FAULT[:SECONDS]");
+        eprintln!(
+            "there is no scenario `{name}`, or the script is not PLACE:NUMBER=FAULT[:SECONDS]"
+        );
         return ExitCode::from(2);
     };
     let (lines, violations) = crash::show(&scenario, &script);

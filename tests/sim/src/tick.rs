@@ -3,9 +3,9 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use renewd_events::Facts;
 use renewd_events::certificate::Certificate;
 use renewd_events::id::CertificateId;
-use renewd_events::{Facts, Subject};
 
 use crate::ca::token;
 use crate::fate::{Fault, Place};
@@ -75,8 +75,8 @@ pub(crate) fn with_facts<T>(world: &World, read: impl FnOnce(&Facts) -> T) -> Op
 
 /// Some hours went by. True when a person stops the process.
 pub(crate) async fn tick(world: &World) -> bool {
-    people(world).await;
     next_actions(world);
+    people(world).await;
     let Some(harm) = world.fate(Place::Tick) else {
         return false;
     };
@@ -174,9 +174,11 @@ pub(crate) fn served(facts: &Facts, certificate: &Certificate) -> bool {
     let Some(issue) = &certificate.current else {
         return false;
     };
-    facts.bindings.values().filter(|binding| binding.certificate == certificate_of(certificate.name())).all(
-        |binding| binding.served.as_ref().is_some_and(|s| s.generation == issue.generation),
-    )
+    facts
+        .bindings
+        .values()
+        .filter(|binding| binding.certificate == certificate_of(certificate.name()))
+        .all(|binding| binding.served.as_ref().is_some_and(|s| s.generation == issue.generation))
 }
 
 /// While nothing is under way, every certificate has one next action, or a person must act.
@@ -214,5 +216,4 @@ fn next_actions(world: &World) {
     for what in idle.unwrap_or_default() {
         world.broken(Invariant::OneNextAction, what);
     }
-    let _: Option<Subject> = None;
 }

@@ -231,12 +231,8 @@ impl World {
 
     /// What the configuration says about the certificates of the plan.
     pub(crate) fn declarations(&self) -> Vec<NewEvent> {
-        let new = |stream: StreamId, event: Event| NewEvent {
-            stream,
-            event,
-            renewal: None,
-            cause: None,
-        };
+        let new =
+            |stream: StreamId, event: Event| NewEvent { stream, event, renewal: None, cause: None };
         let declared = AccountEvent::AccountDeclared {
             directory_url: "https://ca.test/directory".to_owned(),
             contacts_hash: Hash::default(),

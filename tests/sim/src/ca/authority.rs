@@ -7,7 +7,7 @@ use renewd_actors::ports::{AuthorizationLook, AuthorizationStatus, ChallengeStat
 use renewd_events::WallMs;
 use renewd_events::authorization::Challenge;
 use renewd_events::certificate::Leaf;
-use renewd_events::id::{CertificateId, Hash, OrderId};
+use renewd_events::id::{Hash, OrderId};
 use renewd_events::order::{NewOrder, OrderStatus};
 use renewd_events::problem::Problem;
 
@@ -44,8 +44,6 @@ pub(crate) struct Authority {
     pub(crate) issued: BTreeMap<String, Issued>,
     /// All windows begin here, for what was issued before.
     pub(crate) windows_moved: Option<WallMs>,
-    /// No newOrder for this certificate before: it was told so.
-    pub(crate) floors: BTreeMap<CertificateId, WallMs>,
 }
 
 /// An order.

@@ -49,7 +49,10 @@ impl World {
                 (_, harm) => harm,
             };
             if harm.is_some_and(|harm| harm.fault == Fault::Panic) {
-                #[expect(clippy::panic, reason = "a port that panics must not cost more than a look")]
+                #[expect(
+                    clippy::panic,
+                    reason = "a port that panics must not cost more than a look"
+                )]
                 {
                     panic!("a port panics because fate says so");
                 }
@@ -106,13 +109,15 @@ impl World {
         })
     }
 
-    fn place_order(&self, state: &mut State, order: &Durable<NewOrder>, now: WallMs) -> Result<OrderLook, Problem> {
+    fn place_order(
+        &self,
+        state: &mut State,
+        order: &Durable<NewOrder>,
+        now: WallMs,
+    ) -> Result<OrderLook, Problem> {
         known(state)?;
         let intent = OrderId(order.meta().stream.id);
         let wanted = order.intent();
-        if state.ca.floors.get(&wanted.certificate).is_some_and(|floor| now < *floor) {
-            state.broken(Invariant::RetryAfterKept, "a newOrder sooner than the CA had asked for");
-        }
         if state.ca.terms > 0 && state.ca.agreed_at.is_some() {
             return Err(acme("userActionRequired", 403));
         }
@@ -174,18 +179,7 @@ impl CertificateAuthority for World {
         order: &'a Durable<NewOrder>,
     ) -> Act<'a, Result<OrderLook, Problem>> {
         self.witness(order.meta());
-        let certificate = order.intent().certificate;
-        let placed = self.request(Kind::NewOrder, |state, now| self.place_order(state, order, now));
-        Box::pin(async move {
-            let answer = placed.await;
-            let asked = answer.as_ref().err().and_then(|problem| problem.retry_after_ms);
-            if let Some(asked) = asked {
-                // A millisecond of grace: the answer was under way.
-                let floor = self.wall().after(Duration::from_millis(asked));
-                self.state().ca.floors.insert(certificate, floor);
-            }
-            answer
-        })
+        self.request(Kind::NewOrder, |state, now| self.place_order(state, order, now))
     }
 
     fn find_order<'a>(

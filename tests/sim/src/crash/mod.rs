@@ -132,8 +132,7 @@ fn once(scenario: &Scenario, ends: &Script) -> Ran {
     script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
     let world = World::new(scenario.plan.clone(), Fate::scripted(script));
     let outcome = life::run(&world);
-    let reached =
-        BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
+    let reached = BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
     let unresolved = unresolved(&world);
     let orders = world.state().ca.orders.len();
     Ran { outcome, reached, orders, unresolved }
