@@ -21,6 +21,6 @@ pub mod life;
 mod places;
 pub mod plan;
 // pub mod planted;
-// pub mod seeds;
+pub mod seeds;
 mod tick;
 pub mod world;

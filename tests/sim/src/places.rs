@@ -115,8 +115,10 @@ impl BindingTarget for World {
             if harm == Some(Fault::Refused) {
                 return Err(refused("the directory cannot be written"));
             }
+            let files = matches!(target, Target::Files { .. });
             let shown = match harm {
-                Some(Fault::Overwrite) => Hash::of(b"somebody else's"),
+                // Only what another program reads can be overwritten by somebody else.
+                Some(Fault::Overwrite) if files => Hash::of(b"somebody else's"),
                 Some(_) | None => issue.leaf.fingerprint,
             };
             match target {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use renewd_events::Facts;
 use renewd_events::certificate::Certificate;
-use renewd_events::id::CertificateId;
+use renewd_events::id::{CertificateId, Hash};
 
 use crate::ca::token;
 use crate::fate::{Fault, Place};
 use crate::invariant::Invariant;
+use crate::plan::Served;
 use crate::world::{World, account, binding_of, certificate_of};
 
 /// Between two tries of a validator.
@@ -94,9 +95,11 @@ pub(crate) async fn tick(world: &World) -> bool {
             }
         }
         Fault::Overwrite => {
-            let certificate = world.plan.certificates.first().map(|w| certificate_of(w.name()));
-            let binding = binding_of(certificate.unwrap_or_default());
-            world.state().shown.insert(binding, renewd_events::id::Hash::of(b"somebody else's"));
+            let mut wanted = world.plan.certificates.iter();
+            if let Some(wanted) = wanted.find(|wanted| wanted.served == Served::Files) {
+                let binding = binding_of(certificate_of(wanted.name()));
+                world.state().shown.insert(binding, Hash::of(b"somebody else's"));
+            }
         }
         Fault::NoSpace
         | Fault::Cut

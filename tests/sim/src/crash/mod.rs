@@ -144,12 +144,18 @@ pub fn show(scenario: &Scenario, ends: &Script) -> (Vec<String>, Vec<Violation>)
     script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
     let world = World::new(scenario.plan.clone(), Fate::scripted(script));
     let outcome = life::run(&world);
+    (lines(&world), outcome.violations)
+}
+
+/// The log of a world, an event a line.
+pub(crate) fn lines(world: &World) -> Vec<String> {
     let platter = world.platter();
     let lines = crate::disk::decoded(&platter.frames).map(|envelope| {
-        let (seq, at) = (envelope.seq, envelope.at.rfc3339());
-        format!("{seq:>5} {at} {:<14} {}", envelope.actor.to_string(), envelope.event.name())
+        let (seq, at, actor) = (envelope.seq, envelope.at.rfc3339(), envelope.actor.to_string());
+        let renewal = envelope.renewal.map_or(String::new(), |renewal| renewal.to_string());
+        format!("{seq:>5} {at} {actor:<12} {renewal:<8.8} {}", envelope.event.name())
     });
-    (lines.collect(), outcome.violations)
+    lines.collect()
 }
 
 fn unresolved(world: &Arc<World>) -> usize {
