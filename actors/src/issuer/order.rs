@@ -318,6 +318,7 @@ fn dead(
             continue;
         }
         match &authorization.phase {
+            authorization::Phase::Invalid(problem) if problem.kind == authorization::UNDECIDED => {}
             authorization::Phase::Invalid(problem) => verdict = Some(problem),
             authorization::Phase::Ready | authorization::Phase::ReadinessRequested(_) => {
                 // Still to be looked at by the Validator, for a while.

@@ -83,12 +83,13 @@ pub(crate) async fn tick(world: &World) -> bool {
     };
     let time = Duration::from_secs(harm.seconds);
     match harm.fault {
-        Fault::Forward => world.set_wall(|wall| wall.after(time)),
+        Fault::Forward => world.skip(time),
         Fault::Back => world.set_wall(|wall| wall.before(time)),
         Fault::WindowsMove => world.state().ca.windows_moved = Some(world.wall()),
         Fault::CrashBefore | Fault::CrashAfter => world.end_life(),
         Fault::Stop => return true,
         Fault::Renew => {
+            world.state().person_asked = true;
             let name = world.plan.certificates.first().map(|wanted| wanted.name().to_owned());
             if let (Some(handle), Some(name)) = (world.handle(), name) {
                 drop(handle.renew(&name, "a person").await);

@@ -23,12 +23,16 @@ use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
 use crate::invariant::{Invariant, Violation};
-use crate::plan::{Plan, Served};
+use crate::plan::{DAY, Goal, Plan, Served};
 
 /// When the world begins: 2026-01-01.
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
 /// Violations kept: the first ones say what is wrong.
 const VIOLATIONS_MAX: usize = 32;
+/// Issues that take longer than this many days of virtual time each do not come at all.
+const GENERATION_DAYS_MAX: u32 = 120;
+/// The last days of a run are without faults.
+const HEALING: Duration = Duration::from_secs(2 * 86_400);
 /// The address of the listener.
 const LISTENER: &str = "0.0.0.0:443";
 
@@ -62,6 +66,8 @@ pub(crate) struct State {
     pub(crate) listener_free: bool,
     /// Requests to the CA by order or certificate stream since its renewal began.
     pub(crate) requests: BTreeMap<StreamId, u32>,
+    /// A person asked for a renewal out of turn.
+    pub(crate) person_asked: bool,
     pub(crate) violations: Vec<Violation>,
     pub(crate) latency: Option<Draws>,
 }
@@ -151,6 +157,22 @@ impl World {
         let clock = lock(&self.clock);
         let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
         clock.base.after(gone)
+    }
+
+    /// When the run ends; none where it ends with an issue.
+    pub(crate) fn last(&self) -> WallMs {
+        BEGINNING.after(DAY * days(self.plan.goal))
+    }
+
+    /// From here on nothing goes wrong any more: what was harmed must heal until the end.
+    pub(crate) fn healing(&self) -> WallMs {
+        self.last().before(HEALING)
+    }
+
+    /// Time goes on without the process: at most to where the healing begins.
+    pub(crate) fn skip(&self, time: Duration) {
+        let latest = self.healing();
+        self.set_wall(|wall| wall.after(time.min(latest.since(wall))));
     }
 
     /// Sets the wall clock.
@@ -259,6 +281,13 @@ impl World {
             events.push(new(binding_of(id).into(), event.into()));
         }
         events
+    }
+}
+
+fn days(goal: Goal) -> u32 {
+    match goal {
+        Goal::Days(days) => days,
+        Goal::Generation(generation) => generation.saturating_mul(GENERATION_DAYS_MAX),
     }
 }
 
