@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use renewd_events::{ActorName, Subject, WallMs};
+use strum::IntoEnumIterator;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -49,8 +50,8 @@ impl Timers {
     /// The next wake of this subject over all actors, and why.
     pub(crate) fn next_of(&self, subject: Subject) -> Option<(WallMs, ActorName, &'static str)> {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_subject = waits.by_key.iter().filter(|((_, of), _)| *of == subject);
-        of_subject.map(|((actor, _), (at, why))| (*at, *actor, *why)).min()
+        let of = |actor| waits.by_key.get(&(actor, subject)).map(|(at, why)| (*at, actor, *why));
+        ActorName::iter().filter_map(of).min()
     }
 
     fn take_due(&self, now: WallMs) -> Vec<Key> {
