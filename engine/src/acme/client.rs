@@ -22,6 +22,7 @@ use super::orders::Orders;
 use super::seat::{Seat, patiently};
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, ChainSink};
 use super::transport::usable;
+use super::wire::Wire;
 use super::{call, chain, lost, problem, renewal_info, roots};
 
 /// All accounts at their CAs.
@@ -75,10 +76,26 @@ impl AcmeClient {
             }
             if let Some(tls) = tls.get(&config.roots) {
                 let world = (Arc::clone(keys), Arc::clone(facts));
-                seats.insert(*id, Seat::new(*id, config, tls.clone(), bounds, world));
+                seats.insert(
+                    *id,
+                    Seat::new(*id, config, Wire::sockets(tls.clone(), &bounds), bounds, world),
+                );
             }
         }
         Ok(Self { seats, chains, orders: Orders::default(), bounds })
+    }
+
+    /// The same with a function in place of sockets.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn scripted(
+        (id, config): (AccountId, &AccountConfig),
+        keys: &Arc<dyn AccountKeys>,
+        (chains, facts): (Arc<dyn ChainSink>, &Arc<AccountFacts>),
+        script: super::wire::Script,
+    ) -> Self {
+        let (bounds, world) = (Bounds::default(), (Arc::clone(keys), Arc::clone(facts)));
+        let seat = Seat::new(id, config, Wire::Script(script), bounds, world);
+        Self { seats: BTreeMap::from([(id, seat)]), chains, orders: Orders::default(), bounds }
     }
 
     fn seat(&self, account: AccountId) -> Result<&Seat, Problem> {

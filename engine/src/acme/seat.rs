@@ -18,6 +18,7 @@ use super::jws::{Identity, Signer};
 use super::problem;
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, KnownAccount};
 use super::transport::{DIRECTORY_AGE_MAX, DIRECTORY_FRESH, Shared, Transport, usable};
+use super::wire::Wire;
 
 /// `instant-acme` tries three times; so often we repeat that. The CA has not acted (RFC 8555 §6.5).
 pub(super) const BAD_NONCE_REPEATS: u32 = 3;
@@ -64,14 +65,14 @@ impl Seat {
     pub(super) fn new(
         id: AccountId,
         config: &AccountConfig,
-        tls: rustls::ClientConfig,
+        wire: Wire,
         bounds: Bounds,
         (keys, facts): (Arc<dyn AccountKeys>, Arc<AccountFacts>),
     ) -> Self {
         Self {
             id,
             contacts: config.contacts.clone(),
-            transport: Arc::new(Transport::new(&config.directory_url, tls, bounds)),
+            transport: Arc::new(Transport::new(&config.directory_url, wire, bounds)),
             keys,
             facts,
             ready: tokio::sync::Mutex::new(None),
