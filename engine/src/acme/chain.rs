@@ -13,10 +13,18 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::Pem;
 
+use super::renewal_info::ARI_ID_OCTETS_MAX;
+
 /// The longest public chain has four certificates.
 pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 /// Ten large RSA certificates fit three times.
 pub const CHAIN_OCTETS_MAX: usize = 256 * 1024;
+/// Names in one certificate: an order has no more.
+const NAMES_MAX: usize = 100;
+/// The longest DNS name.
+const NAME_OCTETS_MAX: usize = 253;
+/// 20 octets, and one for the sign of a careless CA.
+const SERIAL_OCTETS_MAX: usize = 21;
 /// An issuer's name, as text for people.
 const ISSUER_OCTETS_MAX: usize = 512;
 
@@ -45,6 +53,14 @@ pub fn read(pem: &str) -> Result<Leaf, Problem> {
     if let Some(issuer) = issuers.first() {
         check_signature(leaf, issuer)?;
     }
+    let names = names(leaf);
+    let octets: usize = names.iter().map(String::len).sum();
+    if names.len() > NAMES_MAX || octets > NAMES_MAX * NAME_OCTETS_MAX {
+        return Err(bad("it is for more than 100 names"));
+    }
+    if leaf.raw_serial().len() > SERIAL_OCTETS_MAX {
+        return Err(bad("its serial number has more than 20 octets (RFC 5280 §4.1.2.2)"));
+    }
     let der = blocks.first().map_or(&[][..], |block| &block.contents);
     Ok(Leaf {
         chain: Hash::of(pem.as_bytes()),
@@ -55,7 +71,7 @@ pub fn read(pem: &str) -> Result<Leaf, Problem> {
         not_before: WallMs::from_seconds(leaf.validity().not_before.timestamp()),
         not_after: WallMs::from_seconds(leaf.validity().not_after.timestamp()),
         issuer: cut(&leaf.issuer().to_string(), ISSUER_OCTETS_MAX),
-        names: names(leaf),
+        names,
         certificates: u8::try_from(certificates.len()).unwrap_or(u8::MAX),
     })
 }
@@ -109,7 +125,9 @@ fn ari_id(leaf: &X509Certificate<'_>) -> Option<String> {
         }
     })?;
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    Some(format!("{}.{}", encode(key), encode(leaf.raw_serial())))
+    // A longer one cannot be asked about; a certificate without one can be renewed as well.
+    let id = format!("{}.{}", encode(key), encode(leaf.raw_serial()));
+    (id.len() <= ARI_ID_OCTETS_MAX).then_some(id)
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {

@@ -149,7 +149,7 @@ impl AcmeClient {
                 Live::open(&account, url).await.map_err(|_| refusal)?
             }
         };
-        let look = live.look();
+        let look = live.look()?;
         let slot = self.orders.slot(&look.url);
         *slot.lock().await = Some(live);
         Ok(look)
@@ -161,7 +161,7 @@ impl AcmeClient {
         if !looked {
             live.refresh().await?;
         }
-        Ok(live.look())
+        live.look()
     }
 
     async fn store(&self, pem: String) -> Result<Leaf, Problem> {
@@ -310,7 +310,7 @@ impl CertificateAuthority for AcmeClient {
             let (mut held, _) = self.live(account, order_url).await?;
             let live = present(&mut held)?;
             live.finalize(csr).await?;
-            Ok(live.look())
+            live.look()
         }))
     }
 

@@ -4,7 +4,8 @@
 //! Read in this order: [`settings`] (what it is given, bounds), [`client`] (the port), `seat` (one
 //! account), `orders`, `order` and `authorization` (what is worked on), `lost` (finding an order whose
 //! answer was lost), `jws` (our own signature), `transport` with `wire`, `nonces`, `roots`, `directory` and
-//! `fault` (sockets and their errors), `call` (what one port call saw), `problem` (errors as
+//! `fault` (sockets and their errors), `call` (what one port call saw), `limits` (what is
+//! taken of an answer), `problem` (errors as
 //! evidence), [`chain`] (what a downloaded chain says), `renewal_info` (RFC 9773).
 //!
 //! Not here: when to ask, how often, and what to do about an answer. Nothing here waits or decides.
@@ -18,6 +19,7 @@ mod call;
 mod directory;
 mod fault;
 mod jws;
+mod limits;
 mod lost;
 mod nonces;
 mod order;

@@ -87,7 +87,11 @@ impl Transport {
         }
         let answer = self.get(&self.directory_url).await?;
         let raw = usable(answer)?;
-        let document = serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
+        let document: Document =
+            serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
+        if let Some(bad) = document.bad_url() {
+            return Err(Fault::NotHttps(cut(bad, BEGINNING_OCTETS)));
+        }
         let known = Known { at: Instant::now(), raw, document: Arc::new(document) };
         *held = Some(known.clone());
         Ok(known)
