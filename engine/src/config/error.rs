@@ -227,6 +227,20 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// The text of a file as it may be shown: what a terminal would obey becomes a sign of as many
+/// octets, so that places stay where they are.
+pub(super) fn inert(text: &str) -> String {
+    let sign = |c: char| match c {
+        '\n' | '\t' => c,
+        '\r' => ' ',
+        c if !c.is_control() && !is_invisible(c) => c,
+        c if c.is_ascii() => '?',
+        c if c.len_utf8() == 2 => '\u{bf}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    text.chars().map(sign).collect()
+}
+
 /// Characters that draw nothing or turn the direction of what follows.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
