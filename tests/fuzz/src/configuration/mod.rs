@@ -90,6 +90,11 @@ fn refused(errors: &ConfigErrors, data: &[u8]) {
         );
     }
     let words = errors.render(Style::PLAIN);
-    let odd = words.chars().find(|c| c.is_control() && *c != '\n');
+    let odd = words.chars().find(|c| is_obeyed(*c));
     assert!(odd.is_none(), "{odd:?} goes to the terminal in\n{words:?}");
+}
+
+/// Whether a terminal does something else with it than to draw it.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
