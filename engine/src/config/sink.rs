@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use miette::NamedSource;
 
-use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX, inert};
+use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX, LINE_OCTETS_MAX, inert};
 use super::fault::Fault;
 
 /// The file being read and what was found wrong so far.
@@ -84,6 +84,7 @@ impl Sink {
         let after = self.source.inner().get(span.end..)?;
         let head = before.rsplit('\n').next().unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default();
-        Some(format!("{head}{value}{tail}").trim().to_owned())
+        let line = inert(format!("{head}{value}{tail}").trim());
+        (line.len() <= LINE_OCTETS_MAX).then_some(line)
     }
 }

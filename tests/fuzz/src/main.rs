@@ -106,9 +106,9 @@ fn seeds() -> Result<(), String> {
         let file = folder.join(format!("whole-{shape:02}"));
         std::fs::write(file, seed).map_err(|cause| cause.to_string())?;
     }
-    let (cut, last) = (frames.len() - 1, frames.len() - 4);
-    for (name, kept) in [("cut-in-a-batch", cut), ("cut-before-a-batch", last)] {
-        let seed = [&[0], frames[..kept].concat().as_slice()].concat();
+    for (name, left_out) in [("cut-in-a-batch", 1), ("cut-before-a-batch", 4)] {
+        let kept = frames.iter().take(frames.len().saturating_sub(left_out));
+        let seed: Vec<u8> = std::iter::once(0).chain(kept.flatten().copied()).collect();
         std::fs::write(folder.join(name), seed).map_err(|cause| cause.to_string())?;
     }
     Ok(())

@@ -136,7 +136,8 @@ fn prefix(octets: &[u8], of_log: bool) -> Prefix {
         let follows = match found.frames.last() {
             Some(last) => frame.seq == last.seq.next() && frame.previous == last.hash,
             None if of_log => frame.seq == Seq(1) && frame.previous == Hash::default(),
-            None => frame.seq != Seq(1) || frame.previous == Hash::default(),
+            None if frame.seq == Seq(1) => frame.previous == Hash::default(),
+            None => frame.seq != Seq(0),
         };
         if !follows {
             break;

@@ -1,6 +1,11 @@
 //! The bounded run of every target: regressions, corpus, and so many mutations of it that each takes a
 //! few seconds. The seed is fixed, so that a failure here is the change's; `RENEWD_FUZZ_SEED=N` takes
 //! another, `cargo xtask fuzz` a new one each time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "the seed is said, also by a good run"
+)]
 
 use renewd_fuzz::driver::{Bound, run, sentence};
 use renewd_fuzz::targets::find;

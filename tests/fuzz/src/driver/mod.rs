@@ -1,10 +1,11 @@
 //! The run on stable: regressions, then the corpus, then seeded mutations of it. Without coverage; it
 //! finds what a change broke, and libFuzzer (`libfuzzer/`) finds what nobody thought of.
 //!
-//! Read in this order: this file (a run), `mutate` (from inputs to inputs), `watch` (how a failure is
-//! seen), `shrink` (making it small), `files` (where inputs are).
+//! Read in this order: this file (a run), `mutate` (from inputs to inputs), `watch` and `hang` (how a
+//! failure is seen), `shrink` (making it small), `files` (where inputs are).
 
 pub mod files;
+mod hang;
 mod mutate;
 mod random;
 mod shrink;
@@ -67,7 +68,8 @@ pub fn run(
     tell: &dyn Fn(&str),
 ) -> Result<Tally, std::io::Error> {
     let corpus = files::corpus(&target)?;
-    let mut run = Run { target, tally: Tally::default(), places: BTreeSet::new() };
+    let (tally, places) = (Tally::default(), BTreeSet::new());
+    let mut run = Run { target, tally, places, hang: hang::Hang::new(target) };
     let from = Instant::now();
     for input in files::regressions(&target)?.iter().chain(&corpus) {
         run.one(input)?;
@@ -109,12 +111,16 @@ struct Run {
     tally: Tally,
     /// Places that have failed: one failure of each is enough.
     places: BTreeSet<String>,
+    hang: hang::Hang,
 }
 
 impl Run {
     fn one(&mut self, input: &[u8]) -> Result<(), std::io::Error> {
         self.tally.inputs = self.tally.inputs.saturating_add(1);
-        let Err(failed) = watch::run(self.target, input) else {
+        self.hang.begin(input);
+        let outcome = watch::run(self.target, input);
+        self.hang.end();
+        let Err(failed) = outcome else {
             return Ok(());
         };
         if self.places.insert(failed.place.clone()) {
