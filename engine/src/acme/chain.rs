@@ -7,6 +7,8 @@ use renewd_events::certificate::Leaf;
 use renewd_events::id::Hash;
 use renewd_events::problem::{Problem, ProblemClass, cut};
 use renewd_events::time::WallMs;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -25,6 +27,8 @@ const NAMES_MAX: usize = 100;
 const NAME_OCTETS_MAX: usize = 253;
 /// 20 octets, and one for the sign of a careless CA.
 const SERIAL_OCTETS_MAX: usize = 21;
+/// Stands in the first and the last line of every PEM private key.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 /// An issuer's name, as text for people.
 const ISSUER_OCTETS_MAX: usize = 512;
 
@@ -78,14 +82,15 @@ pub fn read(pem: &str) -> Result<Leaf, Problem> {
 
 /// CERTIFICATE blocks and nothing else; text between them is allowed.
 fn blocks(pem: &str) -> Result<Vec<Pem>, Problem> {
+    // Anywhere: a line that begins no block is skipped by the reader, and would be stored.
+    if pem.contains(PRIVATE_KEY) {
+        let detail =
+            "the chain holds a private key; it is not stored, and such a CA is not trusted";
+        return Err(Problem::new(ProblemClass::Protocol, "private-key-in-chain", detail));
+    }
     let mut blocks = Vec::new();
     for block in Pem::iter_from_buffer(pem.as_bytes()) {
         let block = block.map_err(|cause| bad(&format!("it is not PEM: {cause}")))?;
-        if block.label.ends_with("PRIVATE KEY") {
-            let detail =
-                "the chain holds a private key; it is not stored, and such a CA is not trusted";
-            return Err(Problem::new(ProblemClass::Protocol, "private-key-in-chain", detail));
-        }
         if block.label != "CERTIFICATE" {
             return Err(bad(&format!("it holds a block `{}`", cut(&block.label, 64))));
         }
@@ -94,7 +99,14 @@ fn blocks(pem: &str) -> Result<Vec<Pem>, Problem> {
         }
         blocks.push(block);
     }
-    Ok(blocks)
+    // The servers read it by stricter rules: what was checked must be what they serve.
+    let served = CertificateDer::pem_slice_iter(pem.as_bytes());
+    let served: Vec<_> = served.collect::<Result<_, _>>().map_err(|_| bad("it is not PEM"))?;
+    let same = blocks.iter().map(|block| block.contents.as_slice());
+    match same.eq(served.iter().map(AsRef::as_ref)) {
+        true => Ok(blocks),
+        false => Err(bad("its PEM can be read in two ways")),
+    }
 }
 
 /// A signature algorithm that we cannot check is left to the visitors' own check.

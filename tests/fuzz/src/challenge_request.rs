@@ -11,7 +11,7 @@ use renewd_events::id::DnsName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
-use crate::http1::{Answer, answers};
+use crate::http1::{Answer, Plain, answers, plain};
 
 /// Published tokens; their key authorizations are `TOKEN.thumbprint`.
 const TOKENS: [&str; 3] = [
@@ -38,9 +38,10 @@ pub fn challenge_request(data: &[u8]) {
         let (_, written) = tokio::join!(fuzzing::challenge(&responder, theirs), talk(ours, data));
         written
     });
-    let mut found = 0;
-    for answer in answers(&written) {
-        found += u32::from(judged(&answer, data));
+    let answers = answers(&written);
+    let found: u32 = answers.iter().map(|answer| u32::from(judged(answer, data))).sum();
+    if let Some(wanted) = plain(data).and_then(wanted) {
+        assert_eq!(answers.first().map(|answer| answer.status), Some(wanted));
     }
     let visits: u32 = TOKENS.iter().map(|token| responder.visits(token)).sum();
     assert_eq!(visits, found, "every fetch of a token is counted, and nothing else");
@@ -69,6 +70,19 @@ async fn read_all(mut read: impl AsyncRead + Unpin, written: &mut Vec<u8>) {
 
 fn authorization(token: &str) -> String {
     format!("{token}.thumbprint")
+}
+
+/// What a request beyond doubt is answered with.
+fn wanted(request: Plain<'_>) -> Option<u16> {
+    let token = request.path.strip_prefix(PATH);
+    let published = token.is_some_and(|token| TOKENS.contains(&token));
+    match (request.method, published, request.host) {
+        ("POST", ..) => Some(405),
+        (_, true, _) => Some(200),
+        (_, false, "example.org") => Some(308),
+        (_, false, "evil.example" | "localhost") => Some(404),
+        _ => None,
+    }
 }
 
 /// Whether it is a fetch of a token.

@@ -19,6 +19,51 @@ impl Answer {
     }
 }
 
+/// A request that no server may misunderstand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plain<'d> {
+    pub(crate) method: &'d str,
+    pub(crate) path: &'d str,
+    pub(crate) host: &'d str,
+}
+
+/// Heads up to this long, and this many fields, are everyday life.
+const PLAIN_OCTETS_MAX: usize = 2000;
+const PLAIN_FIELDS_MAX: usize = 20;
+
+/// The request that begins the octets, when it is beyond doubt: one line, one Host, fields in plain ASCII,
+/// none that changes how it is read, and no body.
+pub(crate) fn plain(octets: &[u8]) -> Option<Plain<'_>> {
+    let end = octets.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(octets.get(..end).filter(|_| end < PLAIN_OCTETS_MAX)?).ok()?;
+    let visible = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next()?.split(' ');
+    let (method, path) = (words.next()?, words.next()?);
+    let known = ["GET", "HEAD", "POST"].contains(&method);
+    let path_is_plain = path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
+    if !known || !path_is_plain || words.next() != Some("HTTP/1.1") || words.next().is_some() {
+        return None;
+    }
+    let mut host = None;
+    for (count, line) in lines.enumerate() {
+        let (name, value) = line.split_once(": ")?;
+        let name_is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let value_is_plain = value.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        if name.is_empty() || !name_is_plain || !value_is_plain || count >= PLAIN_FIELDS_MAX {
+            return None;
+        }
+        match name.to_ascii_lowercase().as_str() {
+            "host" if host.is_none() && visible(value) => host = Some(value),
+            "content-length" if value == "0" => {}
+            "user-agent" | "accept" | "origin" => {}
+            _ => return None,
+        }
+    }
+    Some(Plain { method, path, host: host? })
+}
+
 /// All answers of one connection. Panics when the octets are not answers, one after the other.
 pub(crate) fn answers(octets: &[u8]) -> Vec<Answer> {
     let mut all = Vec::new();

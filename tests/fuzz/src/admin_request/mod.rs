@@ -22,8 +22,10 @@ use renewd_events::schedule::ScheduleEvent;
 use tokio::runtime::Runtime;
 
 use crate::challenge_request::{runtime, talk};
-use crate::http1::{Answer, answers};
+use crate::http1::{Answer, Plain, answers, plain};
 
+/// The command.
+const RENEW: &str = "/api/v1/certificates/web/renew";
 /// The page of one certificate has some 30 KiB.
 const BODY_OCTETS_MAX: usize = 256 * 1024;
 /// Connections to one engine: every command is an event, and its log is in memory.
@@ -78,7 +80,26 @@ pub fn admin_request(data: &[u8]) {
         Who::Own => {}
     }
     answers.iter().for_each(judged);
+    if let Some(wanted) = plain(octets).and_then(|request| wanted(who, request)) {
+        assert_eq!(answers.first().map(|answer| answer.status), Some(wanted));
+    }
     WORLD.set(Some(world));
+}
+
+/// What a request beyond doubt is answered with.
+fn wanted(who: Who, request: Plain<'_>) -> Option<u16> {
+    let (read, renew) = (request.method != "POST", request.path == RENEW);
+    match (who, request.host, read, renew) {
+        (Who::Foreign, ..) => Some(403),
+        (Who::Page, "evil.example", ..) => Some(421),
+        (Who::Page, "localhost" | "localhost:9180" | "[::1]:9180", false, _) => Some(405),
+        (Who::Page | Who::Own, "localhost" | "localhost:9180" | "[::1]:9180", true, false) => {
+            let shown = ["/", "/livez", "/metrics", "/api/v1/status", "/certificates/web"];
+            shown.contains(&request.path).then_some(200)
+        }
+        (Who::Own, _, false, true) => Some(202),
+        (Who::Page | Who::Own, ..) => None,
+    }
 }
 
 fn who(data: &[u8]) -> (Who, &[u8]) {

@@ -47,20 +47,18 @@ fn url(text: &str) {
     assert!(text.bytes().all(|octet| octet.is_ascii_graphic()), "`{text:?}` is no URL");
 }
 
-pub(super) fn nothing(answer: Result<(), Problem>) {
-    if let Err(refusal) = &answer {
-        problem(refusal);
-    }
+/// Each of these says whether there was a value.
+pub(super) fn nothing(answer: Result<(), Problem>) -> bool {
+    answer.inspect_err(problem).is_ok()
 }
 
-pub(super) fn directory(answer: Result<Directory, Problem>) {
-    match answer {
-        Ok(directory) => recorded(AccountEvent::DirectoryObserved(directory)),
-        Err(refusal) => problem(&refusal),
-    }
+pub(super) fn directory(answer: Result<Directory, Problem>) -> bool {
+    let directory = answer.inspect_err(problem);
+    directory.map(|directory| recorded(AccountEvent::DirectoryObserved(directory))).is_ok()
 }
 
-pub(super) fn registered(answer: Result<RegisteredAccount, Problem>) {
+pub(super) fn registered(answer: Result<RegisteredAccount, Problem>) -> bool {
+    let is_value = answer.is_ok();
     match answer {
         Ok(RegisteredAccount { url: at, already_existed }) => {
             url(&at);
@@ -72,6 +70,7 @@ pub(super) fn registered(answer: Result<RegisteredAccount, Problem>) {
             problem(&refusal);
         }
     }
+    is_value
 }
 
 /// Gives the order's URL.
@@ -105,7 +104,8 @@ fn order_look(look: &OrderLook) {
     });
 }
 
-pub(super) fn found(answer: Result<FoundOrder, Problem>) {
+pub(super) fn found(answer: Result<FoundOrder, Problem>) -> bool {
+    let is_value = answer.is_ok();
     match answer {
         Ok(FoundOrder::Found(look)) => order_look(&look),
         Ok(FoundOrder::NoList(evidence)) => {
@@ -115,6 +115,7 @@ pub(super) fn found(answer: Result<FoundOrder, Problem>) {
         Ok(FoundOrder::NotThere) => {}
         Err(refusal) => problem(&refusal),
     }
+    is_value
 }
 
 /// Gives the first challenge.
@@ -147,7 +148,8 @@ pub(super) fn authorizations(answer: Result<Vec<AuthorizationLook>, Problem>) ->
     looks.into_iter().find_map(|look| look.http01)
 }
 
-pub(super) fn leaf(answer: Result<Leaf, Problem>) {
+pub(super) fn leaf(answer: Result<Leaf, Problem>) -> bool {
+    let is_value = answer.is_ok();
     match answer {
         Ok(leaf) => {
             assert!((1..=10).contains(&leaf.certificates));
@@ -155,9 +157,11 @@ pub(super) fn leaf(answer: Result<Leaf, Problem>) {
         }
         Err(refusal) => problem(&refusal),
     }
+    is_value
 }
 
-pub(super) fn window(answer: Result<RenewalWindow, Problem>) {
+pub(super) fn window(answer: Result<RenewalWindow, Problem>) -> bool {
+    let is_value = answer.is_ok();
     match answer {
         Ok(window) => {
             assert!(window.start < window.end, "{window:?}");
@@ -168,4 +172,5 @@ pub(super) fn window(answer: Result<RenewalWindow, Problem>) {
         }
         Err(refusal) => problem(&refusal),
     }
+    is_value
 }

@@ -25,15 +25,20 @@ use crate::challenge_request::runtime;
 use script::{HOST, Script, TOKEN};
 
 const ACCOUNT: AccountId = AccountId([7; 16]);
+/// Calls that have a value with a CA that does as it should.
+const CALLS: usize = 11;
 /// In no problem and no value: it is a person's.
 pub(crate) const CONTACT: &str = "ops@secret.example";
 
 /// The octets as a CA's answers ([`script`] says how), for one call of each kind.
 pub fn ca_answers(data: &[u8]) {
-    let script = Arc::new(Mutex::new(Script::parse(data)));
+    let script = Script::parse(data);
+    let is_usual = script.is_usual();
+    let script = Arc::new(Mutex::new(script));
     let wire = Arc::clone(&script);
     let client = client(Arc::new(move |request| wire.lock().unwrap().answer(request)));
-    runtime().block_on(talk(&client));
+    let values = runtime().block_on(talk(&client));
+    assert!(!is_usual || values == CALLS, "a usual CA, and {values} of {CALLS} calls have a value");
 }
 
 /// What must never happen: a chain with a private key in it is refused before it is stored.
@@ -76,32 +81,40 @@ fn client(script: renewd::fuzzing::Script) -> AcmeClient {
     acme_client((ACCOUNT, &config), &keys, Arc::new(NoStore), &facts, script)
 }
 
-async fn talk(ca: &AcmeClient) {
-    judge::directory(ca.directory(ACCOUNT).await);
+/// One call of each kind; gives how many had a value.
+async fn talk(ca: &AcmeClient) -> usize {
+    let order = new_order();
     let request = durable(AccountRequest {
         key_ref: KeyRef("key".to_owned()),
         thumbprint: String::new(),
         contacts_hash: Hash::default(),
     });
-    judge::registered(ca.register(ACCOUNT, &request).await);
-    judge::nothing(ca.update_contacts(ACCOUNT, &durable(Hash::default())).await);
-    let order = new_order();
-    let url = judge::order(ca.new_order(&durable(order.clone())).await);
-    let url = url.unwrap_or_else(|| format!("{HOST}/order/1"));
-    judge::order(ca.look_at_order(ACCOUNT, &url).await);
-    let challenge = judge::authorizations(ca.look_at_authorizations(ACCOUNT, &url, true).await);
+    let mut values = vec![
+        judge::directory(ca.directory(ACCOUNT).await),
+        judge::registered(ca.register(ACCOUNT, &request).await),
+        judge::nothing(ca.update_contacts(ACCOUNT, &durable(Hash::default())).await),
+    ];
+    let created = judge::order(ca.new_order(&durable(order.clone())).await);
+    values.push(created.is_some());
+    let url = created.unwrap_or_else(|| format!("{HOST}/order/1"));
+    let seen = judge::authorizations(ca.look_at_authorizations(ACCOUNT, &url, true).await);
+    values.push(seen.is_some());
     judge::authorizations(ca.look_at_authorizations(ACCOUNT, &url, false).await);
-    let challenge = challenge.unwrap_or_else(|| Challenge {
+    let challenge = seen.unwrap_or_else(|| Challenge {
         url: format!("{HOST}/challenge/1"),
         token: TOKEN.to_owned(),
         thumbprint: String::new(),
     });
-    judge::nothing(ca.make_ready(ACCOUNT, &url, &durable(challenge)).await);
-    judge::order(ca.finalize(ACCOUNT, &url, &durable(Hash::default()), b"csr").await);
-    judge::leaf(ca.download(ACCOUNT, &url).await);
-    judge::window(ca.renewal_window(ACCOUNT, "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE").await);
-    judge::found(ca.find_order(&order, &[]).await);
+    values.extend([
+        judge::nothing(ca.make_ready(ACCOUNT, &url, &durable(challenge)).await),
+        judge::order(ca.finalize(ACCOUNT, &url, &durable(Hash::default()), b"csr").await).is_some(),
+        judge::order(ca.look_at_order(ACCOUNT, &url).await).is_some(),
+        judge::leaf(ca.download(ACCOUNT, &url).await),
+        judge::window(ca.renewal_window(ACCOUNT, "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE").await),
+        judge::found(ca.find_order(&order, &[]).await),
+    ]);
     ca.forget_order(&url);
+    values.into_iter().filter(|value| *value).count()
 }
 
 fn new_order() -> NewOrder {

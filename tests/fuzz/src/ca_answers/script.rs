@@ -64,6 +64,12 @@ impl Script {
         Self { answers, asked: BTreeMap::new(), requests: 0 }
     }
 
+    /// Whether every answer is the default.
+    pub(super) fn is_usual(&self) -> bool {
+        let asked = KINDS.iter().map(|(_, kind, ..)| *kind).chain(["nonce"]);
+        asked.into_iter().all(|kind| !self.answers.contains_key(kind))
+    }
+
     /// The answer to a request, which is checked: TLS only, and an end.
     pub(super) fn answer(&mut self, request: &Request<Bytes>) -> Response<Bytes> {
         self.requests += 1;
