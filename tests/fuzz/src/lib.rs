@@ -3,8 +3,14 @@
 //!
 //! Read in this order: [`targets`] (the list), then a target: [`event_codec`], [`mirror_segment`],
 //! [`configuration`], [`ca_answers`], [`challenge_request`], [`admin_request`]; then [`driver`]: the
-//! bounded run on stable (`cargo test -p renewd-fuzz`, `cargo xtask fuzz`). Long runs guided by
-//! coverage need nightly and are begun by `libfuzzer/`.
+//! bounded run on stable. Three ways to run them:
+//!
+//! - `cargo test -p renewd-fuzz`: so many inputs of a fixed seed, some seconds for each target;
+//! - `cargo xtask fuzz [--seconds N] [--seed N] [TARGET [FILE]]`: longer, of another seed each time, or
+//!   one input again; its last line is `fuzz: targets T, inputs N, failures F`;
+//! - `libfuzzer/` on nightly, guided by coverage, for hours: its Cargo.toml says how.
+//!
+//! An input that fails is shrunk, kept under `regressions/TARGET`, and run first from then on.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

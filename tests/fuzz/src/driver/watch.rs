@@ -10,7 +10,7 @@ use crate::targets::Target;
 
 /// One input of at most 64 KiB. Everything behind the targets is linear in it, and unoptimised code
 /// takes milliseconds; what takes so long is a way to keep renewd busy.
-const INPUT_TIME_MAX: Duration = Duration::from_secs(5);
+const INPUT_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
