@@ -183,8 +183,11 @@ pub(super) fn mask(mut problem: Problem, contacts: &[String]) -> Problem {
         let address = contact.strip_prefix("mailto:").unwrap_or(contact);
         for hidden in [contact.as_str(), address] {
             problem.detail = without(&problem.detail, hidden);
+            problem.kind = without(&problem.kind, hidden);
+            problem.subject = without(&problem.subject, hidden);
             for part in &mut problem.subproblems {
                 part.detail = without(&part.detail, hidden);
+                part.kind = without(&part.kind, hidden);
                 part.identifier = without(&part.identifier, hidden);
             }
         }
@@ -232,6 +235,8 @@ mod tests {
         let masked = mask(of_document(said.as_bytes()).unwrap(), &contacts);
         assert_eq!(masked.detail, "contact \"<contact>\" is refused; <contact> bounces");
         assert_eq!(masked.subproblems[0].detail, "<contact>: no MX");
+        let odd = br#"{"type":"about:ops@example.org"}"#;
+        assert_eq!(mask(of_document(odd).unwrap(), &contacts).kind, "about:<contact>");
     }
 
     #[test]

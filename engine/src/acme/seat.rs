@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 use super::call;
 use super::directory::Document;
 use super::jws::{Identity, Signer};
+use super::limits;
 use super::problem;
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, KnownAccount};
 use super::transport::{DIRECTORY_AGE_MAX, DIRECTORY_FRESH, Shared, Transport, usable};
+use super::wire::Wire;
 
 /// `instant-acme` tries three times; so often we repeat that. The CA has not acted (RFC 8555 §6.5).
 pub(super) const BAD_NONCE_REPEATS: u32 = 3;
@@ -64,14 +66,14 @@ impl Seat {
     pub(super) fn new(
         id: AccountId,
         config: &AccountConfig,
-        tls: rustls::ClientConfig,
+        wire: Wire,
         bounds: Bounds,
         (keys, facts): (Arc<dyn AccountKeys>, Arc<AccountFacts>),
     ) -> Self {
         Self {
             id,
             contacts: config.contacts.clone(),
-            transport: Arc::new(Transport::new(&config.directory_url, tls, bounds)),
+            transport: Arc::new(Transport::new(&config.directory_url, wire, bounds)),
             keys,
             facts,
             ready: tokio::sync::Mutex::new(None),
@@ -146,14 +148,11 @@ impl Seat {
         }
         self.post(&signer, Identity::Key, &url, Some(&payload)).await?;
         let call = call::seen();
-        let url = call
-            .location
-            .filter(|location| location.starts_with("https://"))
-            .ok_or_else(|| {
-                let detail = "newAccount answered without an https Location (RFC 8555 §7.3), so the \
+        let url = call.location.filter(|location| limits::is_url(location)).ok_or_else(|| {
+            let detail = "newAccount answered without an https Location (RFC 8555 §7.3), so the \
                               account has no URL";
-                problem::broken("missing", detail)
-            })?;
+            problem::broken("missing", detail)
+        })?;
         Ok(RegisteredAccount { url, already_existed: call.status == 200 })
     }
 

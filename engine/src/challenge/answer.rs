@@ -55,7 +55,12 @@ impl Redirect {
             443 => String::new(),
             port => format!(":{port}"),
         };
-        ours.then(|| HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok()).flatten()
+        // `*`, or a query without a path (RFC 9112 §3.2), would run into the name or its port; and raw
+        // octets, which the parser lets in, are no part of a URL.
+        let whole = path.starts_with('/') && path.bytes().all(|octet| octet.is_ascii_graphic());
+        (ours && whole)
+            .then(|| HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok())
+            .flatten()
     }
 }
 
@@ -168,6 +173,9 @@ mod tests {
         ] {
             assert_eq!(to(foreign), None, "{foreign}");
         }
+        assert_eq!(location("example.com", "*"), None);
+        assert_eq!(location("example.com", "?@evil.test"), None);
+        assert_eq!(location("example.com", "/\u{278}"), None);
         let other = Redirect { port: 8443, ..redirect() };
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("example.com"));

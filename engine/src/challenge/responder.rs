@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use renewd_actors::ports::{Act, ListenerRefused, Prober};
 use renewd_events::authorization::{Challenge, Probe};
 use renewd_events::problem::{Problem, ProblemClass};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Desk, Lookup, Redirect};
 use super::probe;
@@ -109,12 +110,18 @@ impl Responder {
         let desk = Arc::clone(&self.desk);
         let open = accept(listener, Arc::clone(&self.admission), move |stream| {
             let desk = Arc::clone(&desk);
-            async move { http::serve(stream, |request| ready(desk.answer(&request))).await }
+            async move { connection(&desk, stream).await }
         })
         .map_err(|cause| Problem::new(ProblemClass::Local, "listen", &cause.to_string()))?;
         let local = open.local;
         self.open_listeners().push(open);
         Ok(local)
+    }
+
+    /// Answers on one connection that somebody else has accepted.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) async fn connection(&self, io: impl AsyncRead + AsyncWrite + Unpin) {
+        connection(&self.desk, io).await;
     }
 
     /// The key authorization (RFC 8555 §8.1) to answer for this path, while its token is pending. For a
@@ -156,6 +163,10 @@ impl Responder {
     fn open_listeners(&self) -> std::sync::MutexGuard<'_, Vec<OpenListener>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn connection(desk: &Desk, io: impl AsyncRead + AsyncWrite + Unpin) {
+    http::serve(io, |request| ready(desk.answer(&request))).await;
 }
 
 impl Prober for Responder {
