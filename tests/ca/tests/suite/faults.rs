@@ -106,10 +106,10 @@ async fn refusals_come_as_scripted_and_nothing_is_done() {
     inject(&ca, limited);
     inject(&ca, page);
     inject(&ca, FaultKind::BadNonce);
-    let payload = order_of(&["a.example"]);
-    let answer = acme.new_order(&payload).await.unwrap();
+    let answer = acme.new_order(&order_of(&["limited.example"])).await.unwrap();
     assert_eq!((answer.status, answer.problem().as_str()), (429, "rateLimited"));
     assert_eq!(answer.header("retry-after"), Some("Wed, 21 Oct 2065 07:28:00 GMT"));
+    let payload = order_of(&["a.example"]);
     let answer = acme.new_order(&payload).await.unwrap();
     assert_eq!((answer.status, answer.header("age")), (502, Some("7")));
     assert_eq!(answer.body, b"<h1>Bad Gateway</h1>");
