@@ -1,6 +1,9 @@
 //! What to do about an account, and what an outcome says about it.
 
-use renewd_events::account::{Account, AccountEvent, AccountRequest, Registration};
+use renewd_events::WallMs;
+use renewd_events::account::{
+    Account, AccountEvent, AccountKey, AccountRequest, Agreement, Registration,
+};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, KeyRef};
 use renewd_events::problem::{Problem, ProblemClass};
@@ -10,21 +13,34 @@ use crate::bounds;
 use crate::decision::{Context, Decision, Session, backoff, fact};
 use crate::effect::{Effect, Outcome};
 
+/// Answers without a verdict before the CA is no longer told of an agreement: it is idempotent and
+/// changes nothing where the CA does not care, so a broken newAccount must not hold up renewals.
+const AGREEMENT_TRIES_MAX: u32 = 5;
+
+/// What a certificate's failure, or the lack of one, says about its account.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard<'f> {
+    /// The CA said that it does not know the account.
+    pub forgotten: bool,
+    /// The CA refused an order until a person acts: its words, and when.
+    pub wants_person: Option<(&'f Problem, WallMs)>,
+}
+
 /// The vault's name of an account's key.
 pub fn account_key_ref(account: AccountId) -> KeyRef {
     KeyRef(format!("account-{account}"))
 }
 
-/// What to do about an account. `forgotten`: the CA said that it does not know it.
+/// What to do about an account.
 pub fn decide(
     id: AccountId,
     account: &Account,
-    forgotten: bool,
+    heard: Heard<'_>,
     session: &Session,
     cx: &Context,
 ) -> Decision {
     let mut decision = Decision::none();
-    directory(id, session, cx, &mut decision);
+    directory(id, account, session, cx, &mut decision);
     if account.anomaly.is_some() {
         return decision;
     }
@@ -33,18 +49,13 @@ pub fn decide(
         decision.when_due(effect, session, cx, "the vault could not make the account key");
         return decision;
     };
-    let request = AccountRequest {
-        key_ref: key.key_ref.clone(),
-        thumbprint: key.thumbprint.clone(),
-        contacts_hash: account.contacts_wanted,
-    };
+    if let Some((problem, failed_at)) = wants_person(account, heard) {
+        let event = AccountEvent::PersonRequired { problem: problem.clone(), failed_at };
+        return Decision::record(vec![fact(id, event, None, None)]);
+    }
     let ask = || {
-        Decision::record(vec![fact(
-            id,
-            AccountEvent::AccountRequested(request.clone()),
-            None,
-            None,
-        )])
+        let event = AccountEvent::AccountRequested(request(account, key));
+        Decision::record(vec![fact(id, event, None, None)])
     };
     match &account.registration {
         Registration::Absent if may_register(account) => return ask(),
@@ -56,7 +67,8 @@ pub fn decide(
         Registration::Refused { problem, at } => {
             let own = backoff(cx.rules.retry_first, cx.rules.retry_max, account.failures);
             let asked = problem.retry_after_ms.map_or(own, std::time::Duration::from_millis);
-            let next = at.after(own.max(asked));
+            // What a person did since changes the answer.
+            let next = if account.accepted_at > *at { cx.now } else { at.after(own.max(asked)) };
             if next <= cx.now && may_register(account) {
                 return ask();
             }
@@ -64,10 +76,62 @@ pub fn decide(
         }
         // The same key gives the same account where the CA still has it (RFC 8555 §7.3.1), and a new
         // one where it lost its memory; once per failed renewal, so paced by their retries.
-        Registration::Registered { .. } if forgotten && may_register(account) => return ask(),
-        Registration::Registered { .. } => contacts(id, account, session, cx, &mut decision),
+        Registration::Registered { .. } if heard.forgotten && may_register(account) => {
+            return ask();
+        }
+        Registration::Registered { .. } => {
+            agreement(id, account, key, session, cx, &mut decision);
+            contacts(id, account, session, cx, &mut decision);
+        }
     }
     decision
+}
+
+fn request(account: &Account, key: &AccountKey) -> AccountRequest {
+    AccountRequest {
+        key_ref: key.key_ref.clone(),
+        thumbprint: key.thumbprint.clone(),
+        contacts_hash: account.contacts_wanted,
+    }
+}
+
+/// `userActionRequired` that nobody has heard yet, to an order or to the registration itself.
+fn wants_person<'f>(account: &'f Account, heard: Heard<'f>) -> Option<(&'f Problem, WallMs)> {
+    if account.person.is_some() {
+        return None;
+    }
+    let after = account.accepted_at.max(account.person_heard);
+    let refused = match &account.registration {
+        Registration::Refused { problem, at } => {
+            (problem.is_acme("userActionRequired") && *at > after).then_some((problem, *at))
+        }
+        Registration::Absent | Registration::Requested(_) | Registration::Registered { .. } => None,
+    };
+    refused.or(heard.wants_person)
+}
+
+/// Tells the CA that a person agreed since the registration. RFC 8555 §7.3.3 sends the person to a web
+/// page, and some CAs want no more; others take the word of the client, so it is given once.
+fn agreement(
+    id: AccountId,
+    account: &Account,
+    key: &AccountKey,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
+    match &account.agreement {
+        Agreement::Settled => {}
+        Agreement::Due if !account.terms_are_accepted() => {}
+        Agreement::Due => {
+            let event = AccountEvent::AgreementRequested(request(account, key));
+            decision.records.push(fact(id, event, None, None));
+        }
+        Agreement::Requested(intent) => {
+            let effect = Effect::Agree(id, intent.clone());
+            decision.when_due(effect, session, cx, "the CA did not answer the agreement");
+        }
+    }
 }
 
 fn may_register(account: &Account) -> bool {
@@ -75,10 +139,18 @@ fn may_register(account: &Account) -> bool {
         && account.directory.as_ref().is_some_and(|known| !known.external_account_required)
 }
 
-fn directory(id: AccountId, session: &Session, cx: &Context, decision: &mut Decision) {
+fn directory(
+    id: AccountId,
+    account: &Account,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
     let effect = Effect::ReadDirectory(id);
     let looks = session.looks(&effect.key());
-    let at = if looks.count == 0 || looks.failures > 0 {
+    // A CA that asks for a person has new terms, and the directory names them.
+    let stale = account.person.as_ref().is_some_and(|person| looks.last < person.since);
+    let at = if looks.count == 0 || looks.failures > 0 || stale {
         looks.not_before
     } else {
         looks.last.after(bounds::DIRECTORY_AGE_MAX)
@@ -117,7 +189,13 @@ fn is_verdict(problem: &Problem) -> bool {
 }
 
 /// What an outcome says.
-pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
+pub(super) fn observe(
+    facts: &Facts,
+    effect: &Effect,
+    outcome: &Outcome,
+    session: &Session,
+    cx: &Context,
+) -> Vec<NewEvent> {
     match (effect, outcome) {
         (Effect::ReadDirectory(id), Outcome::Directory(result)) => {
             let account = facts.accounts.get(id);
@@ -148,6 +226,13 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
                 |account| matches!(&account.registration, Registration::Requested(now) if now == intent),
             );
             if open { registered(*id, intent, result) } else { Vec::new() }
+        }
+        (Effect::Agree(id, intent), Outcome::Registered(result)) => {
+            let open = facts.accounts.get(id).is_some_and(
+                |account| matches!(&account.agreement, Agreement::Requested(now) if now == intent),
+            );
+            let tries = session.looks(&effect.key()).failures.saturating_add(1);
+            if open { agreed(*id, intent, result, tries, cx) } else { Vec::new() }
         }
         (Effect::UpdateContacts(id, intent), Outcome::Done(result)) => {
             let contacts_hash = *intent.intent();
@@ -181,4 +266,33 @@ fn registered(
         Err(_) => return Vec::new(),
     };
     vec![fact(id, event, None, Some(intent.meta().seq))]
+}
+
+fn agreed(
+    id: AccountId,
+    intent: &Durable<AccountRequest>,
+    result: &Result<crate::ports::RegisteredAccount, Problem>,
+    tries: u32,
+    cx: &Context,
+) -> Vec<NewEvent> {
+    let cause = Some(intent.meta().seq);
+    let problem = match result {
+        Ok(account) => {
+            let event = AccountEvent::AgreementTaken { url: account.url.clone() };
+            return vec![fact(id, event, None, cause)];
+        }
+        Err(problem) => problem,
+    };
+    // A rate limit passes, an outage too; nothing else is waited for without an end.
+    let passes = problem.class == ProblemClass::Transport || problem.is_acme("rateLimited");
+    if passes || (!is_verdict(problem) && tries < AGREEMENT_TRIES_MAX) {
+        return Vec::new();
+    }
+    let refused = AccountEvent::AgreementRefused { problem: problem.clone() };
+    let mut events = vec![fact(id, refused, None, cause)];
+    if problem.is_acme("userActionRequired") {
+        let event = AccountEvent::PersonRequired { problem: problem.clone(), failed_at: cx.now };
+        events.push(fact(id, event, None, cause));
+    }
+    events
 }

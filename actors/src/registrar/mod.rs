@@ -9,7 +9,7 @@ use renewd_events::{ActorName, Facts, Subject};
 use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 
-pub use decide::{account_key_ref, decide};
+pub use decide::{Heard, account_key_ref, decide};
 
 /// The Registrar's part.
 #[derive(Debug)]
@@ -30,9 +30,13 @@ impl Role for Registrar {
         match subject {
             Subject::Account(id) if is_wanted(facts, id) => {
                 let account = facts.accounts.get(&id);
-                account.map_or_else(Decision::none, |account| {
-                    decide(id, account, facts.is_forgotten(id), session, cx)
-                })
+                let wanted = facts.wants_person(id);
+                let heard = Heard {
+                    forgotten: facts.is_forgotten(id),
+                    wants_person: wanted.map(|failure| (&failure.problem, failure.at)),
+                };
+                account
+                    .map_or_else(Decision::none, |account| decide(id, account, heard, session, cx))
             }
             Subject::Account(_)
             | Subject::Engine
@@ -46,10 +50,10 @@ impl Role for Registrar {
         facts: &Facts,
         effect: &Effect,
         outcome: &Outcome,
-        _session: &Session,
-        _cx: &Context,
+        session: &Session,
+        cx: &Context,
     ) -> Vec<NewEvent> {
-        decide::observe(facts, effect, outcome)
+        decide::observe(facts, effect, outcome, session, cx)
     }
 }
 

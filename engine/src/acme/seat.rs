@@ -94,6 +94,14 @@ impl Seat {
         Ok(document.map_err(|fault| problem::of_fault(&fault))?.facts())
     }
 
+    /// Terms that the CA insists on are newer than the directory at hand (RFC 8555 §7.3.3).
+    pub(super) async fn heard(&self, problem: Problem) -> Problem {
+        if problem.is_acme("userActionRequired") {
+            self.transport.forget_directory().await;
+        }
+        problem
+    }
+
     /// The directory for its URLs.
     pub(super) async fn urls(&self) -> Result<Arc<Document>, Problem> {
         let document = self.transport.directory(DIRECTORY_AGE_MAX).await;
@@ -154,7 +162,14 @@ impl Seat {
                               account has no URL";
                 problem::broken("missing", detail)
             })?;
-        Ok(RegisteredAccount { url, already_existed: call.status == 200 })
+        let already_existed = call.status == 200;
+        // Known here and there: this call is only for the agreement. A CA may look at the field in
+        // newAccount, in an update, in both, or (RFC 8555 §7.3.2) ignore it in the update.
+        if already_existed && self.known().is_ok_and(|known| known.url == url) {
+            let agreed = json!({"termsOfServiceAgreed": true});
+            self.post(&signer, Identity::Account(&url), &url, Some(&agreed)).await?;
+        }
+        Ok(RegisteredAccount { url, already_existed })
     }
 
     /// The contacts of the configuration, in place of those the CA has (RFC 8555 §7.3.2).

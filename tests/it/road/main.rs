@@ -23,3 +23,4 @@ mod place;
 mod process;
 mod renew;
 mod secrets;
+mod terms;
