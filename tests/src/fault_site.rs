@@ -212,3 +212,37 @@ impl FaultSite {
         tls::handshake(address, name, self.ca.issuer_root_pem())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::https::Endpoint;
+
+    /// A signed URL asked by GET (RFC 8555 §6.3), as a careless client might.
+    fn break_a_rule(ca: &FaultCa) {
+        let endpoint = Endpoint {
+            port: ca.address().port(),
+            host: ca.address().ip().to_string(),
+            roots_pem: Some(ca.root_pem().to_owned()),
+        };
+        let directory = endpoint.get("/directory").unwrap();
+        let directory: Value = serde_json::from_slice(&directory.body).unwrap();
+        let url = directory["newOrder"].as_str().unwrap();
+        let path = url.splitn(4, '/').last().unwrap();
+        endpoint.get(&format!("/{path}")).unwrap();
+    }
+
+    #[test]
+    #[should_panic(expected = "the client broke RFC 8555")]
+    fn a_deviation_in_the_ledger_fails_the_test_that_owns_the_ca() {
+        let ca = FaultCa::start(Options::default()).unwrap();
+        break_a_rule(&ca);
+    }
+
+    #[test]
+    fn a_deviation_that_was_looked_at_is_forgiven() {
+        let ca = FaultCa::start(Options::default()).unwrap();
+        break_a_rule(&ca);
+        assert_eq!(ca.forgive().len(), 1);
+    }
+}

@@ -13,6 +13,7 @@
 
 pub mod error;
 pub mod fault_site;
+pub mod foreign;
 pub mod host;
 pub mod https;
 pub mod passage;

@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "how often a kill cost an order is worth a line")]
 
 mod ca;
+mod ca_foreign;
 mod check;
 mod damage;
 mod issue;
