@@ -65,6 +65,9 @@ pub enum Effect {
     ReadWindow(renewd_events::id::CertificateId, AccountId, String),
 }
 
+/// The kind of [`Effect::CreateOrder`].
+pub const CREATE_ORDER: &str = "create order";
+
 /// What an order is looked at for: each has its own pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OrderStage {
@@ -184,7 +187,7 @@ impl Effect {
             Self::Agree(_, intent) => act("agree", intent.effect_id()),
             Self::UpdateContacts(_, intent) => act("update contacts", intent.effect_id()),
             Self::EnsureKey(intent) => act("make key", intent.effect_id()),
-            Self::CreateOrder(_, intent) => act("create order", intent.effect_id()),
+            Self::CreateOrder(_, intent) => act(CREATE_ORDER, intent.effect_id()),
             Self::FindOrder(_, intent, _) => act("find order", intent.effect_id()),
             Self::LookAtOrder(order, _, _, stage) => read(
                 match stage {

@@ -226,7 +226,7 @@ mod tests {
             roots_pem: Some(ca.root_pem().to_owned()),
         };
         let directory = endpoint.get("/directory").unwrap();
-        let directory: Value = serde_json::from_slice(&directory.body).unwrap();
+        let directory: Value = serde_json::from_str(&directory.body).unwrap();
         let url = directory["newOrder"].as_str().unwrap();
         let path = url.splitn(4, '/').last().unwrap();
         endpoint.get(&format!("/{path}")).unwrap();

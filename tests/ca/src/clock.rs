@@ -33,7 +33,7 @@ impl ClockSkew {
 }
 
 /// As the `Date` header and a `Retry-After` have it (RFC 9110 §5.6.7).
-pub(crate) fn http_date(at: SystemTime) -> String {
+pub fn http_date(at: SystemTime) -> String {
     DateTime::<Utc>::from(at).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

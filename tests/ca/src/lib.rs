@@ -35,8 +35,8 @@ mod tls;
 mod validate;
 
 pub use ca::{CertificateSummary, OrderSummary, TestCa};
-pub use clock::ClockSkew;
-pub use fault::{Fault, FaultKind};
+pub use clock::{ClockSkew, http_date};
+pub use fault::{ERROR_TYPES, Fault, FaultKind};
 pub use ledger::{Counts, Endpoint};
 pub use options::{Agreement, Options};
 pub use store::Root;

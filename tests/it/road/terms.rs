@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use renewd_testca::{Agreement, Counts, Options};
+use renewd_testca::{Agreement, Counts, Endpoint, Fault, FaultKind, Options};
 use renewd_tests::fault_site::FaultSite;
 use renewd_tests::process::Process;
 use renewd_tests::site::Wanted;
@@ -144,5 +144,20 @@ fn the_wait_survives_a_restart_without_a_request() {
     });
     assert_eq!(quiet, None, "a restart is no reason to ask again");
     accept(&waiting.site);
+    goes_on(waiting);
+}
+
+#[test]
+fn killed_before_the_ca_answers_the_agreement_is_told_again() {
+    let mut waiting = refused(Agreement::NewAccount);
+    let late = FaultKind::Delay(Duration::from_secs(5));
+    waiting.site.ca.inject(Fault::once(Endpoint::NewAccount, late));
+    accept(&waiting.site);
+    waiting.site.wait_for(&mut waiting.renewd, "AgreementRequested", 1).unwrap();
+    waiting.renewd.sigkill().unwrap();
+    assert!(waiting.site.events_named("AgreementTaken").is_empty());
+    waiting.renewd = waiting.site.run().unwrap();
+    waiting.site.wait_for(&mut waiting.renewd, "AgreementTaken", 1).unwrap();
+    assert_eq!(waiting.site.events_named("AgreementRequested").len(), 1, "the intent is one");
     goes_on(waiting);
 }
