@@ -36,18 +36,18 @@ fn renewed(site: &FaultSite, renewd: &mut Process) {
 #[test]
 fn a_certificate_that_was_replaced_already_is_renewed_by_one_more_order_that_replaces_nothing() {
     let (site, wanted, mut renewd) = issued(Options::default());
-    let replaced = || problem(409, "alreadyReplaced", "an order replaces it already");
-    site.ca.inject(Fault::once(Endpoint::NewOrder, replaced()).times(u32::MAX));
-    // Only an order with `replaces` is refused: the fault is lifted when the second one is written.
+    let replaced = problem(409, "alreadyReplaced", "an order replaces it already");
+    site.ca.inject(Fault::once(Endpoint::NewOrder, replaced));
     let asked = site.host.run(&["renew", "web"]).unwrap();
     assert_eq!(asked.code, Some(0), "{}", asked.stderr);
     let refused = site.wait_for(&mut renewd, "OrderRefused", 1).unwrap();
     assert_eq!(refused[0].text("/problem/kind"), "urn:ietf:params:acme:error:alreadyReplaced");
-    site.ca.clear_faults();
     site.wait_for(&mut renewd, "RenewalSucceeded", 2).unwrap();
     let orders = site.ca.orders();
     assert_eq!(orders.len(), 2);
     assert_eq!(orders[1].replaces, None);
+    assert_eq!(site.ca.counts().new_order, 3, "the first one, the refused one, the one without");
+    assert!(site.events_named("RenewalFailed").is_empty());
     let requested = site.events_named("OrderRequested");
     assert!(!requested[1].text("/replaces").is_empty(), "{:?}", requested[1]);
     site.handshake(&wanted).unwrap();
