@@ -94,6 +94,12 @@ pub enum AccountEvent {
         /// Its words.
         problem: Problem,
     },
+    /// The registration brought an answer without a verdict, or none; recorded once per outage. It is
+    /// asked for again.
+    RegistrationUnanswered {
+        /// What came back.
+        problem: Problem,
+    },
 }
 
 /// How far the CA knows that a person agreed to terms after the registration.
@@ -179,7 +185,7 @@ pub struct Account {
     pub directory_url: String,
     /// What the directory said last.
     pub directory: Option<Directory>,
-    /// Why it could not be read, while it cannot.
+    /// Why the directory could not be read or the registration was not answered, while it is so.
     pub unreachable: Option<(Problem, WallMs)>,
     /// The accepted terms; `Some(None)`: accepted before their URL was known.
     pub terms: Option<Option<String>>,
@@ -256,7 +262,8 @@ impl Account {
                 self.directory = Some(directory.clone());
                 self.unreachable = None;
             }
-            AccountEvent::DirectoryUnreachable { problem } => {
+            AccountEvent::DirectoryUnreachable { problem }
+            | AccountEvent::RegistrationUnanswered { problem } => {
                 self.unreachable = Some((problem.clone(), meta.at));
             }
             AccountEvent::TermsAccepted { terms_url, by: _ } => {

@@ -80,6 +80,7 @@ fn account(event: &AccountEvent) -> Part {
         | AccountEvent::DirectoryUnreachable { .. }
         | AccountEvent::TermsAccepted { .. }
         | AccountEvent::PersonRequired { .. }
+        | AccountEvent::RegistrationUnanswered { .. }
         | AccountEvent::AccountKeyCreated { .. } => Part::None,
     }
 }

@@ -225,7 +225,8 @@ pub(super) fn observe(
             let open = facts.accounts.get(id).is_some_and(
                 |account| matches!(&account.registration, Registration::Requested(now) if now == intent),
             );
-            if open { registered(*id, intent, result) } else { Vec::new() }
+            let known = facts.accounts.get(id).filter(|_| open);
+            known.map_or_else(Vec::new, |account| registered(*id, account, intent, result))
         }
         (Effect::Agree(id, intent), Outcome::Registered(result)) => {
             let open = facts.accounts.get(id).is_some_and(
@@ -251,6 +252,7 @@ pub(super) fn observe(
 
 fn registered(
     id: AccountId,
+    account: &Account,
     intent: &Durable<AccountRequest>,
     result: &Result<crate::ports::RegisteredAccount, Problem>,
 ) -> Vec<NewEvent> {
@@ -262,7 +264,11 @@ fn registered(
         Err(problem) if is_verdict(problem) => {
             AccountEvent::AccountRefused { problem: problem.clone() }
         }
-        // No verdict: the same request again gives the same account (RFC 8555 §7.3.1).
+        // No verdict: the same request again gives the same account (RFC 8555 §7.3.1). It may take
+        // long, so the log says why, once.
+        Err(problem) if account.unreachable.is_none() => {
+            AccountEvent::RegistrationUnanswered { problem: problem.clone() }
+        }
         Err(_) => return Vec::new(),
     };
     vec![fact(id, event, None, Some(intent.meta().seq))]

@@ -160,7 +160,7 @@ impl Seat {
             .ok_or_else(|| {
                 let detail = "newAccount answered without an https Location (RFC 8555 §7.3), so the \
                               account has no URL";
-                problem::broken("missing", detail)
+                problem::broken("no-location", detail)
             })?;
         let already_existed = call.status == 200;
         // Known here and there: this call is only for the agreement. A CA may look at the field in

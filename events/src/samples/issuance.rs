@@ -70,6 +70,7 @@ pub(super) fn account() -> Vec<Event> {
         },
         |f| AccountEvent::AgreementTaken { url: f.url() },
         |f| AccountEvent::AgreementRefused { problem: f.problem(ProblemClass::Acme) },
+        |f| AccountEvent::RegistrationUnanswered { problem: f.problem(ProblemClass::Http) },
     ])
 }
 

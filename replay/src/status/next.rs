@@ -85,11 +85,18 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
             let why = "a person accepted its terms, and orders come after that".to_owned();
             action(None, "tell the CA of the agreement", why)
         }),
-        Registration::Requested(_) => Some(action(
-            None,
-            "wait for the CA's answer to the registration",
-            "certificates are ordered by an account".to_owned(),
-        )),
+        Registration::Requested(_) => Some(match &account.unreachable {
+            Some((problem, _)) => action(
+                None,
+                "register the account again, with growing waits",
+                format!("the CA has not answered it: {}", sentence::problem(problem)),
+            ),
+            None => action(
+                None,
+                "wait for the CA's answer to the registration",
+                "certificates are ordered by an account".to_owned(),
+            ),
+        }),
         Registration::Refused { problem, .. } => Some(action(
             None,
             "register the account again, with growing waits",

@@ -175,6 +175,7 @@ pub fn problem_of(event: &Event) -> Option<(Step, &Problem)> {
         Event::Account(
             AccountEvent::DirectoryUnreachable { problem }
             | AccountEvent::AccountRefused { problem }
+            | AccountEvent::RegistrationUnanswered { problem }
             | AccountEvent::PersonRequired { problem, .. }
             | AccountEvent::AgreementRefused { problem }
             | AccountEvent::ContactsChangeFailed { problem, .. },

@@ -143,8 +143,10 @@ fn directory() -> Vec<Case> {
 }
 
 fn new_account() -> Vec<Case> {
-    const ASKED: &str = "AccountRequested";
-    const WORDS: &[&str] = &["wait for the CA's answer to the registration"];
+    let lost = |at, kind: fn() -> FaultKind, (code, words): (&'static str, _)| Case {
+        lands: Lands::In("RegistrationUnanswered", code, words),
+        ..account(at, kind, (code, words))
+    };
     let no_nonce = || FaultKind::OmitHeader("replay-nonce".to_owned());
     let oops = || problem(500, "serverInternal", "oops");
     let bound = || problem(403, "externalAccountRequired", "bring a customer account");
@@ -152,9 +154,9 @@ fn new_account() -> Vec<Case> {
     vec![
         // Every answer brings a nonce (RFC 8555 §6.5), so newNonce is hardly needed.
         passes(("newNonce: no nonce", NewNonce), no_nonce),
-        waits(("newAccount: 500", NewAccount), oops, (ASKED, WORDS)),
-        waits(("newAccount: 502 html", NewAccount), || page(502), (ASKED, WORDS)),
-        waits(("newAccount: no Location", NewAccount), without_location, (ASKED, WORDS)),
+        lost(("newAccount: 500", NewAccount), oops, ("R0324", &["oops"])),
+        lost(("newAccount: 502 html", NewAccount), || page(502), ("R0325", &["502", "Sorry"])),
+        lost(("newAccount: no Location", NewAccount), without_location, ("R0326", &["Location"])),
         account(("newAccount: binding", NewAccount), bound, ("R0303", &["customer account"])),
         account(("newAccount: contact", NewAccount), contact, ("R0306", &["no such domain"])),
     ]
