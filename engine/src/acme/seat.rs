@@ -158,9 +158,9 @@ impl Seat {
             .location
             .filter(|location| location.starts_with("https://"))
             .ok_or_else(|| {
-                let detail = "newAccount answered without an https Location (RFC 8555 §7.3), so the \
-                              account has no URL";
-                problem::broken("no-location", detail)
+                let detail = "the registration was answered without an https Location (RFC 8555 §7.3), \
+                              so the account has no URL";
+                problem::broken("missing", detail)
             })?;
         let already_existed = call.status == 200;
         // Known here and there: this call is only for the agreement. A CA may look at the field in
