@@ -1,6 +1,5 @@
 //! What to do about an account, and what an outcome says about it.
 
-use renewd_events::WallMs;
 use renewd_events::account::{
     Account, AccountEvent, AccountKey, AccountRequest, Agreement, Registration,
 };
@@ -9,22 +8,10 @@ use renewd_events::id::{AccountId, KeyRef};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 
+use super::agreement::{self, Heard};
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, backoff, fact};
 use crate::effect::{Effect, Outcome};
-
-/// Answers without a verdict before the CA is no longer told of an agreement: it is idempotent and
-/// changes nothing where the CA does not care, so a broken newAccount must not hold up renewals.
-const AGREEMENT_TRIES_MAX: u32 = 5;
-
-/// What a certificate's failure, or the lack of one, says about its account.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Heard<'f> {
-    /// The CA said that it does not know the account.
-    pub forgotten: bool,
-    /// The CA refused an order until a person acts: its words, and when.
-    pub wants_person: Option<(&'f Problem, WallMs)>,
-}
 
 /// The vault's name of an account's key.
 pub fn account_key_ref(account: AccountId) -> KeyRef {
@@ -49,7 +36,7 @@ pub fn decide(
         decision.when_due(effect, session, cx, "the vault could not make the account key");
         return decision;
     };
-    if let Some((problem, failed_at)) = wants_person(account, heard) {
+    if let Some((problem, failed_at)) = agreement::wants_person(account, heard) {
         let event = AccountEvent::PersonRequired { problem: problem.clone(), failed_at };
         return Decision::record(vec![fact(id, event, None, None)]);
     }
@@ -80,7 +67,7 @@ pub fn decide(
             return ask();
         }
         Registration::Registered { .. } => {
-            agreement(id, account, key, session, cx, &mut decision);
+            agreement::tell(id, account, request(account, key), session, cx, &mut decision);
             contacts(id, account, session, cx, &mut decision);
         }
     }
@@ -92,45 +79,6 @@ fn request(account: &Account, key: &AccountKey) -> AccountRequest {
         key_ref: key.key_ref.clone(),
         thumbprint: key.thumbprint.clone(),
         contacts_hash: account.contacts_wanted,
-    }
-}
-
-/// `userActionRequired` that nobody has heard yet, to an order or to the registration itself.
-fn wants_person<'f>(account: &'f Account, heard: Heard<'f>) -> Option<(&'f Problem, WallMs)> {
-    if account.person.is_some() {
-        return None;
-    }
-    let after = account.accepted_at.max(account.person_heard);
-    let refused = match &account.registration {
-        Registration::Refused { problem, at } => {
-            (problem.is_acme("userActionRequired") && *at > after).then_some((problem, *at))
-        }
-        Registration::Absent | Registration::Requested(_) | Registration::Registered { .. } => None,
-    };
-    refused.or(heard.wants_person)
-}
-
-/// Tells the CA that a person agreed since the registration. RFC 8555 §7.3.3 sends the person to a web
-/// page, and some CAs want no more; others take the word of the client, so it is given once.
-fn agreement(
-    id: AccountId,
-    account: &Account,
-    key: &AccountKey,
-    session: &Session,
-    cx: &Context,
-    decision: &mut Decision,
-) {
-    match &account.agreement {
-        Agreement::Settled => {}
-        Agreement::Due if !account.terms_are_accepted() => {}
-        Agreement::Due => {
-            let event = AccountEvent::AgreementRequested(request(account, key));
-            decision.records.push(fact(id, event, None, None));
-        }
-        Agreement::Requested(intent) => {
-            let effect = Effect::Agree(id, intent.clone());
-            decision.when_due(effect, session, cx, "the CA did not answer the agreement");
-        }
     }
 }
 
@@ -184,7 +132,7 @@ fn contacts(
 }
 
 /// The CA has seen the request and said no; anything else gives no verdict.
-fn is_verdict(problem: &Problem) -> bool {
+pub(super) fn is_verdict(problem: &Problem) -> bool {
     problem.class == ProblemClass::Acme && problem.status < 500
 }
 
@@ -233,7 +181,7 @@ pub(super) fn observe(
                 |account| matches!(&account.agreement, Agreement::Requested(now) if now == intent),
             );
             let tries = session.looks(&effect.key()).failures.saturating_add(1);
-            if open { agreed(*id, intent, result, tries, cx) } else { Vec::new() }
+            if open { agreement::observe(*id, intent, result, tries, cx) } else { Vec::new() }
         }
         (Effect::UpdateContacts(id, intent), Outcome::Done(result)) => {
             let contacts_hash = *intent.intent();
@@ -272,33 +220,4 @@ fn registered(
         Err(_) => return Vec::new(),
     };
     vec![fact(id, event, None, Some(intent.meta().seq))]
-}
-
-fn agreed(
-    id: AccountId,
-    intent: &Durable<AccountRequest>,
-    result: &Result<crate::ports::RegisteredAccount, Problem>,
-    tries: u32,
-    cx: &Context,
-) -> Vec<NewEvent> {
-    let cause = Some(intent.meta().seq);
-    let problem = match result {
-        Ok(account) => {
-            let event = AccountEvent::AgreementTaken { url: account.url.clone() };
-            return vec![fact(id, event, None, cause)];
-        }
-        Err(problem) => problem,
-    };
-    // A rate limit passes, an outage too; nothing else is waited for without an end.
-    let passes = problem.class == ProblemClass::Transport || problem.is_acme("rateLimited");
-    if passes || (!is_verdict(problem) && tries < AGREEMENT_TRIES_MAX) {
-        return Vec::new();
-    }
-    let refused = AccountEvent::AgreementRefused { problem: problem.clone() };
-    let mut events = vec![fact(id, refused, None, cause)];
-    if problem.is_acme("userActionRequired") {
-        let event = AccountEvent::PersonRequired { problem: problem.clone(), failed_at: cx.now };
-        events.push(fact(id, event, None, cause));
-    }
-    events
 }

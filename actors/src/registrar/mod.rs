@@ -1,5 +1,8 @@
 //! The Registrar: one account per CA, its key made once and reused (RFC 8555 §7.3).
 
+mod agreement;
+#[cfg(test)]
+mod agreement_tests;
 mod decide;
 
 use renewd_events::event::NewEvent;
@@ -9,7 +12,8 @@ use renewd_events::{ActorName, Facts, Subject};
 use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 
-pub use decide::{Heard, account_key_ref, decide};
+pub use agreement::Heard;
+pub use decide::{account_key_ref, decide};
 
 /// The Registrar's part.
 #[derive(Debug)]
