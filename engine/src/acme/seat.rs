@@ -163,13 +163,21 @@ impl Seat {
                 problem::broken("missing", detail)
             })?;
         let already_existed = call.status == 200;
-        // Known here and there: this call is only for the agreement. A CA may look at the field in
-        // newAccount, in an update, in both, or (RFC 8555 §7.3.2) ignore it in the update.
+        // Known here and there: this call is only for the agreement.
         if already_existed && self.known().is_ok_and(|known| known.url == url) {
-            let agreed = json!({"termsOfServiceAgreed": true});
-            self.post(&signer, Identity::Account(&url), &url, Some(&agreed)).await?;
+            self.agree(&signer, &url).await?;
         }
         Ok(RegisteredAccount { url, already_existed })
+    }
+
+    /// A CA may look at the agreement in newAccount, which was sent, or in an update of the account. RFC
+    /// 8555 §7.3.2 lets it ignore the second; Pebble then calls the update empty, and malformed.
+    async fn agree(&self, signer: &Signer, account: &str) -> Result<(), Problem> {
+        let agreed = json!({"termsOfServiceAgreed": true});
+        match self.post(signer, Identity::Account(account), account, Some(&agreed)).await {
+            Err(problem) if !problem.is_acme("malformed") => Err(problem),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The contacts of the configuration, in place of those the CA has (RFC 8555 §7.3.2).

@@ -83,6 +83,11 @@ pub(super) fn update(authority: &Authority, signed: &Signed, id: &str) -> Result
     let account = own(&mut store.accounts, signed, id)?;
     if !signed.payload.is_empty() {
         let asked: Update = signed.parse()?;
+        let counts = authority.options.agreement.by_update();
+        if asked.status.is_none() && asked.contact.is_none() && !counts {
+            // As Pebble: an update of what it does not look at is none.
+            return Err(Problem::malformed("an empty update; POST-as-GET shows the account"));
+        }
         match asked.status.as_deref() {
             None => {}
             Some("deactivated") => account.deactivated = true,
@@ -93,7 +98,7 @@ pub(super) fn update(authority: &Authority, signed: &Signed, id: &str) -> Result
         if let Some(contact) = asked.contact {
             account.contact = checked(contact)?;
         }
-        if asked.terms_of_service_agreed && authority.options.agreement.by_update() {
+        if asked.terms_of_service_agreed && counts {
             account.agreed = terms;
         }
     }
