@@ -59,7 +59,7 @@ fn begin(
     let usable = facts
         .accounts
         .get(&declared.account)
-        .is_some_and(|account| account.url().is_some() && account.terms_are_accepted());
+        .is_some_and(renewd_events::account::Account::may_order);
     if !usable {
         // The Registrar's next fact about the account brings us here again.
         return decision;

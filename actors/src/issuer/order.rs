@@ -14,7 +14,7 @@ use renewd_replay::codes::Step;
 use super::decide::{fail, may_order_again};
 use crate::bounds;
 use crate::decision::{Context, Decision, Looks, Session, fact, may_do};
-use crate::effect::{Effect, OrderStage};
+use crate::effect::{CREATE_ORDER, Effect, OrderStage};
 
 /// What to do about an order.
 pub(super) fn decide(
@@ -41,7 +41,7 @@ pub(super) fn decide(
         Phase::Unresolved if may_order_again(run) => {
             return Decision::record(vec![again(run, request.clone())]);
         }
-        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost()),
+        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(id, run, request, problem),
         Phase::Pending => {
             return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
@@ -152,9 +152,20 @@ fn download(
     decision
 }
 
-fn answers_lost() -> Problem {
+/// With what came in place of the last answer, as far as this life knows: a page of a proxy, say.
+fn answers_lost(session: &Session) -> Problem {
     let text = "the answers to several newOrder requests were lost";
-    Problem::new(ProblemClass::Transport, "answers-lost", text)
+    let sent = session.looks.iter().filter(|(key, _)| key.kind == CREATE_ORDER);
+    let last = sent.max_by_key(|(_, looks)| looks.last).and_then(|(_, l)| l.problem.as_ref());
+    let Some(last) = last else {
+        return Problem::new(ProblemClass::Transport, "answers-lost", text);
+    };
+    let text = format!("{text}; in place of the last: {}: {}", last.short_kind(), last.detail);
+    let mut lost =
+        Problem::new(ProblemClass::Transport, "answers-lost", &text).about(&last.subject);
+    lost.status = last.status;
+    lost.retry_after_ms = last.retry_after_ms;
+    lost
 }
 
 fn processing(

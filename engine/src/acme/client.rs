@@ -144,7 +144,7 @@ impl AcmeClient {
                 let refusal = problem::of(&error);
                 // The CA made the order, only its answer is of no use: the Location is enough.
                 let Some(url) = call.location.as_deref().filter(|_| call.succeeded()) else {
-                    return Err(refusal);
+                    return Err(seat.heard(refusal).await);
                 };
                 Live::open(&account, url).await.map_err(|_| refusal)?
             }
@@ -228,8 +228,10 @@ impl CertificateAuthority for AcmeClient {
     ) -> Act<'a, Result<RegisteredAccount, Problem>> {
         Box::pin(call::recorded(&self.bounds, async move {
             let (seat, key) = (self.seat(account)?, &request.intent().key_ref);
-            let registered = seat.register(key).await;
-            registered.map_err(|problem| problem::mask(problem, seat.contacts()))
+            match seat.register(key).await {
+                Ok(registered) => Ok(registered),
+                Err(problem) => Err(seat.heard(problem::mask(problem, seat.contacts())).await),
+            }
         }))
     }
 

@@ -96,6 +96,14 @@ impl Seat {
         Ok(document.map_err(|fault| problem::of_fault(&fault))?.facts())
     }
 
+    /// Terms that the CA insists on are newer than the directory at hand (RFC 8555 §7.3.3).
+    pub(super) async fn heard(&self, problem: Problem) -> Problem {
+        if problem.is_acme("userActionRequired") {
+            self.transport.forget_directory().await;
+        }
+        problem
+    }
+
     /// The directory for its URLs.
     pub(super) async fn urls(&self) -> Result<Arc<Document>, Problem> {
         let document = self.transport.directory(DIRECTORY_AGE_MAX).await;
@@ -149,11 +157,26 @@ impl Seat {
         self.post(&signer, Identity::Key, &url, Some(&payload)).await?;
         let call = call::seen();
         let url = call.location.filter(|location| limits::is_url(location)).ok_or_else(|| {
-            let detail = "newAccount answered without an https Location (RFC 8555 §7.3), so the \
-                              account has no URL";
+            let detail = "the registration was answered without an https Location (RFC 8555 §7.3), \
+                              so the account has no URL";
             problem::broken("missing", detail)
         })?;
-        Ok(RegisteredAccount { url, already_existed: call.status == 200 })
+        let already_existed = call.status == 200;
+        // Known here and there: this call is only for the agreement.
+        if already_existed && self.known().is_ok_and(|known| known.url == url) {
+            self.agree(&signer, &url).await?;
+        }
+        Ok(RegisteredAccount { url, already_existed })
+    }
+
+    /// A CA may look at the agreement in newAccount, which was sent, or in an update of the account. RFC
+    /// 8555 §7.3.2 lets it ignore the second; Pebble then calls the update empty, and malformed.
+    async fn agree(&self, signer: &Signer, account: &str) -> Result<(), Problem> {
+        let agreed = json!({"termsOfServiceAgreed": true});
+        match self.post(signer, Identity::Account(account), account, Some(&agreed)).await {
+            Err(problem) if !problem.is_acme("malformed") => Err(problem),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The contacts of the configuration, in place of those the CA has (RFC 8555 §7.3.2).

@@ -80,6 +80,11 @@ impl Transport {
         Ok(self.known(age).await?.document)
     }
 
+    /// The next one who asks for the directory gets it from the CA.
+    pub(super) async fn forget_directory(&self) {
+        *self.directory.lock().await = None;
+    }
+
     async fn known(&self, age: Duration) -> Result<Known, Fault> {
         let mut held = self.directory.lock().await;
         if let Some(known) = held.as_ref().filter(|known| known.at.elapsed() < age) {

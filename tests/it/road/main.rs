@@ -13,6 +13,11 @@
 #![expect(clippy::print_stdout, reason = "how often a kill cost an order is worth a line")]
 
 mod ca;
+mod ca_answers;
+mod ca_cases;
+mod ca_cases_order;
+mod ca_foreign;
+mod ca_moods;
 mod check;
 mod damage;
 mod issue;
@@ -23,3 +28,4 @@ mod place;
 mod process;
 mod renew;
 mod secrets;
+mod terms;
