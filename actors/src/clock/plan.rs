@@ -26,9 +26,9 @@ pub struct Plan {
 /// (Let's Encrypt), people need minutes to mend DNS, and after a day nobody is looking.
 const VALIDATION_WAITS_MIN: [u64; 4] = [10, 30, 60, 6 * 60];
 /// Waits between tries after a certificate that was issued and cannot be used, hours: each try buys one,
-/// and five of the same names a week are the limit (Let's Encrypt). The first is soon, for a fault that
-/// passes.
-const UNUSABLE_WAITS_H: [u64; 3] = [1, 24, 48];
+/// and five of the same names a week are the limit (Let's Encrypt). A person, or a clock that is set right, need not
+/// wait for it.
+const UNUSABLE_WAITS_H: [u64; 2] = [24, 72];
 /// What is wrong with such a certificate: the chain itself, or what it says.
 const UNUSABLE: [&str; 6] =
     ["chain", "private-key-in-chain", "key-mismatch", "names-missing", "no-lifetime", "expired"];
@@ -158,7 +158,7 @@ fn retry_at(
         problem.class == ProblemClass::Protocol && UNUSABLE.contains(&problem.kind.as_str());
     let nth = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
     let own = if unusable && cx.rules.retry_first >= Duration::from_secs(60) {
-        let hours = UNUSABLE_WAITS_H.get(nth).copied().unwrap_or(48);
+        let hours = UNUSABLE_WAITS_H.get(nth).copied().unwrap_or(72);
         Duration::from_secs(hours * 3600)
     } else if validation && cx.rules.retry_first >= Duration::from_secs(60) {
         let minutes = VALIDATION_WAITS_MIN.get(nth).copied().unwrap_or(24 * 60);

@@ -100,7 +100,7 @@ fn finalizing(
     if session.running.contains(&effect.key()) {
         return decision;
     }
-    if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
+    if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");

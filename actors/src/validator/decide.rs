@@ -111,7 +111,7 @@ fn pending(
                 // The CA refuses a second POST while it looks, so the settling look comes first;
                 // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
-                if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
+                if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
                     let effect = Effect::MakeReady(
                         authorization_id,
                         place.account,

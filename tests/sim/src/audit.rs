@@ -24,7 +24,7 @@ use crate::world::{World, binding_of, certificate_of};
 /// Requests for one order: looks grow slower up to four a minute and end after an hour.
 const REQUESTS_MAX: u32 = 400;
 /// Longest wait after a certificate that was bought and cannot be used.
-const UNUSABLE_MAX: Duration = Duration::from_secs(48 * 3600);
+const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.
 const OPEN_MAX: Duration = Duration::from_secs(8 * 86_400);
 
