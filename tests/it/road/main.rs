@@ -18,6 +18,7 @@ mod damage;
 mod issue;
 mod kill;
 mod kill_random;
+mod kill_renewal;
 mod lives;
 mod place;
 mod process;
