@@ -6,6 +6,7 @@
     reason = "a test fails loudly and reads the clock"
 )]
 
+mod fleet;
 mod guards;
 mod restart;
 mod road;

@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) needs_restart: AtomicBool,
     /// Restarts that were begun.
     pub(crate) restarts: Mutex<Vec<RestartId>>,
+    /// The engine that is told when the CA's validator fetches a token, as a responder does.
+    pub(crate) visits: Mutex<Option<renewd_actors::Handle>>,
 }
 
 /// A disk that holds `limit` events and then fails for ever, as a process that dies there would leave it.
@@ -161,6 +163,7 @@ impl World {
             has_list,
             needs_restart: AtomicBool::new(false),
             restarts: Mutex::default(),
+            visits: Mutex::default(),
         })
     }
 
