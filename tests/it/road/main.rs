@@ -15,6 +15,7 @@
 mod ca;
 mod check;
 mod damage;
+mod force_ssl;
 mod issue;
 mod kill;
 mod kill_random;
@@ -24,3 +25,4 @@ mod place;
 mod process;
 mod renew;
 mod secrets;
+mod vault_key;
