@@ -24,5 +24,6 @@ mod lives;
 mod place;
 mod process;
 mod renew;
+mod restart;
 mod secrets;
 mod vault_key;
