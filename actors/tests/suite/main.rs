@@ -11,4 +11,5 @@ mod guards;
 mod restart;
 mod road;
 mod served;
+mod twins;
 mod world;

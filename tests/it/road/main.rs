@@ -16,6 +16,7 @@ mod ca;
 mod check;
 mod damage;
 mod force_ssl;
+mod held_port;
 mod issue;
 mod kill;
 mod kill_random;

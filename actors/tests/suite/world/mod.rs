@@ -27,6 +27,9 @@ use renewd_events::{Envelope, Facts};
 /// How long a test waits for the engine before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// See [`State::same_names`].
+pub(crate) const SAME: &str = "same.test";
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) orders: BTreeMap<String, Placed>,
@@ -46,6 +49,8 @@ pub(crate) struct State {
     /// Orders whose names fail their challenge.
     pub(crate) failing: BTreeSet<String>,
     pub(crate) violations: Vec<String>,
+    /// All certificates are for the same name, whatever theirs is.
+    pub(crate) same_names: bool,
 }
 
 #[derive(Clone)]
@@ -113,7 +118,7 @@ fn target(name: &str) -> Target {
 }
 
 /// What the configuration of these certificates says.
-pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
+pub(crate) fn declarations(names: &[&str], same: bool, facts: &Facts) -> Vec<NewEvent> {
     if !facts.accounts.is_empty() {
         return Vec::new();
     }
@@ -136,7 +141,7 @@ pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
         let declaration = Declaration {
             name: (*name).to_owned(),
             account: account(),
-            identifiers: vec![DnsName::parse(name).unwrap()],
+            identifiers: vec![DnsName::parse(if same { SAME } else { name }).unwrap()],
             profile: None,
             ari: false,
             life_left: LifeLeft::Share(1, 3),
@@ -194,7 +199,7 @@ impl World {
         for envelope in self.envelopes() {
             facts.apply(&envelope);
         }
-        let declarations = declarations(names, &facts);
+        let declarations = declarations(names, self.state().same_names, &facts);
         let ports = Ports {
             ca: self.clone(),
             vault: self.clone(),
