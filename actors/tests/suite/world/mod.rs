@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) disk: Arc<Mutex<Vec<Frame>>>,
     pub(crate) panic_next: AtomicBool,
     pub(crate) panics: AtomicU64,
+    /// Whoever reads the clock panics, the journal excepted: no actor starts, and none lives on.
+    pub(crate) panic_always: AtomicBool,
     pub(crate) has_list: bool,
     /// The listener can only be opened by a restart.
     pub(crate) needs_restart: AtomicBool,
@@ -165,6 +167,7 @@ impl World {
             disk: Arc::default(),
             panic_next: AtomicBool::new(false),
             panics: AtomicU64::new(0),
+            panic_always: AtomicBool::new(false),
             has_list,
             needs_restart: AtomicBool::new(false),
             restarts: Mutex::default(),
@@ -195,6 +198,16 @@ impl World {
         parallel: usize,
         limit: usize,
     ) -> Option<Engine> {
+        self.try_start(names, parallel, limit).await.ok()
+    }
+
+    /// The same, and says why not.
+    pub(crate) async fn try_start(
+        self: &Arc<Self>,
+        names: &[&str],
+        parallel: usize,
+        limit: usize,
+    ) -> Result<Engine, renewd_actors::EngineError> {
         let mut facts = Facts::default();
         for envelope in self.envelopes() {
             facts.apply(&envelope);
@@ -226,7 +239,6 @@ impl World {
             seat: Seat::Thread,
         })
         .await
-        .ok()
     }
 
     /// Waits until something holds; fails the test otherwise.
