@@ -175,6 +175,12 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     })?;
     let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
     let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
+    match vault.remove_needless(&facts) {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "removed keys of earlier renewals that nothing needs"),
+        // They lie there as before; the next start tries again.
+        Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
+    }
     let facts = Arc::new(RwLock::new(facts));
     let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
     serve_again(&wired, settings, &facts);

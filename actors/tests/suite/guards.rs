@@ -45,11 +45,11 @@ async fn an_actor_that_fails_again_and_again_ends_the_engine() {
 
 /// The events that name an actor's failure.
 fn failures(world: &World) -> Vec<(ActorName, u16, String)> {
-    let failed = |event: Event| match event {
-        Event::Engine(EngineEvent::ActorFailed { actor, incarnation, text }) => {
-            Some((actor, incarnation, text))
-        }
-        _ => None,
+    let failed = |event: Event| {
+        let Event::Engine(EngineEvent::ActorFailed { actor, incarnation, text }) = event else {
+            return None;
+        };
+        Some((actor, incarnation, text))
     };
     world.envelopes().into_iter().filter_map(|envelope| failed(envelope.event)).collect()
 }

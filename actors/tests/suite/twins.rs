@@ -11,9 +11,11 @@ use crate::world::World;
 
 /// The URLs of the orders that the log knows, as often as they were learnt.
 fn urls(envelopes: &[Envelope]) -> Vec<String> {
-    let url = |event: &Event| match event {
-        Event::Order(OrderEvent::OrderCreated { url, .. }) => Some(url.clone()),
-        _ => None,
+    let url = |event: &Event| {
+        let Event::Order(OrderEvent::OrderCreated { url, .. }) = event else {
+            return None;
+        };
+        Some(url.clone())
     };
     envelopes.iter().filter_map(|envelope| url(&envelope.event)).collect()
 }

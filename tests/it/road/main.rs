@@ -22,6 +22,7 @@ mod kill;
 mod kill_random;
 mod kill_renewal;
 mod lives;
+mod old_keys;
 mod place;
 mod process;
 mod renew;
