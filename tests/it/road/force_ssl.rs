@@ -1,8 +1,10 @@
 //! Force SSL and HSTS, as visitors see them: our own client and curl.
 
 use std::process::Command;
+use std::time::Duration;
 
 use renewd_tests::https::{Answer, Endpoint};
+use renewd_tests::record::Record;
 use renewd_tests::site::{Plan, Site, Wanted};
 
 use crate::check;
@@ -10,6 +12,8 @@ use crate::lives::VERY_LATE;
 
 /// A name of the certificate.
 const NAME: &str = "www.ssl.test";
+/// RFC 6797 §6.1.
+const HSTS: &str = "strict-transport-security";
 /// A token of nobody's, of the right form.
 const UNKNOWN: &str = "/.well-known/acme-challenge/abcdefghijklmnopqrstuvwxyz012345";
 
@@ -55,6 +59,57 @@ fn curl(site: &Site, wanted: &Wanted, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
+/// While the CA looks, a pending token is answered over plain HTTP under every name.
+fn a_pending_token_is_answered(site: &Site, chosen: &Record, path: &str) {
+    for host in [NAME, "ssl.test", "127.0.0.1"] {
+        let answer = plain(site, host, path);
+        assert_eq!(answer.status, 200, "{host}: {}", answer.head);
+        assert!(answer.body.starts_with(chosen.text("/token")), "{host}: {}", answer.body);
+        assert_eq!(header(&answer, HSTS), None);
+    }
+}
+
+/// What our own client sees of the redirect and behind it.
+fn is_sent_to_https(site: &Site, wanted: &Wanted) {
+    let sent = plain(site, NAME, "/some/page?with=query");
+    assert_eq!(sent.status, 308, "{}", sent.head);
+    let location = header(&sent, "location");
+    assert_eq!(location.as_deref(), Some("https://www.ssl.test/some/page?with=query"));
+    // RFC 6797 §7.2: never over plain HTTP.
+    assert_eq!(header(&sent, HSTS), None);
+    // Not of ours: nobody is sent anywhere by a forged header.
+    assert_eq!(plain(site, "evil.test", "/").status, 404);
+    let there = secure(site, wanted);
+    assert_eq!((there.status, there.body.as_str()), (200, "served by renewd\n"));
+    assert_eq!(header(&there, HSTS).as_deref(), Some("max-age=3600"));
+}
+
+/// A token that is not, or no longer, ours must not lead a validator to another place.
+fn the_challenge_path_is_not_sent(site: &Site, gone: &str) {
+    let prefix = "/.well-known/acme-challenge/";
+    for path in [gone, UNKNOWN, prefix, &format!("{prefix}x")] {
+        let answer = plain(site, NAME, path);
+        assert_eq!((answer.status, header(&answer, "location")), (404, None), "{path}");
+    }
+}
+
+/// What curl sees: the redirect, the page behind it over a verified handshake, and no redirect of the
+/// challenge path.
+fn curl_sees_the_same(site: &Site, wanted: &Wanted) {
+    let seen = |url: &str| {
+        let words = ["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", url];
+        curl(site, wanted, &words)
+    };
+    let url = format!("http://{NAME}/a?b=c");
+    assert_eq!(seen(&url), "308 https://www.ssl.test/a?b=c");
+    assert_eq!(seen(&format!("http://{NAME}{UNKNOWN}")), "404 ");
+    let whole = curl(site, wanted, &["-L", "-i", &url]).to_lowercase();
+    let (first, second) = whole.split_once("\r\n\r\n").unwrap();
+    assert!(first.contains(" 308 ") && !first.contains(HSTS), "{first}");
+    assert!(second.contains(" 200 ") && second.ends_with("served by renewd\n"), "{second}");
+    assert!(second.contains("strict-transport-security: max-age=3600"), "{second}");
+}
+
 #[test]
 fn names_are_sent_to_https_and_the_challenge_path_never_is() {
     let hsts = "force_ssl = true\n[http.hsts]\nenabled = true\nmax_age = \"1h\"\n";
@@ -63,51 +118,12 @@ fn names_are_sent_to_https_and_the_challenge_path_never_is() {
     let mut renewd = site.run().unwrap();
     let chosen = site.wait_for(&mut renewd, "ChallengeChosen", 1).unwrap();
     let token = format!("/.well-known/acme-challenge/{}", chosen[0].text("/token"));
-    // While the CA looks: under our name as under any other.
-    for host in [NAME, "ssl.test", "127.0.0.1"] {
-        let answer = plain(&site, host, &token);
-        assert_eq!(answer.status, 200, "{host}: {}", answer.head);
-        assert!(answer.body.starts_with(chosen[0].text("/token")), "{host}: {}", answer.body);
-        assert_eq!(header(&answer, "strict-transport-security"), None);
-    }
-    site.passage.answers_late(std::time::Duration::ZERO);
+    a_pending_token_is_answered(&site, &chosen[0], &token);
+    site.passage.answers_late(Duration::ZERO);
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
-
-    let sent = plain(&site, NAME, "/some/page?with=query");
-    assert_eq!(sent.status, 308, "{}", sent.head);
-    let location = header(&sent, "location");
-    assert_eq!(location.as_deref(), Some("https://www.ssl.test/some/page?with=query"));
-    // RFC 6797 §7.2: never over plain HTTP.
-    assert_eq!(header(&sent, "strict-transport-security"), None);
-    // Not of ours: nobody is sent anywhere by a forged header.
-    assert_eq!(plain(&site, "evil.test", "/").status, 404);
-    // A token that is not, or no longer, ours must not lead a validator to another place either.
-    for path in
-        [token.as_str(), UNKNOWN, "/.well-known/acme-challenge/", "/.well-known/acme-challenge/x"]
-    {
-        let answer = plain(&site, NAME, path);
-        assert_eq!((answer.status, header(&answer, "location")), (404, None), "{path}");
-    }
-    let there = secure(&site, &wanted);
-    assert_eq!((there.status, there.body.as_str()), (200, "served by renewd\n"));
-    let hsts = header(&there, "strict-transport-security");
-    assert_eq!(hsts.as_deref(), Some("max-age=3600"));
-
-    let seen = ["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}"];
-    let url = format!("http://{NAME}/a?b=c");
-    let said = curl(&site, &wanted, &[seen[0], seen[1], seen[2], seen[3], &url]);
-    assert_eq!(said, "308 https://www.ssl.test/a?b=c");
-    // It follows over a verified handshake to the page behind.
-    let whole = curl(&site, &wanted, &["-L", "-i", &url]);
-    let (first, second) = whole.split_once("\r\n\r\n").unwrap();
-    assert!(
-        first.contains(" 308 ") && !first.to_lowercase().contains("strict-transport"),
-        "{first}"
-    );
-    assert!(second.contains(" 200 ") && second.ends_with("served by renewd\n"), "{second}");
-    assert!(second.to_lowercase().contains("strict-transport-security: max-age=3600"), "{second}");
-    let url = format!("http://{NAME}{UNKNOWN}");
-    assert_eq!(curl(&site, &wanted, &[seen[0], seen[1], seen[2], seen[3], &url]), "404 ");
+    is_sent_to_https(&site, &wanted);
+    the_challenge_path_is_not_sent(&site, &token);
+    curl_sees_the_same(&site, &wanted);
     check::stop(renewd);
     check::log_is_whole(&site);
 }
@@ -120,6 +136,6 @@ fn without_being_asked_nothing_is_redirected_and_no_browser_is_told_to_remember(
     let answer = plain(&site, NAME, "/");
     assert_eq!((answer.status, header(&answer, "location")), (404, None));
     let there = secure(&site, &wanted);
-    assert_eq!((there.status, header(&there, "strict-transport-security")), (200, None));
+    assert_eq!((there.status, header(&there, HSTS)), (200, None));
     check::stop(renewd);
 }

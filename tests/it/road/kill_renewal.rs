@@ -34,7 +34,7 @@ fn due() -> (Site, Wanted, String) {
 
 /// Shakes hands without a pause until told to stop, and lists the certificates that it saw, without
 /// repeats. While the process is dead nobody listens; a handshake that is *refused* is never right.
-fn watch(site: &Site, wanted: &Wanted, over: &AtomicBool) -> Vec<String> {
+fn watch(site: &Site, wanted: &Wanted, over: &AtomicBool, when: &str) -> Vec<String> {
     let root = site.pebble.issuer_root_pem().unwrap();
     let address = wanted.address().unwrap();
     let mut seen: Vec<String> = Vec::new();
@@ -46,7 +46,7 @@ fn watch(site: &Site, wanted: &Wanted, over: &AtomicBool) -> Vec<String> {
                 let text = cause.to_string();
                 // An alert, or a chain that does not fit the name, is an answer of a living process.
                 let refused = ["alert", "certificate"].iter().any(|word| text.contains(word));
-                assert!(!refused, "a handshake was refused: {text}");
+                assert!(!refused, "{when}: a handshake was refused: {text}");
             }
         }
         wait::for_a_while(Duration::from_millis(2));
@@ -112,7 +112,7 @@ fn killed_at(kind: &str) -> Option<String> {
     let over = AtomicBool::new(false);
     let mut end = None;
     let seen = std::thread::scope(|threads| {
-        let watching = threads.spawn(|| watch(&site, &wanted, &over));
+        let watching = threads.spawn(|| watch(&site, &wanted, &over, kind));
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut follower = Follower::from_now(&site.log()).unwrap();
             let mut renewd = site.run().unwrap();
