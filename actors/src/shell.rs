@@ -61,7 +61,10 @@ impl<R: Role> Actor for Shell<R> {
         myself: ActorRef<Message>,
         (hive, incarnation): Self::Arguments,
     ) -> Result<Life, ActorProcessingErr> {
+        let began = hive.ports.time.now();
         let subjects = R::subjects(&hive.read());
+        let (actor, count) = (R::NAME, subjects.len());
+        tracing::debug!(%actor, incarnation, ?began, subjects = count, "an actor begins");
         hive.inboxes().set_address(R::NAME, Some(myself.clone()));
         for subject in subjects {
             hive.inboxes().nudge(R::NAME, subject);

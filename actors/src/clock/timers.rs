@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use renewd_events::{ActorName, Subject, WallMs};
-use strum::IntoEnumIterator;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::bounds::JUMP_MIN;
+use crate::hive::ACTORS;
 use crate::ports::TimeSource;
 
 type Key = (ActorName, Subject);
@@ -50,8 +50,9 @@ impl Timers {
     /// The next wake of this subject over all actors, and why.
     pub(crate) fn next_of(&self, subject: Subject) -> Option<(WallMs, ActorName, &'static str)> {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked up, not searched for: a status page asks this once for each of many certificates.
         let of = |actor| waits.by_key.get(&(actor, subject)).map(|(at, why)| (*at, actor, *why));
-        ActorName::iter().filter_map(of).min()
+        ACTORS.into_iter().filter_map(of).min()
     }
 
     fn take_due(&self, now: WallMs) -> Vec<Key> {

@@ -119,6 +119,11 @@ fn find(
     cx: &Context,
 ) -> Decision {
     let mut decision = Decision::none();
+    if twin_goes_first(facts, id, intent) {
+        decision
+            .wake_at(cx.now.after(bounds::TWIN_WAIT), "a certificate of the same names is ordered");
+        return decision;
+    }
     if may_do(intent, session, cx) {
         decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
         return decision;
@@ -185,6 +190,34 @@ fn processing(
     let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), &looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
+}
+
+/// Whether another certificate of exactly the same names and account is being ordered before this one.
+/// The account's list, and a CA that gives a pending order again, could not tell their orders apart:
+/// both would take the same one, and one of them would finalize the other's.
+fn twin_goes_first(facts: &Facts, id: CertificateId, intent: &Durable<NewOrder>) -> bool {
+    let wanted = intent.intent();
+    let others = facts.runs.iter().filter(|other| **other != id);
+    let orders = others.filter_map(|other| facts.order_of(*other));
+    let twins = orders.filter(|(_, order)| {
+        order.request.as_ref().is_some_and(|request| {
+            request.account == wanted.account && request.identifiers == wanted.identifiers
+        })
+    });
+    twins.map(|(_, order)| order).any(|order| match &order.phase {
+        // Of two that ask, the one that asked first: its place in the log is the same in every life.
+        Phase::Requested(other) => other.meta().seq < intent.meta().seq,
+        // Not at the CA, or not any more.
+        Phase::Absent | Phase::Unresolved | Phase::Refused(_) | Phase::Dead(_) => false,
+        Phase::Pending
+        | Phase::Ready
+        | Phase::Finalizing(_)
+        | Phase::FinalizeRefused(_)
+        | Phase::Processing
+        | Phase::Valid { .. }
+        | Phase::Downloaded(_)
+        | Phase::Rejected(_) => true,
+    })
 }
 
 /// URLs of orders that other renewals know: they are not the lost one.

@@ -5,6 +5,7 @@ use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::order;
+use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
 use crate::effect::{AuthorizationStage, Effect};
@@ -89,6 +90,12 @@ fn pending(
     if of_order(facts, id, place.order).count() < order.authorizations.len() {
         let effect = see(AuthorizationStage::Learning);
         decision.when_due(effect, session, cx, "the authorizations could not be read");
+        return decision;
+    }
+    if challenge_port_held(facts).is_some() {
+        // The CA is not told to look where another program answers. When the port is free we are nudged.
+        let at = cx.now.after(crate::bounds::LOOK_IDLE);
+        decision.wake_at(at, "another program holds the port for challenges");
         return decision;
     }
     let mut ready = Vec::new();

@@ -111,6 +111,11 @@ impl Desk {
     fn elsewhere<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let redirect = Arc::clone(&self.redirect.read().unwrap_or_else(PoisonError::into_inner));
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        if path.starts_with(PATH) {
+            // A validator that asks for a token which is not ours, or not any more, must not be led
+            // to another place: what it meets there would be told as the cause.
+            return empty(StatusCode::NOT_FOUND);
+        }
         match redirect.location(request.headers(), path) {
             Some(location) => {
                 let mut answer = empty(StatusCode::PERMANENT_REDIRECT);

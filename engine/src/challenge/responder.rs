@@ -30,9 +30,14 @@ pub struct ResponderOptions {
     pub lookup: Lookup,
     /// Told about fetches, so that the engine can look at the CA soon after.
     pub visited: Option<Visited>,
+    /// Told when an address is open that another program held.
+    pub opened: Option<Opened>,
     /// Names that are sent to HTTPS; none by default.
     pub redirect: Redirect,
 }
+
+/// Told of an address.
+pub type Opened = Arc<dyn Fn(SocketAddr) + Send + Sync>;
 
 impl std::fmt::Debug for ResponderOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,12 +46,18 @@ impl std::fmt::Debug for ResponderOptions {
 }
 
 /// The challenge responder. Dropping it closes its listeners.
-#[derive(Debug)]
 pub struct Responder {
     desk: Arc<Desk>,
     admission: Arc<Admission>,
     listeners: Mutex<Vec<OpenListener>>,
     pub(super) waiting: Arc<Waiting>,
+    pub(super) opened: Option<Opened>,
+}
+
+impl std::fmt::Debug for Responder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Responder").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
 }
 
 impl Responder {
@@ -67,6 +78,7 @@ impl Responder {
             admission: Admission::new(BOUNDS),
             listeners: Mutex::default(),
             waiting: Arc::default(),
+            opened: options.opened,
         })
     }
 

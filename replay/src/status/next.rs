@@ -49,6 +49,11 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
     if let Some(waits) = account_action(facts, it, now) {
         return waits;
     }
+    if let Some((_, setback)) = super::challenge_port_held(facts).filter(|_| is_due(facts, id, now))
+    {
+        let what = "renew, as soon as the port for challenges is free";
+        return action(None, what, escape::field(&setback.problem.detail, 300));
+    }
     match facts.schedules.get(&id) {
         Some(schedule) => planned(schedule, it, now),
         None => action(None, "plan the renewal", "the clock has not planned it yet".to_owned()),
