@@ -57,6 +57,12 @@ impl Host {
         self.folder.path()
     }
 
+    /// Keeps the folder beyond this value's life and tells where it is: evidence for a person.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+
     /// Where the configuration should put its state; exists and is empty at first.
     pub fn state_dir(&self) -> PathBuf {
         self.folder().join("state")
