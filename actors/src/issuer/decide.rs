@@ -3,7 +3,8 @@
 use renewd_events::certificate::{
     Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
 };
-use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId};
+use renewd_events::event::NewEvent;
+use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId, RenewalId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule};
@@ -14,6 +15,9 @@ use super::order;
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, fact};
 use crate::effect::Effect;
+
+/// The kind of problem of a certificate that was over, by our clock, when it came.
+pub(crate) const EXPIRED_ON_ARRIVAL: &str = "expired";
 
 /// What to do about a certificate.
 pub(super) fn decide(
@@ -116,20 +120,37 @@ fn start(
         key_ref: KeyRef(format!("cert-{id}-{number}")),
         identifiers: declared.identifiers.clone(),
     };
+    let order = first_order(id, renewal, declared, replaces.clone());
+    let started = CertificateEvent::RenewalStarted { number, cause, attempt, replaces };
+    let mut records = vec![
+        fact(id, started, Some(renewal), None),
+        fact(id, CertificateEvent::CertificateKeyRequested(key), Some(renewal), None),
+    ];
+    // After a failure of this host no order is bought before the key is durable: a vault that cannot be
+    // written would cost one with every try.
+    let local = certificate.failure.as_ref().map(|failure| failure.problem.class);
+    if local != Some(ProblemClass::Local) {
+        records.push(order);
+    }
+    Decision::record(records)
+}
+
+/// The first order of a renewal.
+fn first_order(
+    id: CertificateId,
+    renewal: RenewalId,
+    declared: &Declaration,
+    replaces: Option<String>,
+) -> NewEvent {
     let order = NewOrder {
         certificate: id,
         account: declared.account,
         identifiers: declared.identifiers.clone(),
         profile: declared.profile.clone(),
-        replaces: replaces.clone(),
+        replaces,
     };
-    let started = CertificateEvent::RenewalStarted { number, cause, attempt, replaces };
     let order_id = Certificate::order_id(renewal, 1);
-    Decision::record(vec![
-        fact(id, started, Some(renewal), None),
-        fact(id, CertificateEvent::CertificateKeyRequested(key), Some(renewal), None),
-        fact(order_id, OrderEvent::OrderRequested(order), Some(renewal), None),
-    ])
+    fact(order_id, OrderEvent::OrderRequested(order), Some(renewal), None)
 }
 
 fn carry_on(
@@ -153,6 +174,10 @@ fn carry_on(
         return fail(id, run, Step::Key, problem);
     }
     let Some((order_id, order)) = facts.order_of(id) else {
+        if let (KeyStep::Created { .. }, Some(declared)) = (&run.key, &certificate.declared) {
+            let order = first_order(id, run.renewal, declared, run.replaces.clone());
+            return Decision::record(vec![order]);
+        }
         return decision;
     };
     if order.anomaly.is_some() {
@@ -231,7 +256,7 @@ fn adopt(
     } else if leaf.not_after <= leaf.not_before {
         Some(("no-lifetime", "the certificate ends before it begins"))
     } else if leaf.not_after <= cx.now {
-        Some(("expired", "the certificate is expired on arrival: look at this host's clock"))
+        Some((EXPIRED_ON_ARRIVAL, "the certificate is expired on arrival: set this host's clock"))
     } else {
         None
     };
