@@ -14,6 +14,7 @@
 
 mod ca;
 mod check;
+mod clock;
 mod damage;
 mod issue;
 mod kill;
@@ -21,5 +22,7 @@ mod kill_random;
 mod lives;
 mod place;
 mod process;
+mod read_only;
 mod renew;
 mod secrets;
+mod signals;
