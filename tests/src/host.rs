@@ -91,6 +91,11 @@ impl Host {
         Ok(path)
     }
 
+    /// Starts another program from now on, for example a script that does harm first.
+    pub fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
+    }
+
     /// Sets a variable for every later start, for example a kill point.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.unset_env(name);

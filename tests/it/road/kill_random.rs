@@ -1,19 +1,25 @@
 //! SIGKILL at instants that nobody chose, and within a renewal.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use renewd_tests::kill::{self, Order};
 use renewd_tests::record::Follower;
-use renewd_tests::tls;
+use renewd_tests::{host, tls};
 
 use crate::check;
 use crate::lives::{LATE, RESPONDER_TIME_MAX, When, kill_when, orders_are_explained, site};
 use crate::renew::call_for_renewal;
 
+/// What stands before the folder that a round with a complaint has left.
+const FILES: &str = "  ! its files: ";
+
 /// The same as `cargo xtask kill --count 200`, which goes on as long as wanted.
 #[test]
 fn killed_two_hundred_times_at_instants_that_nobody_chose() {
-    let order = Order { kills: 200, seed: 1, lanes: 4 };
+    let order = Order { kills: 200, seed: 1, lanes: 4, program: None };
     let totals = kill::run(order, &|line| println!("{line}")).unwrap();
     println!("{}\n{totals}", totals.places());
     assert!(totals.is_clean(), "see the lines with `!` above: {totals}");
@@ -22,6 +28,35 @@ fn killed_two_hundred_times_at_instants_that_nobody_chose() {
     assert!(totals.wishes >= 20, "{totals:?}");
     assert!(totals.certificates >= 40 && totals.orders >= totals.certificates, "{totals:?}");
     assert!(totals.ends.len() >= 12, "too few places were met: {}", totals.places());
+}
+
+/// What the kills would find, if it were so: a `renewd` that forgets everything at each start.
+#[test]
+fn a_program_that_forgets_its_state_is_found_from_the_cas_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("forgetful");
+    let real = host::binary().unwrap();
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = run ] && rm -rf state/*\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    let order = Order { kills: 12, seed: 1, lanes: 1, program: Some(script) };
+    let kept = Mutex::new(Vec::new());
+    let totals = kill::run(order, &|line| {
+        println!("{line}");
+        // The evidence is for a person; here it is known.
+        kept.lock().unwrap().extend(line.strip_prefix(FILES).map(str::to_owned));
+    });
+    let totals = totals.unwrap();
+    println!("{totals}");
+    for line in kept.into_inner().unwrap() {
+        let path = line.split(' ').next().unwrap();
+        fs::remove_dir_all(path).unwrap();
+    }
+    assert!(!totals.is_clean(), "{totals}");
+    assert!(totals.lost_keys > 0 && totals.second_orders > 0, "{totals}");
 }
 
 #[test]

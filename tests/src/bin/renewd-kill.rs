@@ -11,7 +11,7 @@ const USAGE: &str = "renewd-kill --count N [--seed S] [--lanes L]";
 const LANES: u32 = 4;
 
 fn order() -> Option<Order> {
-    let mut order = Order { kills: 0, seed: 1, lanes: LANES };
+    let mut order = Order { kills: 0, seed: 1, lanes: LANES, program: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next()?;

@@ -18,6 +18,7 @@ mod story;
 mod totals;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -29,7 +30,7 @@ use crate::error::HarnessError;
 const KILLS_PER_ROUND: u64 = 25;
 
 /// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Kills in all.
     pub kills: u64,
@@ -37,6 +38,8 @@ pub struct Order {
     pub seed: u64,
     /// Hosts at the same time. They wait more than they compute: two a core.
     pub lanes: u32,
+    /// Another program instead of the `renewd` that was built: a worse one, to see it found.
+    pub program: Option<PathBuf>,
 }
 
 /// What the lanes share.
@@ -60,10 +63,11 @@ struct State {
 /// # Errors
 /// When the harness itself cannot go on; what is wrong with `renewd` is in [`Totals`].
 pub fn run(order: Order, progress: &(dyn Fn(&str) + Sync)) -> Result<Totals, HarnessError> {
+    let lanes = order.lanes.max(1);
     let shared =
         Shared { order, began: Instant::now(), progress, state: Mutex::new(State::default()) };
     std::thread::scope(|threads| {
-        for _ in 0..order.lanes.max(1) {
+        for _ in 0..lanes {
             threads.spawn(|| shared.lane());
         }
     });
@@ -77,15 +81,15 @@ pub fn run(order: Order, progress: &(dyn Fn(&str) + Sync)) -> Result<Totals, Har
 impl Shared<'_> {
     fn lane(&self) {
         while let Some((seed, kills)) = self.next() {
-            let outcome = round::run(seed, kills);
+            let outcome = round::run(seed, kills, self.order.program.as_deref());
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             match outcome {
                 Ok(outcome) => {
                     for line in state.totals.take(seed, &outcome) {
                         (self.progress)(&line);
                     }
-                    let (order, began) = (self.order, self.began);
-                    (self.progress)(&state.totals.progress(order.kills, began.elapsed()));
+                    let told = state.totals.progress(self.order.kills, self.began.elapsed());
+                    (self.progress)(&told);
                 }
                 Err(cause) => state.failed = Some(cause),
             }

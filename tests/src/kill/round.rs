@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use renewd_events::id::Seq;
@@ -55,8 +55,11 @@ pub(super) struct Outcome {
 ///
 /// # Errors
 /// When the harness itself cannot go on: no Pebble, no binary, no port.
-pub(super) fn run(seed: u64, kills: u64) -> Result<Outcome, HarnessError> {
+pub(super) fn run(seed: u64, kills: u64, program: Option<&Path>) -> Result<Outcome, HarnessError> {
     let mut round = Round::start(seed)?;
+    if let Some(program) = program {
+        round.site.host.set_binary(program);
+    }
     for _ in 0..kills {
         round.live_and_die()?;
     }
