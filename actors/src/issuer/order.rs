@@ -42,9 +42,12 @@ pub(super) fn decide(
             decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
-            // Without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles over it with a 5xx
-            // says the same as a lost answer, every time.
-            let request = NewOrder { replaces: None, ..request.clone() };
+            let mut request = request.clone();
+            // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
+            // over it with a 5xx says the same as a lost answer, every time.
+            if run.orders.saturating_add(1) >= bounds::ORDERS_PER_RENEWAL_MAX {
+                request.replaces = None;
+            }
             return Decision::record(vec![again(run, request)]);
         }
         Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost()),

@@ -75,7 +75,7 @@ async fn a_ca_that_stumbles_over_replaces_is_asked_without_it() {
     engine.handle().renew("a.test", "test").await.unwrap();
     world.until("a second success", |w| w.count("RenewalSucceeded") == 2).await;
     let counts = ["OrderRequested", "OrderRequestUnresolved", "RenewalFailed"];
-    assert_eq!(counts.map(|name| world.count(name)), [3, 1, 0]);
+    assert_eq!(counts.map(|name| world.count(name)), [4, 2, 0]);
     assert_eq!(world.state().new_orders, 2);
 }
 
