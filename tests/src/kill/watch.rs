@@ -55,6 +55,11 @@ impl Watch {
     pub(super) fn at_rest(&mut self, certificates: usize) -> bool {
         let octets = self.octets();
         if octets != self.octets {
+            if octets < self.octets {
+                // A log never shrinks; a program that forgets its state begins another one.
+                self.next = Seq(1);
+                self.certificates.clear();
+            }
             self.octets = octets;
             for envelope in since(&self.log, self.next) {
                 self.next = envelope.seq.next();
