@@ -96,5 +96,8 @@ pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);
 /// A new issue that is not served everywhere by then ends its renewal all the same: otherwise a wrong
 /// `verify` address would keep the next renewal from ever beginning.
 pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's):
+/// asking does not set a clock. When the clock is set back, the next try comes at once.
+pub const WRONG_CLOCK_RETRY: Duration = Duration::from_secs(24 * 3600);
 /// The period of the daily check.
 pub const DAILY: Duration = Duration::from_secs(24 * 3600);

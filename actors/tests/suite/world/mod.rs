@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) registrations: u32,
     /// Answers of newOrder that are lost on their way back.
     pub(crate) lose_new_orders: u32,
+    /// It offers renewal information, and answers 500 to a newOrder with `replaces`.
+    pub(crate) stumbles_over_replaces: bool,
     /// Orders whose names fail their challenge.
     pub(crate) failing: BTreeSet<String>,
     pub(crate) violations: Vec<String>,
