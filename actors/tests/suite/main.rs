@@ -7,6 +7,7 @@
 )]
 
 mod guards;
+mod outage;
 mod restart;
 mod road;
 mod served;

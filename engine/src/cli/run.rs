@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use renewd_actors::EngineError;
 use renewd_events::process::StopReason;
 use renewd_events::restart::Method;
 use renewd_events::store::StoreError;
@@ -154,6 +155,10 @@ fn refused(error: &StartError) -> Reply {
             failed(&format!("{error}\n  help: {cure}"), Exit::Damaged)
         }
         StartError::Vault(cause) => failed(&error.to_string(), vault_exit(cause)),
+        StartError::Engine(EngineError::Append(_)) => {
+            let cure = "nothing is lost; mend the disk, then start renewd again";
+            failed(&format!("{error}\n  help: {cure}"), Exit::Failed)
+        }
         StartError::Listener(_) | StartError::Problem(_) | StartError::Engine(_) => {
             failed(&error.to_string(), Exit::Failed)
         }

@@ -29,6 +29,12 @@ pub const TORN_KEPT_MAX: usize = 8;
 pub const LOCK_TRIES: u32 = 50;
 /// See [`LOCK_TRIES`].
 pub const LOCK_WAIT: Duration = Duration::from_millis(10);
+/// Free octets without which a log that met a full disk is not opened again: room for a torn copy and
+/// some segments of sled, so that it does not stop once more with the first commits.
+pub const REOPEN_OCTETS_MIN: u64 = 1024 * 1024;
+/// Below so many free octets a person is warned while everything still works: thousands of renewals
+/// fit in, so there is time to act.
+pub const ROOM_LOW_OCTETS: u64 = 64 * 1024 * 1024;
 /// Read buffer of a mirror segment: 256 KiB makes a sequential read cost few system calls.
 pub const READ_BUFFER_OCTETS: usize = 256 * 1024;
 

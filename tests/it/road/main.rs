@@ -15,6 +15,7 @@
 mod ca;
 mod check;
 mod damage;
+mod degraded;
 mod issue;
 mod kill;
 mod kill_random;

@@ -1,0 +1,129 @@
+//! A disk that is full for a while: no act meanwhile, and then everything goes on by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd_actors::Engine;
+use renewd_actors::journal::Seat;
+use renewd_events::event::Event;
+use renewd_events::process::{EngineEvent, StopReason};
+
+use crate::world::{Space, World};
+
+/// Long enough for an act that should not be to show.
+const WATCHED: Duration = Duration::from_millis(200);
+/// What a simulated disk takes for a commit.
+const LATENCY: Duration = Duration::from_millis(1);
+
+fn task() -> Seat {
+    Seat::Task(Box::new(|| LATENCY))
+}
+
+fn broken(engine: &Engine) -> Option<String> {
+    engine.journal().broken().borrow().clone()
+}
+
+/// Orders, finalizations and events so far.
+fn seen(world: &World) -> (u32, usize, usize) {
+    let events = world.names().len();
+    let state = world.state();
+    (state.new_orders, state.finalized.len(), events)
+}
+
+/// Runs until the disk is full, looks on, makes room, and runs to the end.
+async fn through(seat: Seat, space: Space) {
+    let world = World::new();
+    world.set_space(space);
+    let engine = world.start_on(seat, &["a.test"], 4, usize::MAX).await;
+    let engine = engine.unwrap_or_else(|| panic!("{space:?}: no start"));
+    world.until("the full disk", |_| broken(&engine).is_some()).await;
+    let text = broken(&engine).unwrap();
+    assert!(text.contains("R0620") && text.contains("make room"), "{text}");
+    // What is under way may end; then nothing more happens.
+    tokio::time::sleep(WATCHED).await;
+    let before = seen(&world);
+    let refused = engine.handle().renew("a.test", "test").await.unwrap_err().to_string();
+    assert!(refused.contains("R0620"), "{space:?}: {refused}");
+    tokio::time::sleep(WATCHED).await;
+    let after = seen(&world);
+    assert_eq!(before, after, "{space:?}: an act without a log");
+
+    world.set_space(Space::Enough);
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    world.until("the record", |w| w.count("LogWritableAgain") == 1).await;
+    assert_eq!(broken(&engine), None);
+    let again = world.envelopes().into_iter().find_map(|envelope| match envelope.event {
+        Event::Engine(EngineEvent::LogWritableAgain { since, cause, refused }) => {
+            Some((envelope.at.since(since), cause, refused))
+        }
+        _ => None,
+    });
+    let (lasted, cause, refused) = again.unwrap();
+    assert!(lasted >= WATCHED && refused >= 2, "{space:?}: {lasted:?}, {refused} refused");
+    assert!(cause.contains("R0620"), "{cause}");
+    let violations = renewd_replay::check::check(&world.envelopes());
+    assert!(violations.is_empty(), "{space:?}: {violations:#?}");
+    assert_eq!(world.state().violations, Vec::<String>::new(), "{space:?}");
+    assert_eq!(world.state().new_orders, 1, "{space:?}: {:#?}", world.names());
+    // What the facts hold is what the disk holds.
+    let mut facts = renewd_events::Facts::default();
+    for envelope in world.envelopes() {
+        facts.apply(&envelope);
+    }
+    let head = engine.journal().head().borrow().seq;
+    assert!(head.0 >= facts.seq.0, "{space:?}");
+    engine.stop(StopReason::Asked).await.unwrap();
+}
+
+/// How many events a whole first renewal has, and how many the start.
+async fn events() -> (usize, usize) {
+    let world = World::new();
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    let names = world.names();
+    let end = names.iter().position(|name| *name == "RenewalSucceeded").unwrap();
+    let begin = names.iter().rposition(|name| *name == "BindingDeclared").unwrap();
+    drop(engine);
+    (begin + 1, end)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_at_every_event_for_a_while_with_one_order_at_the_end() {
+    let (begin, end) = events().await;
+    assert!(end - begin > 15, "{begin} to {end}");
+    let mut runs = Vec::new();
+    for events in begin..=end {
+        for space in [Space::Until(events), Space::KeptBeyond(events)] {
+            runs.push(tokio::spawn(through(Seat::Thread, space)));
+            runs.push(tokio::spawn(through(task(), space)));
+        }
+    }
+    for run in runs {
+        run.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_stays_full_is_tried_again_ever_more_slowly() {
+    let world = World::new();
+    world.set_space(Space::Until(8));
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("the full disk", |_| broken(&engine).is_some()).await;
+    let looks = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let mut changes = engine.journal().broken();
+    let counted = Arc::clone(&looks);
+    let counting = tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    // Who asks again and again makes it no faster.
+    for _ in 0..20 {
+        drop(engine.handle().renew("a.test", "test").await);
+        tokio::time::sleep(WATCHED).await;
+    }
+    let looks = looks.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=3).contains(&looks), "{looks} tries in 4 s; they come after 1, 3 and 7");
+    counting.abort();
+    drop(engine.stop(StopReason::Asked).await);
+}
