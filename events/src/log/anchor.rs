@@ -196,17 +196,20 @@ pub(super) struct AnchorFile {
 }
 
 impl AnchorFile {
-    /// Makes `HEAD` for a log without events.
+    /// Makes `HEAD` for a log without events: whole or not at all, or a disk that is full at the very
+    /// first start would leave an empty one behind, and that is damage.
     ///
     /// # Errors
-    /// When it exists or cannot be made.
+    /// When it cannot be made.
     pub(super) fn create(dir: &Path) -> Result<(), StoreError> {
-        let path = head_path(dir);
+        let path = dir.join("HEAD.new");
+        files::remove_durably(&path, dir)?;
         let file = files::create_new(&path)?;
         let mut content = Anchor::EMPTY.encode(HEAD_MAGIC);
         content.resize(HEAD_OCTETS, 0);
         file.write_all_at(&content, 0).map_err(failed("writing", &path))?;
         file.sync_all().map_err(unsynced(&path))?;
+        std::fs::rename(&path, head_path(dir)).map_err(failed("naming", &path))?;
         files::sync_directory(dir)
     }
 
