@@ -270,7 +270,7 @@ impl Writer {
     }
 
     fn accept(&mut self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
-        if let Some(outage) = &mut self.outage {
+        if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.takes_outcomes()) {
             outage.refuse();
             let cause = outage.text();
             return drop(reply.send(Err(AppendError::ReadOnly(cause))));
@@ -355,15 +355,13 @@ impl Writer {
         }
         self.fold(group.accepted.iter().flat_map(|accepted| &accepted.envelopes));
         self.head.send_replace(group.head);
-        if self.outage.take().is_some() {
-            // Before the observers: whom they wake must find that it may act.
-            self.broken.send_replace(None);
-        }
+        // Before the observers: whom they wake must find that it may act.
+        self.end_outage();
         for accepted in group.accepted {
             self.tell(&accepted.envelopes);
             drop(accepted.reply.send(Ok(accepted.envelopes)));
         }
-        self.room.look(&*self.store);
+        self.look_at_room();
     }
 
     fn fold<'e>(&self, envelopes: impl Iterator<Item = &'e Arc<Envelope>>) {

@@ -1,15 +1,15 @@
 //! A disk that takes no more, for a while: since when, when it is tried again, and how the log goes on.
-//! A failed sync is not of that kind: what is on the disk is then unknown to this process, for good.
+//! Shortly before that, what room is left is kept for the outcomes of acts that are under way. A failed sync is not of that kind: what is on the disk is then unknown to this process, for good.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use renewd_events::codec::Frame;
 use renewd_events::id::StreamId;
-use renewd_events::log::bounds::ROOM_LOW_OCTETS;
+use renewd_events::log::bounds::{LAST_OCTETS, REOPEN_OCTETS_MIN, ROOM_LOW_OCTETS};
 use renewd_events::problem::cut;
 use renewd_events::process::EngineEvent;
-use renewd_events::store::{EventStore, StoreError};
+use renewd_events::store::{EventStore, FULL, StoreError};
 use renewd_events::{ActorName, Envelope, WallMs};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -33,6 +33,10 @@ pub(super) struct Outage {
     tries: u32,
     /// `None`: never again in this process.
     next_try: Option<Instant>,
+    /// Commits succeed still; only new acts wait.
+    takes_outcomes: bool,
+    /// There is room again: the commit that says so ends it.
+    over: bool,
 }
 
 impl Outage {
@@ -44,9 +48,16 @@ impl Outage {
             refused: 0,
             tries: 0,
             next_try: None,
+            takes_outcomes: false,
+            over: false,
         };
         outage.failed(error);
         outage
+    }
+
+    /// Whether appends are taken: only new acts wait.
+    pub(super) fn takes_outcomes(&self) -> bool {
+        self.takes_outcomes
     }
 
     /// One more write that failed: the next is tried later, or never.
@@ -55,6 +66,17 @@ impl Outage {
         self.tries = self.tries.saturating_add(1);
         let wait = backoff(LOG_RETRY_FIRST, LOG_RETRY_MAX, self.tries);
         self.next_try = error.may_pass().then(|| Instant::now() + wait);
+        self.takes_outcomes = false;
+        self.over = false;
+    }
+
+    /// Too little room for new acts, at `octets`.
+    fn short(&mut self, octets: u64) {
+        let error = no_room(octets);
+        self.failed(&error);
+        self.text =
+            format!("{error}; no new act is begun, outcomes are recorded; {}", error.cure());
+        self.takes_outcomes = true;
     }
 
     /// One append more that was refused.
@@ -75,6 +97,19 @@ impl Outage {
     fn ended(&self) -> EngineEvent {
         let (since, cause, refused) = (self.since, self.first.clone(), self.refused);
         EngineEvent::LogWritableAgain { since, cause, refused }
+    }
+}
+
+/// What is said when the room that is left is for outcomes only.
+fn no_room(octets: u64) -> StoreError {
+    StoreError::NoRoom {
+        code: FULL,
+        what: "keeping room for outcomes",
+        path: "the log".into(),
+        cause: std::io::Error::new(
+            std::io::ErrorKind::StorageFull,
+            format!("{octets} octets are left, fewer than {LAST_OCTETS}"),
+        ),
     }
 }
 
@@ -106,6 +141,13 @@ impl Writer {
 
     /// Opens the log again and, if that goes, records that it does.
     pub(super) fn heal(&mut self) -> ControlFlow<()> {
+        if let Some(outage) = self.outage.as_mut().filter(|outage| outage.takes_outcomes) {
+            match self.store.room() {
+                Some(octets) if octets < REOPEN_OCTETS_MIN => outage.short(octets),
+                Some(_) | None => self.tell_of_the_end(),
+            }
+            return ControlFlow::Continue(());
+        }
         match self.store.reopen().and_then(|_| self.catch_up()) {
             Ok(()) => self.tell_of_the_end(),
             Err(error) => drop(self.failed(&error)),
@@ -132,10 +174,35 @@ impl Writer {
         Ok(())
     }
 
-    fn tell_of_the_end(&mut self) {
-        let Some(event) = self.outage.as_ref().map(Outage::ended) else {
+    /// A commit succeeded: unless only outcomes are taken, the outage is over.
+    pub(super) fn end_outage(&mut self) {
+        if self.outage.as_ref().is_some_and(|outage| outage.over) {
+            self.outage = None;
+            self.broken.send_replace(None);
+        }
+    }
+
+    /// After a commit: whether there is room for more than outcomes.
+    pub(super) fn look_at_room(&mut self) {
+        let Some(octets) = self.room.look(&*self.store) else {
             return;
         };
+        if octets < LAST_OCTETS && self.outage.is_none() {
+            let mut outage = Outage::begin(&no_room(octets), self.time.now());
+            outage.short(octets);
+            let cause = outage.text();
+            tracing::error!(cause, "hardly any room is left for the log; no new act is begun");
+            self.broken.send_replace(Some(cause));
+            self.outage = Some(outage);
+        }
+    }
+
+    fn tell_of_the_end(&mut self) {
+        let Some(outage) = self.outage.as_mut() else {
+            return;
+        };
+        outage.over = true;
+        let event = outage.ended();
         let batch = Batch {
             actor: ActorName::Engine,
             incarnation: 1,
@@ -167,16 +234,15 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Looks, from time to time, and tells of a change.
-    pub(super) fn look(&mut self, store: &dyn EventStore) {
+    /// Looks, from time to time, and while it is low each time; tells of a change.
+    fn look(&mut self, store: &dyn EventStore) -> Option<u64> {
         let now = Instant::now();
-        if self.looked.is_some_and(|at| now.duration_since(at) < ROOM_LOOK_EVERY) {
-            return;
+        let lately = self.looked.is_some_and(|at| now.duration_since(at) < ROOM_LOOK_EVERY);
+        if lately && !self.low {
+            return None;
         }
         self.looked = Some(now);
-        let Some(octets) = store.room() else {
-            return;
-        };
+        let octets = store.room()?;
         let low = octets < ROOM_LOW_OCTETS;
         if low && !self.low {
             tracing::warn!(
@@ -188,5 +254,6 @@ impl Room {
             tracing::info!(octets, "there is enough space for the log again");
         }
         self.low = low;
+        Some(octets)
     }
 }

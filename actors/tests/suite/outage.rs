@@ -75,6 +75,42 @@ async fn through(seat: Seat, space: Space) {
     engine.stop(StopReason::Asked).await.unwrap();
 }
 
+/// Hardly any room: outcomes are recorded, so that nothing has to be asked for, and nothing is begun.
+async fn short_at(events: usize) {
+    // Without a list of orders an outcome that is lost would cost a second order.
+    let world = World::with_list(false);
+    world.set_space(Space::Short(events));
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    let stopped = |w: &World| broken(&engine).is_some() || w.count("RenewalSucceeded") == 1;
+    world.until("the want of room", stopped).await;
+    tokio::time::sleep(WATCHED).await;
+    let before = seen(&world);
+    tokio::time::sleep(WATCHED).await;
+    assert_eq!(before, seen(&world), "short at {events}: an act");
+    let intents = |names: &[&str]| names.iter().filter(|name| name.ends_with("Requested")).count();
+    let names = world.names();
+    let after = names.get(events + 1..).unwrap_or_default();
+    // Two actors may have decided in the moment before; what they intend is not begun.
+    assert!(intents(after) <= 2, "short at {events}: {after:?} in {names:?}");
+    world.set_space(Space::Enough);
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    world.until("the end", |_| broken(&engine).is_none()).await;
+    let violations = renewd_replay::check::check(&world.envelopes());
+    assert!(violations.is_empty(), "short at {events}: {violations:#?}");
+    assert_eq!(world.count("OrderRequestUnresolved"), 0, "short at {events}");
+    assert_eq!(world.state().new_orders, 1, "short at {events}: {:#?}", world.names());
+    engine.stop(StopReason::Asked).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_of_room_at_every_event_outcomes_are_kept_and_nothing_is_begun() {
+    let (begin, end) = events().await;
+    let runs: Vec<_> = (begin..end).map(|events| tokio::spawn(short_at(events))).collect();
+    for run in runs {
+        run.await.unwrap();
+    }
+}
+
 /// How many events a whole first renewal has, and how many the start.
 async fn events() -> (usize, usize) {
     let world = World::new();

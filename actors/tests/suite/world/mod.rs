@@ -81,7 +81,14 @@ pub(crate) enum Space {
     /// The same, but the first commit that fails is on the disk all the same, as when the index or the
     /// anchor meets the full disk and the mirror did not.
     KeptBeyond(usize),
+    /// Commits succeed, but beyond so many events hardly any room is left.
+    Short(usize),
 }
+
+/// Room that is not enough for new acts.
+const SHORT_OCTETS: u64 = 100_000;
+/// Little room, which is looked at with every commit, and still enough.
+const LOW_OCTETS: u64 = 32 * 1024 * 1024;
 
 /// A disk that holds `limit` events and then fails for ever, as a process that dies there would leave it.
 struct Disk {
@@ -124,7 +131,7 @@ impl EventStore for Disk {
         }
         let beyond = |events| disk.len() + frames.len() > events;
         let kept = match space {
-            Space::Enough => None,
+            Space::Enough | Space::Short(_) => None,
             Space::Until(events) => beyond(events).then_some(false),
             Space::KeptBeyond(events) => beyond(events).then_some(true),
         };
@@ -143,7 +150,7 @@ impl EventStore for Disk {
     }
 
     fn reopen(&mut self) -> Result<Head, StoreError> {
-        if *self.space.lock().unwrap() != Space::Enough {
+        if matches!(*self.space.lock().unwrap(), Space::Until(_) | Space::KeptBeyond(_)) {
             return Err(self.no_space());
         }
         self.acknowledged = None;
@@ -153,6 +160,13 @@ impl EventStore for Disk {
     fn scan(&self, from: Seq) -> Result<Frames<'_>, StoreError> {
         let frames = self.frames.lock().unwrap().clone();
         Ok(Box::new(frames.into_iter().filter(move |frame| frame.seq >= from).map(Ok)))
+    }
+
+    fn room(&self) -> Option<u64> {
+        let Space::Short(events) = *self.space.lock().unwrap() else {
+            return Some(LOW_OCTETS);
+        };
+        Some(if self.frames.lock().unwrap().len() > events { SHORT_OCTETS } else { LOW_OCTETS })
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
