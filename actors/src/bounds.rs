@@ -78,6 +78,8 @@ pub const PAST_WINDOW_PAUSE: Duration = Duration::from_secs(86_400);
 pub const ARI_FAILING: Duration = Duration::from_secs(6 * 3600);
 /// An order without progress for this long is given up: CAs validate and issue within minutes.
 pub const ORDER_STALLED: Duration = Duration::from_secs(3600);
+/// Looks at one stage of an order: at the slowest pace they take as long as [`ORDER_STALLED`].
+pub const LOOKS_MAX: u32 = 300;
 /// First retry of a read, a registration or a binding, doubled up to [`READ_RETRY_MAX`].
 pub const READ_RETRY_FIRST: Duration = Duration::from_secs(2);
 /// See [`READ_RETRY_FIRST`].
@@ -92,6 +94,8 @@ pub const ARI_LOOK_MIN: Duration = Duration::from_secs(60);
 pub const ARI_LOOK_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What serves is looked at this often: somebody may overwrite it.
 pub const VERIFY_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// What serves as it did is recorded again after this: every day would be most of a log.
+pub const VERIFIED_RECORD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Each place is looked at sooner than [`VERIFY_EVERY`] by its own share of this, a tenth: what was
 /// deployed in one minute is not looked at in one minute for ever.
 pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);

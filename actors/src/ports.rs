@@ -291,6 +291,12 @@ pub trait HostProcess: Send + Sync {
 pub trait TimeSource: Send + Sync {
     /// Now, on the wall.
     fn now(&self) -> WallMs;
+
+    /// The longest sleep before the wall is looked at again: a clock that was set, or a host that
+    /// slept, is noticed within it. A simulation that sets its own clock can sleep for longer.
+    fn nap_max(&self) -> std::time::Duration {
+        crate::bounds::SLEEP_MAX
+    }
 }
 
 /// All ports together.

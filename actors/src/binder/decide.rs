@@ -129,9 +129,12 @@ impl Place<'_> {
         let seen = self.binding.served.as_ref().filter(|s| s.generation == self.issue.generation);
         let every =
             bounds::VERIFY_EVERY.saturating_sub(spread(&[&self.id.0], bounds::VERIFY_SPREAD));
-        let at = seen.map_or(WallMs(0), |served| served.at.after(every));
         let name = self.issue.leaf.names.first().cloned().unwrap_or_default();
         let effect = Effect::Handshake(self.id, target.clone(), name, self.issue.generation);
+        // A look that saw nothing new left no fact; it counts all the same.
+        let looks = session.looks(&effect.key());
+        let good = if looks.failures == 0 { looks.last } else { WallMs(0) };
+        let at = seen.map_or(WallMs(0), |served| served.at.max(good).after(every));
         if at <= cx.now {
             decision.when_due(effect, session, cx, "what serves is looked at again");
         } else {
@@ -156,7 +159,12 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, session: &Session, cx: &Co
 }
 
 /// What an outcome says.
-pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
+pub(super) fn observe(
+    facts: &Facts,
+    effect: &Effect,
+    outcome: &Outcome,
+    cx: &Context,
+) -> Vec<NewEvent> {
     match (effect, outcome) {
         (Effect::Deploy(id, _, _, intent), Outcome::Done(result)) => {
             let generation = intent.intent().generation;
@@ -180,7 +188,7 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
             if open { vec![fact(*id, event, renewal, cause)] } else { Vec::new() }
         }
         (Effect::Handshake(id, target, _, generation), Outcome::Handshake(result)) => {
-            handshake(facts, *id, target, *generation, result)
+            handshake(facts, *id, target, *generation, result, cx)
         }
         (Effect::OpenListener(id, address), Outcome::Listener(result)) => {
             let listener = facts.listeners.get(id);
@@ -206,12 +214,24 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
     }
 }
 
+/// It was seen in this life, not long ago, and nothing else since: no news.
+fn is_known(binding: &Binding, issue: &Issue, cx: &Context) -> bool {
+    let settled = binding.setback.is_none() && binding.mismatched.is_none();
+    settled
+        && binding.served.as_ref().is_some_and(|served| {
+            served.generation == issue.generation
+                && served.boot == cx.boot
+                && cx.now.since(served.at) < bounds::VERIFIED_RECORD
+        })
+}
+
 fn handshake(
     facts: &Facts,
     id: BindingId,
     target: &Target,
     generation: Generation,
     result: &Result<(String, renewd_events::id::Fingerprint), Problem>,
+    cx: &Context,
 ) -> Vec<NewEvent> {
     let Some(binding) = facts.bindings.get(&id) else {
         return Vec::new();
@@ -224,6 +244,9 @@ fn handshake(
     };
     let expected = issue.leaf.fingerprint;
     let event = match result {
+        Ok((_, fingerprint)) if *fingerprint == expected && is_known(binding, issue, cx) => {
+            return Vec::new();
+        }
         Ok((address, fingerprint)) if *fingerprint == expected => BindingEvent::ServedVerified {
             generation,
             address: address.clone(),

@@ -37,8 +37,8 @@ impl Role for Binder {
         effect: &Effect,
         outcome: &Outcome,
         _session: &Session,
-        _cx: &Context,
+        cx: &Context,
     ) -> Vec<NewEvent> {
-        decide::observe(facts, effect, outcome)
+        decide::observe(facts, effect, outcome, cx)
     }
 }

@@ -8,7 +8,7 @@ use renewd_events::{ActorName, Subject, WallMs};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bounds::{JUMP_MIN, SLEEP_MAX};
+use crate::bounds::JUMP_MIN;
 use crate::ports::TimeSource;
 
 type Key = (ActorName, Subject);
@@ -92,9 +92,9 @@ pub(crate) async fn run(
             wake(actor, subject);
         }
         let now = time.now();
-        let until = timers.earliest().map_or(SLEEP_MAX, |at| at.since(now));
+        let until = timers.earliest().map_or(time.nap_max(), |at| at.since(now));
         // A hair longer: waking a fraction of a millisecond early would spin.
-        let nap = until.min(SLEEP_MAX).saturating_add(Duration::from_millis(1));
+        let nap = until.min(time.nap_max()).saturating_add(Duration::from_millis(1));
         let began = Instant::now();
         // A change of the set ends the nap early; both ways lead to the same look.
         drop(tokio::time::timeout(nap, timers.changed.notified()).await);

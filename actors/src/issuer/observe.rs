@@ -229,7 +229,10 @@ fn looked(
             (OrderStatus::Invalid, _) => invalid(look),
             (OrderStatus::Ready, OrderStage::Pending) => OrderEvent::OrderBecameReady { looks },
             (OrderStatus::Valid, _) => valid(look, looks),
-            (OrderStatus::Processing, OrderStage::Pending | OrderStage::Settling) => {
+            // Said once: an answer that comes late says nothing new.
+            (OrderStatus::Processing, OrderStage::Pending | OrderStage::Settling)
+                if order.phase != Phase::Processing =>
+            {
                 OrderEvent::FinalizationAccepted { status: OrderStatus::Processing }
             }
             (OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing, _) => {

@@ -95,8 +95,12 @@ fn finalizing(
     if let Some(problem) = session.looks(&settle.key()).hopeless() {
         return fail(id, run, Step::Finalize, problem);
     }
+    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr.clone());
+    // Whatever the CA shows while it is being told settles nothing.
+    if session.running.contains(&effect.key()) {
+        return decision;
+    }
     if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
-        let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr.clone());
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");
@@ -286,7 +290,9 @@ fn given_up(facts: &Facts, order: &Order, looks: &Looks, cx: &Context) -> Option
     }
     let waited = cx.now.since(order.since.max(facts.engine.booted_at));
     let looked = looks.count > 1 && looks.failures == 0;
-    (looked && waited > bounds::ORDER_STALLED).then(|| {
+    // After the wall clock was set back nothing seems to have waited: looks have a bound of their own.
+    let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
+    (looked && stalled).then(|| {
         let text = format!("the CA left the order unfinished for {}", minutes(waited));
         Problem::new(ProblemClass::Acme, "stalled", &text)
     })
@@ -312,6 +318,7 @@ fn dead(
             continue;
         }
         match &authorization.phase {
+            authorization::Phase::Invalid(problem) if problem.kind == authorization::UNDECIDED => {}
             authorization::Phase::Invalid(problem) => verdict = Some(problem),
             authorization::Phase::Ready | authorization::Phase::ReadinessRequested(_) => {
                 // Still to be looked at by the Validator, for a while.

@@ -1,1 +1,26 @@
-//! The six actors in a world of virtual time: ends at every boundary, faults by seed, invariants.
+//! The six actors in a world of virtual time: ended at every boundary, harmed by seed, and held to
+//! named invariants.
+//!
+//! Real are the actors, the journal, the codec and the fold, as the daemon runs them. Simulated are
+//! time (tokio's paused clock), the disk, the CA, the vault, what serves, and the process itself: an
+//! end is the runtime dropped with everything in it, after which the world starts the next life.
+//! All chance comes from one seed, so a run repeats itself byte for byte.
+//!
+//! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
+//! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
+//! [`invariant`] and `audit` (what must hold), [`crash`], [`seeds`], [`planted`] (the commands).
+
+mod audit;
+mod ca;
+pub mod crash;
+pub mod disk;
+pub mod draws;
+pub mod fate;
+pub mod invariant;
+pub mod life;
+mod places;
+pub mod plan;
+// pub mod planted;
+pub mod seeds;
+mod tick;
+pub mod world;

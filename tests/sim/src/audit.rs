@@ -1,0 +1,344 @@
+//! What must hold in the log and in the world, looked at when a life or a run has ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd_actors::bounds::{ORDERS_PER_RENEWAL_MAX, RESTART_WINDOW, RESTARTS_MAX};
+use renewd_events::certificate::CertificateEvent;
+use renewd_events::codec::Frame;
+use renewd_events::event::{Envelope, Event};
+use renewd_events::id::{AccountId, CertificateId, Hash, OrderId, RenewalId, Seq, StreamId};
+use renewd_events::order::OrderEvent;
+use renewd_events::problem::Problem;
+use renewd_events::process::EngineEvent;
+use renewd_events::schedule::{Cause, ScheduleEvent};
+use renewd_events::{Facts, WallMs};
+
+use crate::fate::Fault;
+use crate::invariant::Invariant;
+use crate::life::{RETRY_FIRST, RETRY_MAX};
+use crate::tick::with_facts;
+use crate::world::{World, binding_of, certificate_of};
+
+/// Requests for one order: looks grow slower up to four a minute and end after an hour.
+const REQUESTS_MAX: u32 = 400;
+/// A renewal that is open for longer is open for ever.
+const OPEN_MAX: Duration = Duration::from_secs(8 * 86_400);
+
+/// The running engine's state must be the fold of what is on the disk, as far as it got.
+pub(crate) fn live(world: &World, facts: &Facts) {
+    let mut fold = Facts::default();
+    for frame in world.platter().frames.iter().take_while(|frame| frame.seq <= facts.seq) {
+        if let Ok(envelope) = Frame::decode(&frame.bytes) {
+            fold.apply(&envelope);
+        }
+    }
+    if fold != *facts {
+        let what = format!("at event {} the fold of the log is another state", facts.seq);
+        world.broken(Invariant::ReplayEqualsLive, what);
+    }
+}
+
+/// Every certificate is valid, served as it should be, and scheduled.
+pub(crate) fn healed(world: &World) {
+    let now = world.wall();
+    let mut wrong = Vec::new();
+    for wanted in &world.plan.certificates {
+        let id = certificate_of(wanted.name());
+        let shown = world.state().shown.get(&binding_of(id)).copied();
+        let said = with_facts(world, |facts| {
+            let certificate = facts.certificates.get(&id)?;
+            let Some(issue) = &certificate.current else {
+                return Some("there is no certificate".to_owned());
+            };
+            if issue.leaf.not_after <= now {
+                return Some(format!("it expired at {}", issue.leaf.not_after.rfc3339()));
+            }
+            if shown != Some(issue.leaf.fingerprint) {
+                return Some("another certificate is served".to_owned());
+            }
+            let planned = facts.schedules.get(&id).is_some_and(|s| s.planned.is_some());
+            (!planned && certificate.run.is_none()).then(|| "nothing is planned".to_owned())
+        });
+        if let Some(what) = said.flatten() {
+            wrong.push(format!("{}: {what}", wanted.name()));
+        }
+    }
+    for what in wrong {
+        world.broken(Invariant::Healed, what);
+    }
+}
+
+/// Reads the whole log of a run. Gives its events, its successful renewals and its last hash.
+pub(crate) fn log(world: &Arc<World>) -> (usize, usize, String) {
+    let frames = std::mem::take(&mut world.platter().frames);
+    let mut reading = Reading::new(world);
+    let mut envelopes = Vec::with_capacity(frames.len());
+    for frame in &frames {
+        match Frame::decode(&frame.bytes) {
+            Ok(envelope) => {
+                reading.frame(frame, &envelope);
+                envelopes.push(envelope);
+            }
+            Err(cause) => {
+                world.broken(Invariant::LogWhole, format!("event {}: {cause}", frame.seq));
+                break;
+            }
+        }
+    }
+    for violation in renewd_replay::check::check(&envelopes) {
+        let what = format!("event {}: {}", violation.seq, violation.what);
+        world.broken(Invariant::LogInvariants, what);
+    }
+    let (renewals, head) = (reading.renewals, reading.previous.to_string());
+    truth(world, &reading);
+    world.platter().frames = frames;
+    (envelopes.len(), renewals, head)
+}
+
+struct Reading<'a> {
+    world: &'a World,
+    facts: Facts,
+    seq: Seq,
+    previous: Hash,
+    renewals: usize,
+    failures: BTreeMap<CertificateId, (WallMs, Option<u64>)>,
+    begun: BTreeMap<CertificateId, WallMs>,
+    orders: BTreeMap<RenewalId, u32>,
+    /// No order for this certificate before.
+    floors: BTreeMap<CertificateId, WallMs>,
+    /// The wall clock was set: spans of wall time mean nothing.
+    clock_set: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn new(world: &'a World) -> Self {
+        let clock_set = {
+            let fates = world.fates();
+            let mut drawn = fates.drawn().0.values();
+            drawn.any(|harm| matches!(harm.fault, Fault::Forward | Fault::Back | Fault::Downtime))
+        };
+        Self {
+            world,
+            facts: Facts::default(),
+            seq: Seq(0),
+            previous: Hash::default(),
+            renewals: 0,
+            failures: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            clock_set,
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, envelope: &Envelope) {
+        if envelope.seq != self.seq.next() || envelope.previous != self.previous {
+            let what = format!("event {} does not follow event {}", envelope.seq, self.seq);
+            self.world.broken(Invariant::LogWhole, what);
+        }
+        (self.seq, self.previous) = (envelope.seq, frame.hash);
+        self.life(envelope);
+        self.facts.apply(envelope);
+        self.anomaly(envelope);
+        if self.facts.runs.len() > self.world.plan.parallel {
+            let what =
+                format!("event {}: {} renewals under way", envelope.seq, self.facts.runs.len());
+            self.world.broken(Invariant::ParallelKept, what);
+        }
+        match &envelope.event {
+            Event::Certificate(event) => self.certificate(envelope, event),
+            Event::Schedule(ScheduleEvent::RenewalScheduled {
+                at, cause: Cause::Retry, ..
+            }) => {
+                self.retry(envelope, *at);
+            }
+            Event::Order(OrderEvent::OrderRefused { problem }) => self.refused(envelope, problem),
+            Event::Order(OrderEvent::OrderRequested(request)) => {
+                self.kept(envelope, request.certificate);
+                let renewal = envelope.renewal.unwrap_or_default();
+                *self.orders.entry(renewal).or_default() += 1;
+            }
+            Event::Order(OrderEvent::OrderRequestUnresolved { .. }) => self.unresolved(envelope),
+            Event::Engine(_)
+            | Event::Clock(_)
+            | Event::Account(_)
+            | Event::Schedule(_)
+            | Event::Order(_)
+            | Event::Authorization(_)
+            | Event::Binding(_)
+            | Event::Listener(_)
+            | Event::Restart(_) => {}
+        }
+    }
+
+    fn life(&mut self, envelope: &Envelope) {
+        match &envelope.event {
+            Event::Engine(EngineEvent::EngineBooted { identity, .. }) => {
+                if identity.boot != self.facts.engine.boot.next() {
+                    let what = format!("event {}: life {} begins", envelope.seq, identity.boot);
+                    self.world.broken(Invariant::LivesInOrder, what);
+                }
+            }
+            Event::Engine(EngineEvent::ActorFailed { actor, text, .. }) => {
+                self.world.broken(Invariant::NoActorFailed, format!("{actor}: {text}"));
+            }
+            _ if envelope.boot != self.facts.engine.boot => {
+                let what = format!("event {} is of life {}", envelope.seq, envelope.boot);
+                self.world.broken(Invariant::LivesInOrder, what);
+            }
+            _ => {}
+        }
+    }
+
+    fn anomaly(&self, envelope: &Envelope) {
+        let id = envelope.stream.id;
+        let anomaly = match &envelope.event {
+            Event::Account(_) => {
+                self.facts.accounts.get(&AccountId(id)).and_then(|a| a.anomaly.clone())
+            }
+            Event::Certificate(_) => {
+                self.facts.certificates.get(&CertificateId(id)).and_then(|c| c.anomaly.clone())
+            }
+            Event::Order(_) => self.facts.orders.get(&OrderId(id)).and_then(|o| o.anomaly.clone()),
+            Event::Engine(_)
+            | Event::Clock(_)
+            | Event::Schedule(_)
+            | Event::Authorization(_)
+            | Event::Binding(_)
+            | Event::Listener(_)
+            | Event::Restart(_) => None,
+        };
+        if let Some(anomaly) = anomaly {
+            let what = format!("event {}: {} was impossible", anomaly.seq, anomaly.event);
+            self.world.broken(Invariant::NoAnomaly, what);
+        }
+    }
+
+    fn certificate(&mut self, envelope: &Envelope, event: &CertificateEvent) {
+        let id = CertificateId(envelope.stream.id);
+        match event {
+            CertificateEvent::RenewalStarted { cause, .. } => {
+                self.begun.insert(id, envelope.at);
+                let failed = self.failures.get(&id);
+                if let Some((at, _)) = failed.filter(|_| *cause == Cause::Retry && !self.clock_set)
+                    && envelope.at.since(*at) < RETRY_FIRST
+                {
+                    let what = format!(
+                        "event {}: a retry after {:?}",
+                        envelope.seq,
+                        envelope.at.since(*at)
+                    );
+                    self.world.broken(Invariant::BackoffBounds, what);
+                }
+            }
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. } => {
+                self.renewals += 1;
+                self.ended(id, envelope);
+                self.failures.remove(&id);
+            }
+            CertificateEvent::RenewalFailed { problem, .. } => {
+                self.ended(id, envelope);
+                self.failures.insert(id, (envelope.at, problem.retry_after_ms));
+            }
+            CertificateEvent::CertificateDeclared(_)
+            | CertificateEvent::CertificateOrphaned
+            | CertificateEvent::CertificateKeyRequested(_)
+            | CertificateEvent::CertificateKeyCreated { .. }
+            | CertificateEvent::CertificateKeyFailed { .. }
+            | CertificateEvent::GenerationAdopted(_) => {}
+        }
+    }
+
+    fn ended(&mut self, id: CertificateId, envelope: &Envelope) {
+        let began = self.begun.remove(&id);
+        let open = began.map_or(Duration::ZERO, |began| envelope.at.since(began));
+        if open > OPEN_MAX && !self.clock_set {
+            let what = format!("event {}: a renewal was open for {open:?}", envelope.seq);
+            self.world.broken(Invariant::NothingOpenForEver, what);
+        }
+    }
+
+    fn retry(&self, envelope: &Envelope, at: WallMs) {
+        let Some((failed, asked)) = self.failures.get(&CertificateId(envelope.stream.id)) else {
+            return;
+        };
+        let wait = at.since(*failed);
+        let longest = RETRY_MAX.max(Duration::from_millis(asked.unwrap_or(0)));
+        if wait < RETRY_FIRST || wait > longest + longest / 8 {
+            let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
+            self.world.broken(Invariant::BackoffBounds, what);
+        }
+    }
+
+    /// The CA named a time before which it wants no other order.
+    fn refused(&mut self, envelope: &Envelope, problem: &Problem) {
+        let order = self.facts.orders.get(&OrderId(envelope.stream.id));
+        let certificate = order.and_then(|order| Some(order.request.as_ref()?.certificate));
+        if let (Some(certificate), Some(asked)) = (certificate, problem.retry_after_ms) {
+            self.floors.insert(certificate, envelope.at.after(Duration::from_millis(asked)));
+        }
+    }
+
+    fn kept(&self, envelope: &Envelope, certificate: CertificateId) {
+        let floor = self.floors.get(&certificate).filter(|_| !self.clock_set);
+        if floor.is_some_and(|floor| envelope.at < *floor) {
+            let what = format!("event {}: an order sooner than the CA had asked", envelope.seq);
+            self.world.broken(Invariant::RetryAfterKept, what);
+        }
+    }
+
+    /// With a list, an order that is there is found.
+    fn unresolved(&self, envelope: &Envelope) {
+        if !self.world.plan.ca.list {
+            return;
+        }
+        let there = self.world.state().ca.orders.values().any(|order| {
+            StreamId::from(order.intent) == envelope.stream && order.created <= envelope.at
+        });
+        if there {
+            let what = format!("event {}: the CA has this order", envelope.seq);
+            self.world.broken(Invariant::SettledTruly, what);
+        }
+    }
+}
+
+/// The log beside the truth of the world.
+fn truth(world: &World, reading: &Reading<'_>) {
+    let lost = {
+        let fates = world.fates();
+        fates.drawn().0.values().filter(|harm| harm.fault == Fault::AccountLost).count()
+    };
+    let mut state = world.state();
+    let accounts = state.ca.accounts;
+    if usize::try_from(accounts).unwrap_or(usize::MAX) > lost + 1 {
+        state.broken(Invariant::OneAccount, format!("{accounts} accounts were made"));
+    }
+    let most = state.requests.iter().map(|(stream, count)| (*count, *stream)).max();
+    if let Some((count, stream)) = most.filter(|(count, _)| *count > REQUESTS_MAX) {
+        state.broken(Invariant::RequestsBounded, format!("{count} requests for {stream}"));
+    }
+    if let Some((renewal, orders)) =
+        reading.orders.iter().find(|(_, orders)| **orders > ORDERS_PER_RENEWAL_MAX)
+    {
+        state
+            .broken(Invariant::NoUnexplainedOrder, format!("{orders} orders of renewal {renewal}"));
+    }
+    let restarts = state.restarts.clone();
+    for (index, (restart, at)) in restarts.iter().enumerate() {
+        let before = restarts.get(..index).unwrap_or_default();
+        if before.iter().any(|(other, _)| other == restart) {
+            state.broken(Invariant::RestartOnce, format!("restart {restart} was done twice"));
+        }
+        let near = before.iter().filter(|(_, other)| at.since(*other) < RESTART_WINDOW).count();
+        if near >= RESTARTS_MAX {
+            state.broken(Invariant::RestartOnce, "a third restart within a day");
+        }
+    }
+    let open = reading.facts.certificates.values().any(|certificate| certificate.run.is_some());
+    if !open && reading.facts.answers() > 0 {
+        state.broken(Invariant::TokenWithdrawn, "a token is answered that no order needs");
+    }
+}

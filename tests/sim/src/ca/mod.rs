@@ -1,0 +1,7 @@
+//! The CA of the world: RFC 8555 and 9773 as a state machine behind the port, with faults.
+
+mod authority;
+mod port;
+mod problems;
+
+pub(crate) use authority::{Authority, token};

@@ -1,0 +1,297 @@
+//! The CA behind its port.
+
+use std::time::Duration;
+
+use renewd_actors::ports::{
+    Act, AuthorizationLook, CertificateAuthority, FoundOrder, OrderLook, RegisteredAccount,
+    RenewalWindow,
+};
+use renewd_events::account::{AccountRequest, Directory};
+use renewd_events::authorization::Challenge;
+use renewd_events::certificate::Leaf;
+use renewd_events::id::{AccountId, Hash, OrderId};
+use renewd_events::order::{NewOrder, OrderStatus};
+use renewd_events::problem::Problem;
+use renewd_events::{Durable, WallMs};
+
+use super::authority::SAME_NAMES_MAX;
+use super::problems::{acme, instead, silence};
+use crate::fate::{Fault, Harm, Place};
+use crate::invariant::Invariant;
+use crate::world::{State, World};
+
+/// The ports' promise: every call ends within a minute.
+const CALL_MAX: Duration = Duration::from_secs(60);
+
+/// What a request is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It changes nothing.
+    Read,
+    /// It changes something.
+    Act,
+    /// A newOrder.
+    NewOrder,
+}
+
+impl World {
+    fn request<'a, T: Send + 'a>(
+        &'a self,
+        kind: Kind,
+        act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem> + Send + 'a,
+    ) -> Act<'a, Result<T, Problem>> {
+        Box::pin(async move {
+            let _under_way = self.call();
+            let crash = kind != Kind::Read && self.act_begins().await;
+            self.living().await;
+            let harm = match (kind, self.fate(Place::Request)) {
+                (Kind::NewOrder, None) => self.fate(Place::NewOrder),
+                (_, harm) => harm,
+            };
+            if harm.is_some_and(|harm| harm.fault == Fault::Panic) {
+                #[expect(
+                    clippy::panic,
+                    reason = "a port that panics must not cost more than a look"
+                )]
+                {
+                    panic!("a port panics because fate says so");
+                }
+            }
+            tokio::time::sleep(self.delay(self.plan.network_ms)).await;
+            let answer = self.answer(harm, act);
+            self.act_ends(crash).await;
+            let slow = harm.filter(|harm| harm.fault == Fault::Slow);
+            let slow = Duration::from_secs(slow.map_or(0, |harm| harm.seconds));
+            tokio::time::sleep(self.delay(self.plan.network_ms).saturating_add(slow).min(CALL_MAX))
+                .await;
+            self.living().await;
+            if slow >= CALL_MAX || harm.is_some_and(|harm| harm.fault == Fault::Lost) {
+                return Err(silence());
+            }
+            answer
+        })
+    }
+
+    fn answer<T>(
+        &self,
+        harm: Option<Harm>,
+        act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let now = self.wall();
+        let mut state = self.state();
+        match harm {
+            Some(Harm { fault: Fault::AccountLost, .. }) => state.ca.knows_account = false,
+            Some(Harm { fault: Fault::Terms, seconds }) => {
+                state.ca.terms += 1;
+                state.ca.agreed_at = Some(now.after(Duration::from_secs(seconds)));
+            }
+            Some(_) | None => {}
+        }
+        if let Some(problem) = harm.and_then(instead) {
+            return Err(problem);
+        }
+        act(&mut state, now)
+    }
+
+    /// A request of the account on an order.
+    fn on_order<'a, T: Send + 'a>(
+        &'a self,
+        kind: Kind,
+        url: &'a str,
+        act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem> + Send + 'a,
+    ) -> Act<'a, Result<T, Problem>> {
+        self.request(kind, move |state, now| {
+            known(state)?;
+            if let Some(intent) = state.ca.orders.get(url).map(|order| order.intent) {
+                state.count_request(intent);
+            }
+            act(state, now)
+        })
+    }
+
+    fn place_order(
+        &self,
+        state: &mut State,
+        order: &Durable<NewOrder>,
+        now: WallMs,
+    ) -> Result<OrderLook, Problem> {
+        known(state)?;
+        let intent = OrderId(order.meta().stream.id);
+        let wanted = order.intent();
+        if state.ca.terms > 0 && state.ca.agreed_at.is_some() {
+            return Err(acme("userActionRequired", 403));
+        }
+        let names: Vec<String> = wanted.identifiers.iter().map(|n| n.as_str().to_owned()).collect();
+        // Renewals that name what they replace are exempt from limits (Let's Encrypt), and what a
+        // person asks for is the person's.
+        let free = wanted.replaces.is_some() || state.person_asked;
+        if !free && state.ca.same_names(&names, now) >= SAME_NAMES_MAX {
+            state.broken(Invariant::BudgetKept, "a sixth certificate of the same names in a week");
+        }
+        let look = state.ca.new_order(&self.plan.ca, intent, wanted, now)?;
+        if state.ca.by_intent.get(&intent).is_some_and(|count| *count > 1) {
+            let what = format!("order {intent} was bought twice for one intent");
+            state.broken(Invariant::OneOrderPerIntent, what);
+        }
+        Ok(look)
+    }
+}
+
+fn known(state: &State) -> Result<(), Problem> {
+    if state.ca.knows_account { Ok(()) } else { Err(acme("accountDoesNotExist", 400)) }
+}
+
+impl CertificateAuthority for World {
+    fn directory(&self, _: AccountId) -> Act<'_, Result<Directory, Problem>> {
+        self.request(Kind::Read, |state, _| {
+            Ok(Directory {
+                terms_url: Some(format!("https://ca.test/terms/{}", state.ca.terms)),
+                renewal_info: self.plan.ca.renewal_info,
+                ..Directory::default()
+            })
+        })
+    }
+
+    fn register<'a>(
+        &'a self,
+        _: AccountId,
+        request: &'a Durable<AccountRequest>,
+    ) -> Act<'a, Result<RegisteredAccount, Problem>> {
+        self.witness(request.meta());
+        self.request(Kind::Act, |state, _| {
+            let already_existed = state.ca.knows_account;
+            if !already_existed {
+                state.ca.accounts += 1;
+            }
+            state.ca.knows_account = true;
+            Ok(RegisteredAccount { url: "https://ca.test/account/1".to_owned(), already_existed })
+        })
+    }
+
+    fn update_contacts<'a>(
+        &'a self,
+        _: AccountId,
+        contacts: &'a Durable<Hash>,
+    ) -> Act<'a, Result<(), Problem>> {
+        self.witness(contacts.meta());
+        self.request(Kind::Act, |state, _| known(state))
+    }
+
+    fn new_order<'a>(
+        &'a self,
+        order: &'a Durable<NewOrder>,
+    ) -> Act<'a, Result<OrderLook, Problem>> {
+        self.witness(order.meta());
+        self.request(Kind::NewOrder, |state, now| self.place_order(state, order, now))
+    }
+
+    fn find_order<'a>(
+        &'a self,
+        order: &'a NewOrder,
+        known_urls: &'a [String],
+    ) -> Act<'a, Result<FoundOrder, Problem>> {
+        self.request(Kind::Read, move |state, now| {
+            known(state)?;
+            if !self.plan.ca.list {
+                return Ok(FoundOrder::NoList("the account has no orders URL".to_owned()));
+            }
+            let wanted: Vec<&str> = order.identifiers.iter().map(|name| name.as_str()).collect();
+            let found = state.ca.orders.iter().filter(|(url, placed)| {
+                let open = matches!(placed.status(now), OrderStatus::Pending | OrderStatus::Ready);
+                open && placed.names == wanted && !known_urls.contains(url)
+            });
+            let newest = found.max_by_key(|(_, placed)| placed.created);
+            Ok(newest.map_or(FoundOrder::NotThere, |(url, placed)| {
+                FoundOrder::Found(Box::new(placed.look(url, now)))
+            }))
+        })
+    }
+
+    fn look_at_order<'a>(
+        &'a self,
+        _: AccountId,
+        url: &'a str,
+    ) -> Act<'a, Result<OrderLook, Problem>> {
+        self.on_order(Kind::Read, url, move |state, now| {
+            let order = state.ca.orders.get(url).ok_or_else(|| acme("malformed", 404))?;
+            Ok(order.look(url, now))
+        })
+    }
+
+    fn look_at_authorizations<'a>(
+        &'a self,
+        _: AccountId,
+        url: &'a str,
+        _: bool,
+    ) -> Act<'a, Result<Vec<AuthorizationLook>, Problem>> {
+        self.on_order(Kind::Read, url, move |state, _| state.ca.authorizations(url))
+    }
+
+    fn make_ready<'a>(
+        &'a self,
+        _: AccountId,
+        url: &'a str,
+        challenge: &'a Durable<Challenge>,
+    ) -> Act<'a, Result<(), Problem>> {
+        self.witness(challenge.meta());
+        let delay = self.delay(self.plan.ca.validation_ms);
+        self.on_order(Kind::Act, url, move |state, now| {
+            let order = state.ca.orders.get_mut(url).ok_or_else(|| acme("malformed", 404))?;
+            let at = order.authorizations.iter().position(|a| a.url == challenge.intent().url);
+            let index = at.ok_or_else(|| acme("malformed", 404))?;
+            if let Some(authorization) = order.authorizations.get_mut(index) {
+                if authorization.taken {
+                    return Err(acme("malformed", 400));
+                }
+                authorization.taken = true;
+            }
+            state.ca.jobs.insert((now.after(delay), url.to_owned(), index, 1));
+            self.news.notify_one();
+            Ok(())
+        })
+    }
+
+    fn finalize<'a>(
+        &'a self,
+        _: AccountId,
+        url: &'a str,
+        intent: &'a Durable<Hash>,
+        csr: &'a [u8],
+    ) -> Act<'a, Result<OrderLook, Problem>> {
+        self.witness(intent.meta());
+        let processing = self.delay(self.plan.ca.processing_ms);
+        self.on_order(Kind::Act, url, move |state, now| {
+            if Hash::of(csr) != *intent.intent() {
+                state.broken(Invariant::OneCsr, format!("{url}: another CSR than intended"));
+            }
+            if !state.keys.contains(csr) {
+                state.broken(Invariant::KeyFirst, format!("{url}: the vault has no such key"));
+            }
+            let validity = self.plan.ca.validity;
+            state.ca.finalize(url, csr, now.after(processing), validity, now)
+        })
+    }
+
+    fn download<'a>(&'a self, _: AccountId, url: &'a str) -> Act<'a, Result<Leaf, Problem>> {
+        self.on_order(Kind::Read, url, move |state, now| {
+            let order = state.ca.orders.get(url).ok_or_else(|| acme("malformed", 404))?;
+            let valid = order.status(now) == OrderStatus::Valid;
+            let leaf = order.leaf.clone().filter(|_| valid);
+            leaf.ok_or_else(|| acme("orderNotReady", 403))
+        })
+    }
+
+    fn renewal_window<'a>(
+        &'a self,
+        _: AccountId,
+        ari_id: &'a str,
+    ) -> Act<'a, Result<RenewalWindow, Problem>> {
+        self.request(Kind::Read, move |state, _| {
+            let (start, end) = state.ca.window(ari_id)?;
+            let retry_after_ms = Some(6 * 3_600_000);
+            Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
+        })
+    }
+
+    fn forget_order(&self, _: &str) {}
+}

@@ -1,0 +1,188 @@
+//! Exhaustive ends: every scenario is run once to count its boundaries, then again for each of them,
+//! ended there and resumed; and again for every second end in what follows the first.
+
+mod scenario;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use scenario::{Scenario, all};
+
+use crate::fate::{Fate, Fault, Harm, Place, Point, Script};
+use crate::invariant::{Invariant, Violation};
+use crate::life::{self, Outcome};
+use crate::world::World;
+
+/// The ends that are tried at a boundary.
+const ENDS: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
+/// The places where a process can end: at a commit, and at an act.
+const BOUNDARIES: [Place; 2] = [Place::Commit, Place::Act];
+/// Failures kept for the report.
+const FAILURES_MAX: usize = 8;
+
+/// A run that broke something.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Which scenario.
+    pub scenario: &'static str,
+    /// The ends that led to it, as a script.
+    pub script: Script,
+    /// What is broken.
+    pub violations: Vec<Violation>,
+}
+
+/// What came of a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Boundaries.
+    pub boundaries: usize,
+    /// Runs.
+    pub runs: usize,
+    /// Broken invariants.
+    pub violations: usize,
+    /// The first failures.
+    pub failures: Vec<Failure>,
+}
+
+impl Report {
+    /// Adds another.
+    pub fn add(&mut self, other: Self) {
+        self.boundaries += other.boundaries;
+        self.runs += other.runs;
+        self.violations += other.violations;
+        self.failures.extend(other.failures);
+        self.failures.truncate(FAILURES_MAX);
+    }
+}
+
+/// What a run of a scenario came to.
+#[derive(Debug)]
+struct Ran {
+    outcome: Outcome,
+    reached: [u64; 2],
+    orders: usize,
+    unresolved: usize,
+}
+
+/// Runs a scenario at all its boundaries: with `deep`, every `stride`th pair of two ends as well.
+pub fn run(scenario: &Scenario, deep: Option<usize>, workers: usize) -> Report {
+    let clean = once(scenario, &Script::default());
+    let mut report = Report { runs: 1, ..Report::default() };
+    record(&mut report, scenario, &Script::default(), clean.outcome.violations.clone());
+    if report.violations > 0 {
+        return report;
+    }
+    let first = boundaries([0, 0], clean.reached);
+    report.boundaries = first.len();
+    let next = AtomicUsize::new(0);
+    let shared = Mutex::new(report);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.max(1) {
+            scope.spawn(|| {
+                while let Some(end) = first.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let part = from(scenario, *end, deep, clean.orders);
+                    shared.lock().unwrap_or_else(PoisonError::into_inner).add(part);
+                }
+            });
+        }
+    });
+    shared.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A first end, and the second ends that can follow it.
+fn from(scenario: &Scenario, first: (Point, Fault), deep: Option<usize>, orders: usize) -> Report {
+    let mut report = Report::default();
+    let script = with(&Script::default(), first);
+    let ran = once(scenario, &script);
+    report.runs += 1;
+    record(&mut report, scenario, &script, judged(scenario, &ran, orders));
+    let Some(stride) = deep else {
+        return report;
+    };
+    let start = BOUNDARIES.map(|place| if place == first.0.place { first.0.number } else { 0 });
+    for second in boundaries(start, ran.reached).into_iter().step_by(stride.max(1)) {
+        let script = with(&script, second);
+        let ran = once(scenario, &script);
+        report.runs += 1;
+        record(&mut report, scenario, &script, judged(scenario, &ran, orders));
+    }
+    report
+}
+
+fn boundaries(after: [u64; 2], reached: [u64; 2]) -> Vec<(Point, Fault)> {
+    let mut all = BTreeSet::new();
+    for ((place, after), reached) in BOUNDARIES.into_iter().zip(after).zip(reached) {
+        for number in after + 1..=reached {
+            all.extend(ENDS.map(|end| (Point { place, number }, end)));
+        }
+    }
+    all.into_iter().collect()
+}
+
+fn with(script: &Script, (point, fault): (Point, Fault)) -> Script {
+    let mut script = script.clone();
+    script.0.insert(point, Harm { fault, seconds: 0 });
+    script
+}
+
+fn once(scenario: &Scenario, ends: &Script) -> Ran {
+    let mut script = scenario.script.clone();
+    script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
+    let world = World::new(scenario.plan.clone(), Fate::scripted(script));
+    let outcome = life::run(&world);
+    let reached = BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
+    let unresolved = unresolved(&world);
+    let orders = world.state().ca.orders.len();
+    Ran { outcome, reached, orders, unresolved }
+}
+
+/// Runs a scenario with these ends and shows its log, an event a line, and what is broken.
+pub fn show(scenario: &Scenario, ends: &Script) -> (Vec<String>, Vec<Violation>) {
+    let mut script = scenario.script.clone();
+    script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
+    let world = World::new(scenario.plan.clone(), Fate::scripted(script));
+    let outcome = life::run(&world);
+    (lines(&world), outcome.violations)
+}
+
+/// The log of a world, an event a line.
+pub(crate) fn lines(world: &World) -> Vec<String> {
+    let platter = world.platter();
+    let lines = crate::disk::decoded(&platter.frames).map(|envelope| {
+        let (seq, at, actor) = (envelope.seq, envelope.at.rfc3339(), envelope.actor.to_string());
+        let renewal = envelope.renewal.map_or(String::new(), |renewal| renewal.to_string());
+        format!("{seq:>5} {at} {actor:<12} {renewal:<8.8} {}", envelope.event.name())
+    });
+    lines.collect()
+}
+
+fn unresolved(world: &Arc<World>) -> usize {
+    let platter = world.platter();
+    let names = crate::disk::decoded(&platter.frames).map(|envelope| envelope.event.name());
+    names.filter(|name| *name == "OrderRequestUnresolved").count()
+}
+
+/// What is broken, the count of orders among it: an end must not buy one, except where the CA has no
+/// list to look into, and then the log says so.
+fn judged(scenario: &Scenario, ran: &Ran, orders: usize) -> Vec<Violation> {
+    let mut violations = ran.outcome.violations.clone();
+    let explained = if scenario.plan.ca.list { 0 } else { ran.unresolved };
+    if ran.orders > orders + explained {
+        let what = format!("{} orders where {orders} are enough", ran.orders);
+        violations.push(Violation { invariant: Invariant::NoUnexplainedOrder, what });
+    }
+    violations
+}
+
+fn record(report: &mut Report, scenario: &Scenario, script: &Script, violations: Vec<Violation>) {
+    if violations.is_empty() {
+        return;
+    }
+    report.violations += violations.len();
+    if report.failures.len() < FAILURES_MAX {
+        let (scenario, script) = (scenario.name, script.clone());
+        report.failures.push(Failure { scenario, script, violations });
+    }
+}

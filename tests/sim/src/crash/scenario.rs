@@ -1,0 +1,68 @@
+//! The library of scenarios: what an engine goes through in its life, each short enough to be ended
+//! at every boundary.
+
+use crate::fate::Script;
+use crate::plan::{Goal, Plan, Wanted};
+
+/// A run that is ended at each of its boundaries.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub plan: Plan,
+    /// What goes wrong in it besides the ends.
+    pub script: Script,
+}
+
+fn scenario(name: &'static str, script: &str, change: impl FnOnce(&mut Plan)) -> Scenario {
+    let mut plan = Plan::first_issue(1);
+    change(&mut plan);
+    Scenario { name, plan, script: script.parse().unwrap_or_default() }
+}
+
+/// All of them.
+pub fn all() -> Vec<Scenario> {
+    vec![
+        scenario("first-issue", "", |_| {}),
+        scenario("renewal", "", |plan| plan.goal = Goal::Generation(2)),
+        scenario("renewal-by-window", "", |plan| {
+            plan.goal = Goal::Generation(2);
+            plan.ca.renewal_info = true;
+        }),
+        scenario("two-names", "", |plan| {
+            plan.certificates = vec![Wanted {
+                names: vec!["a.test".to_owned(), "b.test".to_owned()],
+                ..Wanted::builtin("a.test")
+            }];
+        }),
+        scenario("two-certificates", "", |plan| {
+            plan.certificates = vec![Wanted::builtin("a.test"), Wanted::files("b.test")];
+        }),
+        scenario("files-and-reload", "", |plan| plan.certificates = vec![Wanted::files("a.test")]),
+        scenario("failed-challenge-and-retry", "validation:1=unreachable", |_| {}),
+        scenario("rate-limit", "new-order:1=rate-limited:7200", |_| {}),
+        scenario("busy-ca", "new-order:1=busy:300 request:4=down", |_| {}),
+        scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
+        scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
+        scenario("restart-needed", "", |plan| plan.listener_needs_restart = true),
+        scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
+        scenario("account-lost", "new-order:1=account-lost", |_| {}),
+        scenario("overwritten", "serving:1=overwrite", |plan| {
+            plan.certificates = vec![Wanted::files("a.test")];
+        }),
+        scenario("reload-fails", "serving:2=refused", |plan| {
+            plan.certificates = vec![Wanted::files("a.test")];
+        }),
+        scenario("validated-before", "", |plan| {
+            plan.goal = Goal::Generation(2);
+            plan.ca.reuse = true;
+            plan.ca.validity = 20 * crate::plan::DAY;
+        }),
+        scenario("slow-ca", "", |plan| {
+            plan.ca.processing_ms = 120_000;
+            plan.ca.validation_ms = 60_000;
+            plan.network_ms = 20_000;
+        }),
+    ]
+}

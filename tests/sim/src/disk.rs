@@ -1,0 +1,87 @@
+//! The disk of the world: it outlives the process, and ends where fate says.
+
+use std::sync::Arc;
+
+use renewd_events::Envelope;
+use renewd_events::codec::Frame;
+use renewd_events::id::Seq;
+use renewd_events::store::{EventStore, Frames, Head, StoreError};
+
+use crate::fate::{Fault, Place};
+use crate::invariant::Invariant;
+use crate::world::World;
+
+/// Octets of an event (the codec's own bound).
+const EVENT_OCTETS_MAX: usize = 32 * 1024;
+
+/// What lies on the disk.
+#[derive(Debug, Default)]
+pub struct Platter {
+    /// The frames that survive the end of the process.
+    pub frames: Vec<Frame>,
+    /// The last frame that was acknowledged.
+    pub acknowledged: Seq,
+}
+
+/// The disk, as the journal sees it.
+#[derive(Debug)]
+pub struct Disk {
+    world: Arc<World>,
+}
+
+impl Disk {
+    /// The disk of this world.
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+}
+
+impl EventStore for Disk {
+    fn head(&self) -> Head {
+        let platter = self.world.platter();
+        platter
+            .frames
+            .last()
+            .map_or_else(Head::default, |frame| Head { seq: frame.seq, hash: frame.hash })
+    }
+
+    /// Batch by batch: an end between two of one commit leaves the first, as a torn write would.
+    fn commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
+        let dead = || StoreError::Poisoned("the process has ended".to_owned());
+        if self.world.is_dead() {
+            return Err(dead());
+        }
+        for batch in frames.split_inclusive(|frame| frame.last_of_batch) {
+            let harm = self.world.fate(Place::Commit).map(|harm| harm.fault);
+            if harm == Some(Fault::CrashBefore) {
+                self.world.end_life();
+                return Err(dead());
+            }
+            if batch.iter().any(|frame| frame.bytes.len() > EVENT_OCTETS_MAX) {
+                self.world.broken(Invariant::EventSize, "a frame is larger than 32 KiB");
+            }
+            self.world.platter().frames.extend_from_slice(batch);
+            if harm == Some(Fault::CrashAfter) {
+                self.world.end_life();
+                return Err(dead());
+            }
+        }
+        let mut platter = self.world.platter();
+        platter.acknowledged = platter.frames.last().map_or(Seq(0), |frame| frame.seq);
+        Ok(())
+    }
+
+    fn scan(&self, from: Seq) -> Result<Frames<'_>, StoreError> {
+        let frames = self.world.platter().frames.clone();
+        Ok(Box::new(frames.into_iter().filter(move |frame| frame.seq >= from).map(Ok)))
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The frames, decoded; stops at the first that cannot be read, which the audit reports.
+pub fn decoded(frames: &[Frame]) -> impl Iterator<Item = Envelope> + '_ {
+    frames.iter().map_while(|frame| Frame::decode(&frame.bytes).ok())
+}

@@ -1,0 +1,271 @@
+//! What goes wrong, and where. A point is a place in a run that is reached in the same order whenever
+//! the run is repeated; a fault happens at a point. Either a script names them, or a seed draws them;
+//! what was drawn is kept as a script, so that it can be made smaller and repeated.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::draws::Draws;
+
+/// Faults of one run: more tell nothing new, and a run must end.
+pub const FAULTS_MAX: usize = 400;
+
+/// A kind of point.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumIter,
+    strum::EnumString,
+    strum::Display,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Place {
+    /// A batch is about to be committed.
+    Commit,
+    /// An act that the world can see is about to be done.
+    Act,
+    /// Any request to the CA.
+    Request,
+    /// A newOrder, which is the one request that must not be repeated.
+    NewOrder,
+    /// The CA's validator looks at a challenge.
+    Validation,
+    /// Something at the place where a certificate is served.
+    Serving,
+    /// Some hours went by.
+    Tick,
+    /// A life ended.
+    Boot,
+}
+
+/// A place, and the how-many-th of its kind, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// Its kind.
+    pub place: Place,
+    /// Its number.
+    pub number: u64,
+}
+
+/// What happens there.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumIter,
+    strum::EnumString,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Fault {
+    /// The process dies before it: nothing of it is seen.
+    CrashBefore,
+    /// The process dies after it: it is done, and nobody in the process knows.
+    CrashAfter,
+    /// The disk is full for a while (`seconds`).
+    NoSpace,
+    /// The request does not arrive.
+    Cut,
+    /// The request arrives, its answer does not.
+    Lost,
+    /// The CA is down: 503 without anything else.
+    Down,
+    /// The CA says 503 with a Retry-After (`seconds`).
+    Busy,
+    /// The CA says rateLimited with a Retry-After (`seconds`).
+    RateLimited,
+    /// The CA says serverInternal, an ACME problem with status 500, and has not acted.
+    Internal,
+    /// Something else answers: HTML, status 200.
+    Noise,
+    /// The CA does not know the account any more.
+    AccountLost,
+    /// The CA changed its terms and wants a person to agree; a person does so (`seconds`) later.
+    Terms,
+    /// The port panics.
+    Panic,
+    /// The request takes this long (`seconds`).
+    Slow,
+    /// The validator does not reach us.
+    Unreachable,
+    /// Putting in place, reloading or looking fails.
+    Refused,
+    /// Somebody puts another certificate in place.
+    Overwrite,
+    /// The wall clock is set forward (`seconds`).
+    Forward,
+    /// The wall clock is set back (`seconds`).
+    Back,
+    /// The CA moves all its renewal windows to now.
+    WindowsMove,
+    /// A person asks for a renewal.
+    Renew,
+    /// A person stops the process and starts it again.
+    Stop,
+    /// The process stays down (`seconds`).
+    Downtime,
+}
+
+/// A fault with its measure: seconds where its description says so, else 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Harm {
+    /// What.
+    pub fault: Fault,
+    /// How much.
+    pub seconds: u64,
+}
+
+/// Faults by point.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script(pub BTreeMap<Point, Harm>);
+
+/// How often a fault is drawn at a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Chance {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub fault: Fault,
+    /// In so many of a million cases.
+    pub per_million: u64,
+    /// Its measure is drawn up to this, seconds.
+    pub seconds_max: u64,
+}
+
+/// Decides what happens at each point.
+#[derive(Debug)]
+pub struct Fate {
+    script: Script,
+    menu: Vec<Chance>,
+    draws: BTreeMap<Place, Draws>,
+    reached: BTreeMap<Place, u64>,
+    drawn: Script,
+    healed: bool,
+}
+
+impl Fate {
+    /// Does what the script says, and nothing else.
+    pub fn scripted(script: Script) -> Self {
+        Self::new(script, Vec::new(), 0)
+    }
+
+    /// Draws from a menu.
+    pub fn seeded(menu: Vec<Chance>, seed: u64) -> Self {
+        Self::new(Script::default(), menu, seed)
+    }
+
+    fn new(script: Script, menu: Vec<Chance>, seed: u64) -> Self {
+        use strum::IntoEnumIterator;
+        let draws = Place::iter().map(|place| (place, Draws::new(seed, &place.to_string())));
+        Self {
+            script,
+            menu,
+            draws: draws.collect(),
+            reached: BTreeMap::new(),
+            drawn: Script::default(),
+            healed: false,
+        }
+    }
+
+    /// The next point of this place is reached: what happens?
+    pub fn at(&mut self, place: Place) -> Option<Harm> {
+        let number = self.reached.entry(place).or_default();
+        *number += 1;
+        let point = Point { place, number: *number };
+        if self.healed {
+            return None;
+        }
+        let scripted = self.script.0.get(&point).copied();
+        let harm = scripted.or_else(|| self.draw(place))?;
+        if self.drawn.0.len() >= FAULTS_MAX {
+            return None;
+        }
+        self.drawn.0.insert(point, harm);
+        Some(harm)
+    }
+
+    fn draw(&mut self, place: Place) -> Option<Harm> {
+        let draws = self.draws.get_mut(&place)?;
+        for chance in self.menu.iter().filter(|chance| chance.place == place) {
+            if draws.happens(chance.per_million) {
+                let seconds = draws.below(chance.seconds_max.saturating_add(1));
+                return Some(Harm { fault: chance.fault, seconds });
+            }
+        }
+        None
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub fn heal(&mut self) {
+        self.healed = true;
+    }
+
+    /// How often each place was reached.
+    pub fn reached(&self) -> &BTreeMap<Place, u64> {
+        &self.reached
+    }
+
+    /// What happened, as a script.
+    pub fn drawn(&self) -> &Script {
+        &self.drawn
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (point, harm)) in self.0.iter().enumerate() {
+            let gap = if index == 0 { "" } else { " " };
+            write!(f, "{gap}{}:{}={}", point.place, point.number, harm.fault)?;
+            if harm.seconds > 0 {
+                write!(f, ":{}", harm.seconds)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Script {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = |word: &str| {
+            let (point, harm) = word.split_once('=')?;
+            let (place, number) = point.split_once(':')?;
+            let (fault, seconds) = harm.split_once(':').unwrap_or((harm, "0"));
+            let point = Point { place: place.parse().ok()?, number: number.parse().ok()? };
+            Some((point, Harm { fault: fault.parse().ok()?, seconds: seconds.parse().ok()? }))
+        };
+        let words = text.split_whitespace();
+        words
+            .map(|word| {
+                parse(word).ok_or_else(|| format!("`{word}` is not PLACE:NUMBER=FAULT[:SECONDS]"))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_comes_back_from_its_own_text() {
+        let text = "commit:12=crash-after act:3=crash-before request:40=busy:90";
+        let script: Script = text.parse().unwrap();
+        assert_eq!(script.to_string(), text);
+        assert!("commit:x=lost".parse::<Script>().is_err());
+        assert!("commit:1=nothing".parse::<Script>().is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! `renewd-sim crash|sim|planted`: the commands behind `cargo xtask`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
+
+use std::process::ExitCode;
+
+use renewd_sim::fate::Script;
+use renewd_sim::invariant::Invariant;
+use renewd_sim::seeds::Size;
+use renewd_sim::{crash, seeds};
+use strum::EnumCount;
+
+/// What a port's planned panic says.
+const PLANNED: &str = "because fate says so";
+
+fn main() -> ExitCode {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let planned = info.payload_as_str().is_some_and(|text| text.contains(PLANNED));
+        if !planned {
+            usual(info);
+        }
+    }));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["sim", rest @ ..] => sim_command(rest),
+        ["crash", "--script", script, name] => show_command(script, name),
+        ["crash", rest @ ..] => crash_command(rest),
+        _ => {
+            eprintln!("renewd-sim crash [--deep N] [SCENARIO]");
+            eprintln!(
+                "renewd-sim sim --seeds N [--from S] | --years Y | --seed S [--script SCRIPT]"
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn show_command(script: &str, name: &str) -> ExitCode {
+    let scenario = crash::all().into_iter().find(|scenario| scenario.name == name);
+    let (Some(scenario), Ok(script)) = (scenario, script.parse()) else {
+        eprintln!(
+            "there is no scenario `{name}`, or the script is not PLACE:NUMBER=FAULT[:SECONDS]"
+        );
+        return ExitCode::from(2);
+    };
+    let (lines, violations) = crash::show(&scenario, &script);
+    lines.iter().for_each(|line| println!("{line}"));
+    violations.iter().for_each(|violation| println!("{violation}"));
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn sim_command(words: &[&str]) -> ExitCode {
+    let value = |name: &str| {
+        let at = words.iter().position(|word| *word == name)?;
+        words.get(at + 1).copied()
+    };
+    let number = |name: &str| value(name).and_then(|text| text.parse::<u64>().ok());
+    let large = words.contains(&"--years") || words.contains(&"--large");
+    let size = if large { Size::Large } else { Size::Small };
+    if let Some(seed) = number("--seed") {
+        let script = value("--script").map(str::parse::<Script>);
+        return match script {
+            Some(Err(cause)) => {
+                eprintln!("{cause}");
+                ExitCode::from(2)
+            }
+            Some(Ok(script)) => one_seed(seed, size, Some(&script)),
+            None => one_seed(seed, size, None),
+        };
+    }
+    let years = value("--years").and_then(|text| text.parse::<f64>().ok());
+    let seeds = number("--seeds").unwrap_or(if years.is_some() { u64::MAX / 2 } else { 300 });
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let first = number("--from").unwrap_or(1);
+    let report = seeds::run(first, seeds, years.unwrap_or(f64::MAX), size, workers);
+    for failure in &report.failures {
+        show_failure(failure, size);
+    }
+    println!(
+        "{} renewals, {} events, {} lives, {} faults",
+        report.renewals, report.events, report.lives, report.faults
+    );
+    println!(
+        "sim: seeds {}, simulated renewal-years {:.0}, invariants {}, violations {}",
+        report.seeds,
+        report.years,
+        Invariant::COUNT,
+        report.violations
+    );
+    if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Makes a failing history smaller and says how to repeat it.
+fn show_failure(failure: &seeds::Failure, size: Size) {
+    let Some(first) = failure.violations.first() else {
+        return;
+    };
+    let small = seeds::shrink(failure.seed, size, &failure.script, first.invariant);
+    println!("seed {} breaks {first}", failure.seed);
+    println!("  {} faults, {} are enough; to repeat it:", failure.script.0.len(), small.0.len());
+    let large = if size == Size::Large { " --large" } else { "" };
+    println!("  cargo xtask sim --seed {}{large}", failure.seed);
+    println!("  cargo xtask sim --seed {}{large} --script \"{small}\"", failure.seed);
+}
+
+fn one_seed(seed: u64, size: Size, script: Option<&Script>) -> ExitCode {
+    let (lines, violations) = seeds::show(seed, size, script);
+    lines.iter().for_each(|line| println!("{line}"));
+    violations.iter().for_each(|violation| println!("{violation}"));
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn crash_command(words: &[&str]) -> ExitCode {
+    let (deep, words) = match words {
+        ["--deep", stride, rest @ ..] => (stride.parse().ok(), rest),
+        rest => (None, rest),
+    };
+    let scenarios = crash::all();
+    let wanted = scenarios.iter().filter(|s| words.is_empty() || words.contains(&s.name));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut all, mut count) = (crash::Report::default(), 0);
+    for scenario in wanted {
+        let report = crash::run(scenario, deep, workers);
+        println!(
+            "{:<28} {:>5} boundaries {:>7} runs {:>4} violations",
+            scenario.name, report.boundaries, report.runs, report.violations
+        );
+        for failure in &report.failures {
+            println!("  {}", failure.script);
+            for violation in &failure.violations {
+                println!("    {violation}");
+            }
+        }
+        count += 1;
+        all.add(report);
+    }
+    println!(
+        "crash: scenarios {count}, boundaries {}, runs {}, violations {}",
+        all.boundaries, all.runs, all.violations
+    );
+    if all.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,223 @@
+//! What the world does by itself: validators come, hours go by, people act.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use renewd_events::Facts;
+use renewd_events::certificate::Certificate;
+use renewd_events::id::{CertificateId, Hash};
+
+use crate::ca::token;
+use crate::fate::{Fault, Place};
+use crate::invariant::Invariant;
+use crate::plan::Served;
+use crate::world::{World, account, binding_of, certificate_of};
+
+/// Between two tries of a validator.
+const VALIDATOR_PAUSE: Duration = Duration::from_secs(5);
+
+/// The validators whose time has come look at their challenges. `up`: the process answers.
+pub(crate) fn validate(world: &World, up: bool) {
+    loop {
+        let now = world.wall();
+        let job = {
+            let mut state = world.state();
+            let due = state.ca.jobs.first().filter(|job| job.0 <= now).cloned();
+            let Some(job) = due else {
+                return;
+            };
+            state.ca.jobs.remove(&job);
+            job
+        };
+        let (_, url, index, tries) = job;
+        let unreachable =
+            world.fate(Place::Validation).is_some_and(|harm| harm.fault == Fault::Unreachable);
+        let token = token(&format!("{url}/authorization/{index}"));
+        let reached = up && !unreachable && answered(world, &token);
+        if up && !unreachable && !reached && !world.is_dead() && pending(world, &url) {
+            let what = format!("the validator asked for the token of {url} and got nothing");
+            world.broken(Invariant::TokenAnswered, what);
+        }
+        let again = !reached && tries < world.plan.ca.tries;
+        if again {
+            world.state().ca.jobs.insert((now.after(VALIDATOR_PAUSE), url, index, tries + 1));
+        } else {
+            world.state().ca.validated(&url, index, reached, now);
+        }
+    }
+}
+
+/// The order is open: its token is needed.
+fn pending(world: &World, url: &str) -> bool {
+    use renewd_events::order::OrderStatus;
+    let now = world.wall();
+    let state = world.state();
+    state.ca.orders.get(url).is_some_and(|order| order.status(now) == OrderStatus::Pending)
+}
+
+fn answered(world: &World, token: &str) -> bool {
+    let Some(handle) = world.handle() else {
+        return false;
+    };
+    let answered = with_facts(world, |facts| facts.answer(token).is_some()).unwrap_or(false);
+    if answered {
+        handle.visited(token);
+    }
+    answered
+}
+
+/// Reads the running engine's facts.
+pub(crate) fn with_facts<T>(world: &World, read: impl FnOnce(&Facts) -> T) -> Option<T> {
+    let handle = world.handle()?;
+    let facts = handle.facts();
+    let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
+    Some(read(&facts))
+}
+
+/// Some hours went by. True when a person stops the process.
+pub(crate) async fn tick(world: &World) -> bool {
+    next_actions(world);
+    people(world).await;
+    let Some(harm) = world.fate(Place::Tick) else {
+        return false;
+    };
+    let time = Duration::from_secs(harm.seconds);
+    match harm.fault {
+        Fault::Forward => world.skip(time),
+        Fault::Back => world.set_wall(|wall| wall.before(time)),
+        Fault::WindowsMove => world.state().ca.windows_moved = Some(world.wall()),
+        Fault::CrashBefore | Fault::CrashAfter => world.end_life(),
+        Fault::Stop => return true,
+        Fault::Renew => {
+            world.state().person_asked = true;
+            let name = world.plan.certificates.first().map(|wanted| wanted.name().to_owned());
+            if let (Some(handle), Some(name)) = (world.handle(), name) {
+                drop(handle.renew(&name, "a person").await);
+            }
+        }
+        Fault::Overwrite => {
+            let mut wanted = world.plan.certificates.iter();
+            if let Some(wanted) = wanted.find(|wanted| wanted.served == Served::Files) {
+                let binding = binding_of(certificate_of(wanted.name()));
+                world.state().shown.insert(binding, Hash::of(b"somebody else's"));
+            }
+        }
+        Fault::NoSpace
+        | Fault::Cut
+        | Fault::Lost
+        | Fault::Down
+        | Fault::Busy
+        | Fault::RateLimited
+        | Fault::Internal
+        | Fault::Noise
+        | Fault::AccountLost
+        | Fault::Terms
+        | Fault::Panic
+        | Fault::Slow
+        | Fault::Unreachable
+        | Fault::Refused
+        | Fault::Downtime => {}
+    }
+    false
+}
+
+/// Somebody agrees to changed terms, at the CA and by command.
+async fn people(world: &World) {
+    let now = world.wall();
+    let asked = world.state().ca.agreed_at.is_some_and(|at| at <= now);
+    let Some(handle) = world.handle().filter(|_| asked) else {
+        return;
+    };
+    drop(handle.accept_terms("a person").await);
+    let url = format!("https://ca.test/terms/{}", world.state().ca.terms);
+    let agreed = with_facts(world, |facts| {
+        facts.accounts.get(&account()).is_some_and(|account| {
+            let shown = account.directory.as_ref().and_then(|d| d.terms_url.as_deref());
+            shown == Some(url.as_str()) && account.terms_are_accepted()
+        })
+    });
+    if agreed == Some(true) {
+        world.state().ca.agreed_at = None;
+    }
+}
+
+/// Nothing goes wrong any more, and people have mended what only people can.
+pub(crate) fn heal(world: &World) {
+    world.fates().heal();
+    let now = world.wall();
+    let mut state = world.state();
+    if state.ca.agreed_at.is_some() {
+        state.ca.agreed_at = Some(now);
+    }
+}
+
+/// Every certificate is at this issue, served, and the next renewal is planned.
+pub(crate) fn reached(world: &World, generation: u32) -> bool {
+    let mut certificates = world.plan.certificates.iter();
+    with_facts(world, |facts| {
+        certificates.all(|wanted| done(facts, certificate_of(wanted.name()), generation))
+    })
+    .unwrap_or(false)
+}
+
+fn done(facts: &Facts, id: CertificateId, generation: u32) -> bool {
+    let Some(certificate) = facts.certificates.get(&id) else {
+        return false;
+    };
+    let planned = facts.schedules.get(&id).is_some_and(|schedule| schedule.planned.is_some());
+    planned
+        && certificate.run.is_none()
+        && certificate.failure.is_none()
+        && certificate.current.as_ref().is_some_and(|issue| issue.generation.0 >= generation)
+        && served(facts, certificate)
+        && facts.authorizations_of(id).next().is_none()
+}
+
+/// The newest issue was seen in a handshake everywhere.
+pub(crate) fn served(facts: &Facts, certificate: &Certificate) -> bool {
+    let Some(issue) = &certificate.current else {
+        return false;
+    };
+    facts
+        .bindings
+        .values()
+        .filter(|binding| binding.certificate == certificate_of(certificate.name()))
+        .all(|binding| binding.served.as_ref().is_some_and(|s| s.generation == issue.generation))
+}
+
+/// While nothing is under way, every certificate has one next action, or a person must act.
+fn next_actions(world: &World) {
+    let Some(handle) = world.handle() else {
+        return;
+    };
+    if world.calls() > 0 || handle.log_broken().is_some() || world.is_dead() {
+        return;
+    }
+    let idle = with_facts(world, |facts| {
+        let account = facts.accounts.get(&account());
+        let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
+        let waiting = |id: &CertificateId| {
+            let planned = facts.schedules.get(id).is_some_and(|s| s.planned.is_some());
+            let running = facts.certificates.get(id).is_some_and(|c| c.run.is_some());
+            (planned, running)
+        };
+        let full = facts.runs.len() >= world.plan.parallel;
+        let wrong: Vec<String> = facts
+            .certificates
+            .iter()
+            .filter(|(_, certificate)| !certificate.orphaned)
+            .filter_map(|(id, certificate)| {
+                let (planned, running) = waiting(id);
+                let woken = handle.next_wake(*id).is_some();
+                let name = certificate.name();
+                (usable && !full && !woken)
+                    .then(|| format!("{name}: nobody will look at it again (planned {planned}, running {running})"))
+                    .or_else(|| (planned == running).then(|| format!("{name}: planned {planned} and running {running}")))
+            })
+            .collect();
+        wrong
+    });
+    for what in idle.unwrap_or_default() {
+        world.broken(Invariant::OneNextAction, what);
+    }
+}

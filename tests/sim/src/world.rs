@@ -1,0 +1,325 @@
+//! What outlives a process: disk, CA, vault, what serves, the wall clock; and the truth about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use renewd_actors::Handle;
+use renewd_events::WallMs;
+use renewd_events::account::AccountEvent;
+use renewd_events::binding::{BindingEvent, Target};
+use renewd_events::certificate::{CertificateEvent, Declaration};
+use renewd_events::event::{Event, NewEvent};
+use renewd_events::id::{
+    AccountId, BindingId, CertificateId, CertificateName, DnsName, Fingerprint, Hash, OrderId,
+    RestartId, StreamId,
+};
+use renewd_events::intent::Meta;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::ca::Authority;
+use crate::disk::Platter;
+use crate::draws::Draws;
+use crate::fate::{Fate, Harm, Place};
+use crate::invariant::{Invariant, Violation};
+use crate::plan::{DAY, Goal, Plan, Served};
+
+/// When the world begins: 2026-01-01.
+const BEGINNING: WallMs = WallMs(1_767_225_600_000);
+/// Violations kept: the first ones say what is wrong.
+const VIOLATIONS_MAX: usize = 32;
+/// Issues that take longer than this many days of virtual time each do not come at all.
+const GENERATION_DAYS_MAX: u32 = 120;
+/// The last days of a run are without faults.
+const HEALING: Duration = Duration::from_secs(2 * 86_400);
+/// The address of the listener.
+const LISTENER: &str = "0.0.0.0:443";
+
+/// Everything but the process.
+#[derive(Debug)]
+pub struct World {
+    /// What the run is.
+    pub plan: Plan,
+    pub(crate) state: Mutex<State>,
+    platter: Mutex<Platter>,
+    fate: Mutex<Fate>,
+    clock: Mutex<Clock>,
+    life: Mutex<Life>,
+    /// Something happened that the driver must look at.
+    pub(crate) news: Notify,
+}
+
+/// What the ports stand for.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) ca: Authority,
+    /// Keys in the vault, by the CSR that goes with them.
+    pub(crate) keys: BTreeSet<Vec<u8>>,
+    /// What each place shows.
+    pub(crate) shown: BTreeMap<BindingId, Fingerprint>,
+    /// What lies in the files of each place, not yet read by its program.
+    pub(crate) filed: BTreeMap<BindingId, Fingerprint>,
+    /// Restarts begun, and when.
+    pub(crate) restarts: Vec<(RestartId, WallMs)>,
+    /// A restart happened since: privileges are there again.
+    pub(crate) listener_free: bool,
+    /// Requests to the CA by order or certificate stream since its renewal began.
+    pub(crate) requests: BTreeMap<StreamId, u32>,
+    /// A person asked for a renewal out of turn.
+    pub(crate) person_asked: bool,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) latency: Option<Draws>,
+}
+
+/// The wall clock: tokio's paused time on top of where the life began.
+#[derive(Debug)]
+struct Clock {
+    base: WallMs,
+    started: Option<Instant>,
+}
+
+/// The present process, as far as the world can see it.
+#[derive(Debug, Default)]
+struct Life {
+    dead: bool,
+    restart: Option<RestartId>,
+    handle: Option<Handle>,
+    calls: u32,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The one account.
+pub(crate) fn account() -> AccountId {
+    AccountId::derive(&[b"https://ca.test/directory"])
+}
+
+/// The certificate of a configured name.
+pub(crate) fn certificate_of(name: &str) -> CertificateId {
+    CertificateName::parse(name).map(|name| name.id()).unwrap_or_default()
+}
+
+/// The one place where a certificate is served.
+pub(crate) fn binding_of(certificate: CertificateId) -> BindingId {
+    BindingId::derive(&[&certificate.0])
+}
+
+impl World {
+    /// A world before the first start.
+    pub fn new(plan: Plan, fate: Fate) -> Arc<Self> {
+        let latency = Some(Draws::new(plan.seed, "latency"));
+        let listener_free = !plan.listener_needs_restart;
+        Arc::new(Self {
+            plan,
+            state: Mutex::new(State { latency, listener_free, ..State::default() }),
+            platter: Mutex::default(),
+            fate: Mutex::new(fate),
+            clock: Mutex::new(Clock { base: BEGINNING, started: None }),
+            life: Mutex::default(),
+            news: Notify::new(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// What lies on the disk.
+    pub fn platter(&self) -> MutexGuard<'_, Platter> {
+        lock(&self.platter)
+    }
+
+    /// A point is reached.
+    pub(crate) fn fate(&self, place: Place) -> Option<Harm> {
+        lock(&self.fate).at(place)
+    }
+
+    /// What goes wrong, and what did.
+    pub fn fates(&self) -> MutexGuard<'_, Fate> {
+        lock(&self.fate)
+    }
+
+    /// What is broken so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.state().violations.clone()
+    }
+
+    /// An invariant does not hold.
+    pub fn broken(&self, invariant: Invariant, what: impl Into<String>) {
+        self.state().broken(invariant, what);
+    }
+
+    /// Now, on the wall.
+    pub fn wall(&self) -> WallMs {
+        let clock = lock(&self.clock);
+        let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
+        clock.base.after(gone)
+    }
+
+    /// When the run ends; none where it ends with an issue.
+    pub(crate) fn last(&self) -> WallMs {
+        BEGINNING.after(DAY * days(self.plan.goal))
+    }
+
+    /// From here on nothing goes wrong any more: what was harmed must heal until the end.
+    pub(crate) fn healing(&self) -> WallMs {
+        self.last().before(HEALING)
+    }
+
+    /// Time goes on without the process: at most to where the healing begins.
+    pub(crate) fn skip(&self, time: Duration) {
+        let latest = self.healing();
+        self.set_wall(|wall| wall.after(time.min(latest.since(wall))));
+    }
+
+    /// Sets the wall clock.
+    pub(crate) fn set_wall(&self, change: impl FnOnce(WallMs) -> WallMs) {
+        let mut clock = lock(&self.clock);
+        clock.base = change(clock.base);
+    }
+
+    /// A life begins: its runtime has a time of its own.
+    pub(crate) fn begin_life(&self) {
+        *lock(&self.life) = Life::default();
+        lock(&self.clock).started = Some(Instant::now());
+    }
+
+    pub(crate) fn set_handle(&self, handle: Handle) {
+        lock(&self.life).handle = Some(handle);
+    }
+
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        lock(&self.life).handle.clone()
+    }
+
+    /// The process is killed: from here on nothing of it reaches the world.
+    pub(crate) fn end_life(&self) {
+        lock(&self.life).dead = true;
+        self.news.notify_one();
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        lock(&self.life).dead
+    }
+
+    pub(crate) fn ask_restart(&self, restart: RestartId) {
+        lock(&self.life).restart = Some(restart);
+        self.news.notify_one();
+    }
+
+    pub(crate) fn restart_asked(&self) -> Option<RestartId> {
+        lock(&self.life).restart
+    }
+
+    /// Keeps the time of a life that ended.
+    pub(crate) fn keep_time(&self) {
+        let now = self.wall();
+        let mut clock = lock(&self.clock);
+        *clock = Clock { base: now, started: None };
+    }
+
+    /// Calls of ports under way.
+    pub(crate) fn calls(&self) -> u32 {
+        lock(&self.life).calls
+    }
+
+    /// A call of a port is under way until this is dropped.
+    pub(crate) fn call(&self) -> Call<'_> {
+        lock(&self.life).calls += 1;
+        Call(self)
+    }
+
+    /// A delay of up to this, milliseconds.
+    pub(crate) fn delay(&self, max_ms: u64) -> Duration {
+        let mut state = self.state();
+        let drawn = state.latency.as_mut().map_or(0, |draws| draws.delay_ms(max_ms));
+        Duration::from_millis(drawn)
+    }
+
+    /// An act needs its intent on disk, acknowledged, and a log that can be written.
+    pub(crate) fn witness(&self, meta: &Meta) {
+        if self.platter().acknowledged < meta.seq {
+            let what = format!("the act of event {} began before it was durable", meta.seq);
+            self.broken(Invariant::IntentFirst, what);
+        }
+        if self.handle().is_some_and(|handle| handle.log_broken().is_some()) && !self.is_dead() {
+            let what = format!("the act of event {} began without a log", meta.seq);
+            self.broken(Invariant::NoLogNoAct, what);
+        }
+    }
+
+    /// What the configuration says about the certificates of the plan.
+    pub(crate) fn declarations(&self) -> Vec<NewEvent> {
+        let new =
+            |stream: StreamId, event: Event| NewEvent { stream, event, renewal: None, cause: None };
+        let declared = AccountEvent::AccountDeclared {
+            directory_url: "https://ca.test/directory".to_owned(),
+            contacts_hash: Hash::default(),
+            contacts: 0,
+        };
+        let terms = AccountEvent::TermsAccepted { terms_url: None, by: "test".to_owned() };
+        let id = account().into();
+        let mut events = vec![new(id, declared.into()), new(id, terms.into())];
+        for wanted in &self.plan.certificates {
+            let id = certificate_of(wanted.name());
+            let identifiers = wanted.names.iter().filter_map(|name| DnsName::parse(name).ok());
+            let declaration = Declaration {
+                name: wanted.name().to_owned(),
+                account: account(),
+                identifiers: identifiers.collect(),
+                profile: None,
+                ari: self.plan.ca.renewal_info,
+                life_left: self.plan.life_left,
+            };
+            let target = target(wanted.served, wanted.name());
+            let event = CertificateEvent::CertificateDeclared(declaration);
+            events.push(new(id.into(), event.into()));
+            let event = BindingEvent::BindingDeclared { certificate: id, target };
+            events.push(new(binding_of(id).into(), event.into()));
+        }
+        events
+    }
+}
+
+fn days(goal: Goal) -> u32 {
+    match goal {
+        Goal::Days(days) => days,
+        Goal::Generation(generation) => generation.saturating_mul(GENERATION_DAYS_MAX),
+    }
+}
+
+fn target(served: Served, name: &str) -> Target {
+    match served {
+        Served::Builtin => Target::Builtin { address: LISTENER.to_owned() },
+        Served::Files => {
+            Target::Files { directory: format!("/tls/{name}"), reload: true, verify: None }
+        }
+    }
+}
+
+/// A call of a port under way.
+pub(crate) struct Call<'a>(&'a World);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut life = lock(&self.0.life);
+        life.calls = life.calls.saturating_sub(1);
+    }
+}
+
+impl State {
+    pub(crate) fn broken(&mut self, invariant: Invariant, what: impl Into<String>) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(Violation { invariant, what: what.into() });
+        }
+    }
+
+    /// A request on behalf of this stream.
+    pub(crate) fn count_request(&mut self, order: OrderId) {
+        let count = self.requests.entry(order.into()).or_default();
+        *count += 1;
+    }
+}
