@@ -47,7 +47,7 @@ async fn through(seat: Seat, space: Space) {
     let world = World::new();
     world.set_space(space);
     let engine = world.start_on(seat, &["a.test"], 4, usize::MAX).await;
-    let engine = engine.unwrap_or_else(|| panic!("{space:?}: no start"));
+    let engine = engine.unwrap_or_else(|cause| panic!("{space:?}: no start: {cause}"));
     world.until("the full disk", |_| broken(&engine).is_some()).await;
     let text = broken(&engine).unwrap();
     assert!(text.contains("R0620") && text.contains("make room"), "{text}");

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod deny;
+mod fuzz;
 mod layers;
 mod lint;
 mod say;
@@ -19,7 +20,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 7] = [
+const COMMANDS: [(&str, &str, Run); 8] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -38,6 +39,7 @@ const COMMANDS: [(&str, &str, Run); 7] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 
