@@ -10,7 +10,7 @@
 //! ahead of the other two by one commit, never behind: behind is damage and is refused.
 //!
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
-//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), [`SledLog`]; and for
+//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), `writing` (the files of a commit), [`SledLog`], `scan` (reading it); and for
 //! other processes [`MirrorReader`], [`export`] and [`mod@verify`].
 
 mod anchor;
@@ -19,11 +19,14 @@ mod files;
 mod index;
 mod mirror;
 mod recover;
+mod scan;
 mod segment;
 mod sled_log;
 mod verify;
 mod walk;
+mod writing;
 
+pub use files::room_left;
 pub use mirror::{MirrorReader, export};
 pub use recover::{Opened, Torn};
 pub use sled_log::SledLog;

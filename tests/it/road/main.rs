@@ -21,6 +21,7 @@ mod ca_moods;
 mod check;
 mod clock;
 mod damage;
+mod degraded;
 mod force_ssl;
 mod held_port;
 mod issue;
