@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Appends waiting for the journal. Six actors with [`EFFECTS_MAX`] outcomes each fit; more means that
 /// the disk stalls, and then waiting is right.
 pub const APPENDS_WAITING_MAX: usize = 1024;
+/// A pause of this length between appends is used to make the log's anchor durable: after the pauses
+/// within an order, before anybody would cut the power by hand.
+pub const SETTLE_AFTER: Duration = Duration::from_millis(100);
 /// Events in one commit: one fdatasync for many appends, and a frame group below sled's segment.
 pub const EVENTS_PER_COMMIT_MAX: usize = 256;
 /// Events in one batch of an actor: an order of 100 names has 100 authorizations with two events each.

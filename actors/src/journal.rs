@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::outage::{Outage, Room};
-use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX};
+use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX, SETTLE_AFTER};
 use crate::ports::TimeSource;
 
 /// Events to append, all or none.
@@ -219,6 +219,18 @@ impl Writer {
                     Ok(first) => first,
                     Err(_) => continue,
                 },
+                // A pause is used for what need not hold up an append.
+                None if !self.store.is_settled() => {
+                    match tokio::time::timeout(SETTLE_AFTER, inbox.recv()).await {
+                        Ok(first) => first,
+                        Err(_) => {
+                            if let Err(cause) = self.store.settle() {
+                                drop(self.failed(&cause));
+                            }
+                            continue;
+                        }
+                    }
+                }
                 None => inbox.recv().await,
             };
             let Some(first) = first else {

@@ -178,6 +178,19 @@ pub trait EventStore: Send {
         Err(StoreError::Poisoned("this store cannot be opened again".to_owned()))
     }
 
+    /// Whether nothing is left for [`Self::settle`].
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// Makes durable what commits may leave for a pause: nothing that an acknowledged event needs.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    fn settle(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Octets that may still be written where the log is; `None` when that is not known.
     fn room(&self) -> Option<u64> {
         None

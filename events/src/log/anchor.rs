@@ -222,14 +222,22 @@ impl AnchorFile {
         Ok(Self { file: files::open_writable(&path)?, path, next_slot: 1 - newest.min(1) })
     }
 
-    /// Writes the older slot; durable when it returns.
+    /// Writes the slot that is not the durable one: other processes see it at once, and a process that
+    /// is killed leaves it. It outlives the machine after [`Self::sync`].
     ///
     /// # Errors
-    /// When it is not known to be durable.
+    /// When it cannot be written.
     pub(super) fn write(&mut self, anchor: &Anchor) -> Result<(), StoreError> {
         self.file
             .write_all_at(&anchor.encode(HEAD_MAGIC), self.next_slot * SLOT_STRIDE)
-            .map_err(failed("writing", &self.path))?;
+            .map_err(failed("writing", &self.path))
+    }
+
+    /// Makes what was written durable; the other slot is written next.
+    ///
+    /// # Errors
+    /// When it is not known to be durable.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         self.file.sync_data().map_err(unsynced(&self.path))?;
         self.next_slot = 1 - self.next_slot;
         Ok(())

@@ -10,6 +10,10 @@ pub const SEGMENT_OCTETS: u64 = 64 * 1024 * 1024;
 /// One commit. The journal queues 8 MiB at most and a commit never holds more than the queue; a
 /// reader may therefore hold a whole batch in memory before it hands out the first frame.
 pub const COMMIT_OCTETS_MAX: usize = 8 * 1024 * 1024;
+/// Commits between two durable points of `HEAD` while there is no pause in which it is made durable.
+/// After a power cut it may lag behind the mirror by so many; what it then does not vouch for was
+/// synced in the mirror all the same, and is taken from there (ADR 0014).
+pub const ANCHOR_SYNC_COMMITS: u32 = 64;
 /// Commits between two durable points of sled. Without a flush each commit costs sled microseconds
 /// instead of a third disk round trip. Nothing is at stake: what sled lacks after a crash is
 /// rolled forward from the mirror at open, and 256 commits take milliseconds.

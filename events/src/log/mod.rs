@@ -6,8 +6,9 @@
 //! - `sled/`: an index from place to frame. It is made again from the mirror whenever it disagrees.
 //! - `CLEAN`: present after an orderly end only. `LOCK`: held by the one writer.
 //!
-//! A commit is durable in this order: mirror, sled, `HEAD`, acknowledgement. Hence the mirror may be
-//! ahead of the other two by one commit, never behind: behind is damage and is refused.
+//! A commit is written in this order: mirror and its sync, sled, `HEAD`, acknowledgement. sled and
+//! `HEAD` are synced now and then (ADR 0014). Hence the mirror may be ahead of the other two, by one
+//! commit after a kill and by some after a power cut, never behind: behind is damage and is refused.
 //!
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
 //! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), `writing` (the files of a commit), [`SledLog`], `scan` (reading it); and for

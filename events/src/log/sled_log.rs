@@ -252,6 +252,19 @@ impl EventStore for SledLog {
         Ok(anchor.head)
     }
 
+    fn is_settled(&self) -> bool {
+        self.writing.as_ref().is_none_or(Writing::is_settled)
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let settled = self.writing.as_mut().map_or(Ok(()), Writing::settle);
+        settled.inspect_err(|error| {
+            self.refused = Some(error.to_string());
+            self.may_reopen = error.may_pass();
+            self.let_go();
+        })
+    }
+
     fn room(&self) -> Option<u64> {
         files::room_left(&self.dir).ok()
     }
@@ -264,9 +277,10 @@ impl EventStore for SledLog {
     fn close(&mut self) -> Result<(), StoreError> {
         self.refuse_writes()?;
         self.refused = Some("it was closed".to_owned());
-        let Some(writing) = &self.writing else {
+        let Some(writing) = &mut self.writing else {
             return Err(StoreError::Poisoned("it is not open for writing".to_owned()));
         };
+        writing.settle()?;
         writing.index.sync().map_err(|error| error.error(&index::directory(&self.dir)))?;
         anchor::write_clean(&self.dir, &self.anchor)
     }

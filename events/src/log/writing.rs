@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::anchor::{self, Anchor, AnchorFile};
-use super::bounds::SLED_SYNC_COMMITS;
+use super::bounds::{ANCHOR_SYNC_COMMITS, SLED_SYNC_COMMITS};
 use super::index::{self, Index};
 use super::recover::{self, Opened};
 use super::segment::Appender;
@@ -15,6 +15,8 @@ pub(super) struct Writing {
     pub(super) index: Index,
     pub(super) mirror: Appender,
     anchor_file: AnchorFile,
+    /// Commits since the anchor was made durable.
+    unanchored: u32,
     /// Commits since the index was made durable.
     unsynced: u32,
 }
@@ -37,8 +39,9 @@ impl Writing {
         recover::cut(dir, &mut plan)?;
         let mut anchor_file = AnchorFile::open(dir, plan.slot)?;
         anchor_file.write(&plan.anchor)?;
+        anchor_file.sync()?;
         anchor::remove_clean(dir)?;
-        let writing = Self { index, mirror, anchor_file, unsynced: 0 };
+        let writing = Self { index, mirror, anchor_file, unanchored: 0, unsynced: 0 };
         Ok((writing, plan.anchor, plan.opened))
     }
 
@@ -65,7 +68,28 @@ impl Writing {
             last_octets: u16::try_from(last.bytes.len()).unwrap_or(u16::MAX),
         };
         self.anchor_file.write(&anchor)?;
+        self.unanchored = self.unanchored.saturating_add(1);
+        if self.unanchored >= ANCHOR_SYNC_COMMITS {
+            self.settle()?;
+        }
         Ok(Some(anchor))
+    }
+
+    /// The anchor is as durable as the mirror.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unanchored == 0
+    }
+
+    /// Makes the anchor durable.
+    ///
+    /// # Errors
+    /// When it is not known to be.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        if !self.is_settled() {
+            self.anchor_file.sync()?;
+            self.unanchored = 0;
+        }
+        Ok(())
     }
 
     fn add_to_index(&mut self, frames: &[Frame], dir: &Path) -> Result<(), StoreError> {
