@@ -6,11 +6,14 @@
 //! or no answers between the two), [`process`] (a child that dies with its owner), [`wait`] (the only
 //! sleep), [`https`] (a bounded client without `renewd`'s own code), [`ports`] and [`error`].
 //!
+//! [`damage`] needs none of them: it damages logs and opens them again.
+//!
 //! Everything here blocks and has a named bound. Not here: the fault-injecting CA
 //! (`renewd-testca`) and the tests themselves (`tests/it`).
 //!
 //! Pebble is never optional: where it cannot be had, [`pebble::Pebble::start`] fails and says why.
 
+pub mod damage;
 pub mod error;
 pub mod host;
 pub mod https;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod damage;
 mod deny;
 mod layers;
 mod lint;
@@ -19,7 +20,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 7] = [
+const COMMANDS: [(&str, &str, Run); 8] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -38,6 +39,7 @@ const COMMANDS: [(&str, &str, Run); 7] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 

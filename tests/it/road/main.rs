@@ -15,10 +15,12 @@
 mod ca;
 mod check;
 mod damage;
+mod damaged_index;
 mod issue;
 mod kill;
 mod kill_random;
 mod lives;
+mod mend;
 mod place;
 mod process;
 mod renew;
