@@ -85,6 +85,10 @@ fn started(original: &Path, (name, damage): Damage, is_clean: bool) -> String {
     let log = host.state_dir().join("log");
     let before = frames(&log);
     damage(&log.join("sled"));
+    // What the original said is not what this one says.
+    for said in ["renewd.out", "renewd.err"] {
+        drop(fs::remove_file(host.folder().join(said)));
+    }
     let mut renewd = host.start(&["run"]).unwrap();
     let came = renewd.wait_until("ready or refused", READY_TIME_MAX, |it| {
         let said = it.stderr();

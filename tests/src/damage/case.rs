@@ -157,7 +157,7 @@ fn repaired(log: &Path, base: &Base, code: String, readable: u64) -> Result<Verd
     let all = u64::try_from(base.frames.len())?;
     let survey = &repaired.survey;
     let true_beginning = base.frames.get(..kept.len()).is_some_and(|frames| frames == kept);
-    let batch_end = base.frames.iter().take(usize::try_from(readable)?);
+    let mut batch_end = base.frames.iter().take(usize::try_from(readable)?);
     let provable = batch_end.rfind(|frame| frame.last_of_batch).map_or(0, |frame| frame.seq.0);
     let named = told(last)?;
     // Without an anchor nobody knows the end, and the event says so.

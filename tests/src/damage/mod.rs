@@ -60,7 +60,7 @@ impl Counts {
 
     fn add(&mut self, judged: &Judged) {
         self.cases = self.cases.saturating_add(1);
-        let mut count = |it: &mut u64| *it = it.saturating_add(1);
+        let count = |it: &mut u64| *it = it.saturating_add(1);
         match &judged.verdict {
             Verdict::Whole { mended } => {
                 count(&mut self.whole);

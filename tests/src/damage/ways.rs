@@ -141,7 +141,7 @@ fn spoil(way: Way, bytes: &mut Vec<u8>, draw: &mut Draw) -> String {
                     *octet ^= 1 << bit;
                 }
             }
-            format!("{flips} bits")
+            return format!("{flips} bits");
         }
         Way::Cut => bytes.truncate(at),
         Way::Empty => bytes.clear(),
