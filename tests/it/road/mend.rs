@@ -52,7 +52,8 @@ fn repair(site: &Site, lost_from: u64) {
     let aside = told["data"]["aside"].as_str().unwrap();
     let mut kept = contents(Path::new(aside)).into_values().collect::<Vec<_>>();
     let mut all = before.into_values().collect::<Vec<_>>();
-    (kept.sort(), all.sort());
+    kept.sort();
+    all.sort();
     assert_eq!(kept, all, "the damaged log was changed");
     check::log_is_whole(site);
     let again = site.host.run(&["log", "repair", "--yes"]).unwrap();

@@ -74,7 +74,11 @@ pub fn judge(stock: &Stock, draw: &mut Draw) -> Result<Judged, Trouble> {
     Ok(Judged { damage, verdict })
 }
 
-fn verdict(log: &Path, base: &Base) -> Result<Verdict, Trouble> {
+/// Opens a log that was made from `base`, and repairs it when it is refused.
+///
+/// # Errors
+/// When files cannot be read.
+pub fn verdict(log: &Path, base: &Base) -> Result<Verdict, Trouble> {
     if let Some(shorter) = reader_is_short(log, base) {
         return Ok(Verdict::Shorter(shorter));
     }
@@ -88,9 +92,10 @@ fn verdict(log: &Path, base: &Base) -> Result<Verdict, Trouble> {
         }
         Opening::Refused(error) => error,
     };
-    let code = match &error {
-        StoreError::Damaged { code, .. } => (*code).to_owned(),
-        other => return Ok(Verdict::Wrong(format!("refused without a code: {other}"))),
+    let code = if let StoreError::Damaged { code, .. } = &error {
+        (*code).to_owned()
+    } else {
+        return Ok(Verdict::Wrong(format!("refused without a code: {error}")));
     };
     if !has_cure(&code) {
         return Ok(Verdict::Wrong(format!("{code} has no page with a cure")));

@@ -12,6 +12,9 @@ const PAGE_OCTETS: usize = 4096;
 /// A sector.
 const SECTOR_OCTETS: usize = 512;
 
+/// In one case of so many the index is gone too.
+const WITHOUT_INDEX_ONE_IN: u64 = 3;
+
 /// A way to damage a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -62,6 +65,11 @@ const WAYS: [Way; 18] = [
 /// When a file cannot be read or written.
 pub fn damage(log: &Path, base: &Base, draw: &mut Draw) -> Result<String, Trouble> {
     let way = *draw.pick(&WAYS).ok_or("there is no way")?;
+    // Without it nothing fills the holes of the mirror, and events are truly lost.
+    let without_index = draw.below(WITHOUT_INDEX_ONE_IN) == 0;
+    if without_index {
+        fs::remove_dir_all(log.join("sled"))?;
+    }
     let files = files(log)?;
     let file = draw.pick(&files).ok_or("the log has no files")?.clone();
     let segments: Vec<PathBuf> = files
@@ -101,12 +109,12 @@ pub fn damage(log: &Path, base: &Base, draw: &mut Draw) -> Result<String, Troubl
             name(log, &file)
         }
         Way::StaleIndex => {
-            fs::remove_dir_all(log.join("sled"))?;
+            remove(&log.join("sled"))?;
             super::stock::copy(&base.earlier.join("sled"), &log.join("sled"))?;
             "sled".to_owned()
         }
-        Way::DeleteMirror => fs::remove_dir_all(log.join("mirror")).map(|()| String::new())?,
-        Way::DeleteIndex => fs::remove_dir_all(log.join("sled")).map(|()| String::new())?,
+        Way::DeleteMirror => remove(&log.join("mirror")).map(|()| String::new())?,
+        Way::DeleteIndex => remove(&log.join("sled")).map(|()| String::new())?,
         Way::Delete => fs::remove_file(&file).map(|()| name(log, &file))?,
         Way::FlipBits
         | Way::Cut
@@ -124,7 +132,13 @@ pub fn damage(log: &Path, base: &Base, draw: &mut Draw) -> Result<String, Troubl
             format!("{} {what}", name(log, &file))
         }
     };
-    Ok(format!("{:?}: {way:?} {place}", base.left))
+    let also = if without_index { " (and no index)" } else { "" };
+    Ok(format!("{:?}: {way:?} {place}{also}", base.left))
+}
+
+/// Removes a directory that may be gone already.
+fn remove(directory: &Path) -> std::io::Result<()> {
+    if directory.exists() { fs::remove_dir_all(directory) } else { Ok(()) }
 }
 
 /// Damages the content of one file.
@@ -161,7 +175,7 @@ fn spoil(way: Way, bytes: &mut Vec<u8>, draw: &mut Draw) -> String {
                 }
             }
         }
-        Way::Garbage => bytes.extend((0..short).map(|_| draw.next().to_le_bytes()).flatten()),
+        Way::Garbage => bytes.extend((0..short).flat_map(|_| draw.next().to_le_bytes())),
         Way::Insert => drop(bytes.splice(at..at, std::iter::repeat_n(0x52, short))),
         Way::Remove => drop(bytes.drain(at..at.saturating_add(short).min(bytes.len()))),
         Way::Delete
