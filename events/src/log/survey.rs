@@ -73,6 +73,7 @@ impl<'a> Sources<'a> {
             Reading::Absent | Reading::Unreadable => None,
         };
         let anchor = [head, clean].into_iter().flatten().max_by_key(|anchor| anchor.head.seq);
+        let not_newer = not_newer || ours_follows_newer(log)?;
         Ok(Self { log, index, not_newer, anchor })
     }
 
@@ -166,6 +167,19 @@ impl<'a> Sources<'a> {
         let differs = anchor.head.seq == frame.seq && anchor.head.hash != frame.hash;
         differs.then(|| MendError::TwoLogs { log: segment::directory(self.log), seq: frame.seq })
     }
+}
+
+/// Whether an event of ours follows one that looks like a later format. No version writes after a newer
+/// one, so that is damage.
+fn ours_follows_newer(log: &Path) -> Result<bool, StoreError> {
+    let mut salvage = Salvage::of(log, false)?;
+    while let Some(frame) = salvage.next() {
+        frame?;
+        if salvage.newer.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn decode(frame: &Frame) -> Result<Envelope, StoreError> {

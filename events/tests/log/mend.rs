@@ -195,6 +195,20 @@ fn a_running_log_and_one_of_a_newer_version_are_not_repaired() {
 }
 
 #[test]
+fn a_damaged_magic_number_is_mended_when_an_event_of_ours_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, before, ends) = whole(dir.path());
+    without_index(&log);
+    let mut bytes = fs::read(log.join(SEGMENT)).unwrap();
+    *bytes.get_mut(3).unwrap() = b'2';
+    *bytes.get_mut(ends[7]).unwrap() = 0;
+    fs::write(log.join(SEGMENT), bytes).unwrap();
+    repair(&log, Wish::default(), AT).unwrap().unwrap();
+    assert_eq!(told(&log), (Mending::Repair, EVENTS, EVENTS, true));
+    assert_eq!(frames(&log)[..before.len()], before);
+}
+
+#[test]
 fn a_mirror_of_another_log_is_not_mixed_in() {
     let dir = tempfile::tempdir().unwrap();
     let (log, before, _) = whole(dir.path());
