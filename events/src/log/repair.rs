@@ -2,9 +2,11 @@
 //! old one, an event says what is lost, and the two change places. The old one is kept as it was.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
 use super::examine::{Cure, refusal};
 use super::files::{self, failed};
@@ -146,11 +148,28 @@ pub fn repair(log: &Path, wish: Wish, at: WallMs) -> Result<Option<Repaired>, Me
     Ok(Some(Repaired { survey, head, aside }))
 }
 
-/// Puts the new log into the old one's place in one step: a crash leaves the one or the other.
+/// Puts the new log into the old one's place in one step: a crash leaves the one or the other there. The
+/// new one gets the name first under which the old one will be kept, so that what lies under the name of
+/// an unfinished attempt is never the old one: the next attempt removes that.
 fn swap(log: &Path, new: &Path, aside: &Path) -> Result<(), StoreError> {
-    rustix::fs::renameat_with(CWD, new, CWD, log, RenameFlags::EXCHANGE)
-        .map_err(|cause| failed("putting the repaired log into the place of", log)(cause.into()))?;
-    std::fs::rename(new, aside).map_err(failed("keeping the damaged log as", aside))?;
+    let keep = |cause: io::Error| failed("keeping the damaged log as", aside)(cause);
+    let place = |cause: io::Error| failed("putting the repaired log into the place of", log)(cause);
+    std::fs::rename(new, aside).map_err(keep)?;
+    match rustix::fs::renameat_with(CWD, aside, CWD, log, RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        // A file system that cannot exchange names: a crash in between leaves no log at all, which a
+        // start refuses while there are keys (R0605).
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            std::fs::rename(aside, new).map_err(keep)?;
+            std::fs::rename(log, aside).map_err(keep)?;
+            std::fs::rename(new, log).map_err(place)?;
+        }
+        Err(cause) => {
+            // Back under its own name: nothing else has happened.
+            std::fs::rename(aside, new).map_err(keep)?;
+            return Err(place(cause.into()));
+        }
+    }
     let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
     files::sync_directory(parent.unwrap_or(Path::new(".")))
 }
