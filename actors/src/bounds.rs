@@ -58,6 +58,8 @@ pub const HOPELESS_AFTER: u32 = 3;
 pub const IDLE_FIRST: Duration = Duration::from_millis(100);
 /// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
 pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// A certificate of exactly the names of one that is being ordered looks again after this.
+pub const TWIN_WAIT: Duration = Duration::from_secs(1);
 /// An order whose authorizations are not through is looked at this often: it may be gone.
 pub const LOOK_IDLE: Duration = Duration::from_secs(300);
 /// How long the challenge's own error is waited for after an order died.
@@ -94,5 +96,8 @@ pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);
 /// A new issue that is not served everywhere by then ends its renewal all the same: otherwise a wrong
 /// `verify` address would keep the next renewal from ever beginning.
 pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's):
+/// asking does not set a clock. When the clock is set back, the next try comes at once.
+pub const WRONG_CLOCK_RETRY: Duration = Duration::from_secs(24 * 3600);
 /// The period of the daily check.
 pub const DAILY: Duration = Duration::from_secs(24 * 3600);

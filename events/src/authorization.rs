@@ -69,6 +69,9 @@ pub enum AuthorizationEvent {
     ChallengeWithdrawn,
 }
 
+/// The problem of an authorization that ended because its order did: it says nothing about why.
+pub const UNDECIDED: &str = "undecided";
+
 /// An http-01 challenge (RFC 8555 §8.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {

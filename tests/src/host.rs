@@ -25,6 +25,8 @@ pub struct Host {
     folder: TempDir,
     binary: PathBuf,
     environment: Vec<(String, String)>,
+    /// The program and arguments in front of the binary, as `setpriv`.
+    wrapper: Vec<String>,
     commands: AtomicU32,
 }
 
@@ -49,12 +51,19 @@ impl Host {
         let state = folder.path().join("state");
         fs::create_dir(&state).map_err(HarnessError::io("make", state.display().to_string()))?;
         let environment = vec![("NO_COLOR".to_owned(), "1".to_owned())];
-        Ok(Self { folder, binary: binary()?, environment, commands: AtomicU32::new(0) })
+        let commands = AtomicU32::new(0);
+        Ok(Self { folder, binary: binary()?, environment, wrapper: Vec::new(), commands })
     }
 
     /// The host's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Keeps the folder beyond this value's life and tells where it is: evidence for a person.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
     }
 
     /// Where the configuration should put its state; exists and is empty at first.
@@ -85,6 +94,11 @@ impl Host {
         Ok(path)
     }
 
+    /// Starts another program from now on, for example a script that does harm first.
+    pub fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
+    }
+
     /// Sets a variable for every later start, for example a kill point.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.unset_env(name);
@@ -94,6 +108,23 @@ impl Host {
     /// Takes back [`Host::set_env`].
     pub fn unset_env(&mut self, name: &str) {
         self.environment.retain(|(known, _)| known != name);
+    }
+
+    /// From now on runs a copy of the binary in the host's folder, which a test may change.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn own_binary(&mut self) -> Result<PathBuf, HarnessError> {
+        let path = self.folder().join("renewd");
+        fs::copy(&self.binary, &path).map_err(HarnessError::io("copy", "the binary"))?;
+        self.binary.clone_from(&path);
+        Ok(path)
+    }
+
+    /// From now on starts the binary through another program, for example `setpriv --reuid 65534`. It
+    /// must replace itself by the binary, so that signals reach the right process.
+    pub fn start_through(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// Starts `renewd ARGUMENTS --config FILE` and leaves it running, for example `run`. Its log is
@@ -118,7 +149,14 @@ impl Host {
     }
 
     fn process(&self, name: &str, arguments: &[&str]) -> Result<Process, HarnessError> {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.wrapper.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
         command
             .args(arguments)
             .arg("--config")

@@ -6,6 +6,7 @@ use renewd_events::event::NewEvent;
 use renewd_events::id::{BindingId, CertificateId, Generation, ListenerId, RenewalId};
 use renewd_events::listener::ListenerEvent;
 use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::restart::Phase;
 use renewd_events::{Facts, WallMs};
 
 use crate::bounds;
@@ -149,13 +150,27 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, session: &Session, cx: &Co
     let Some(listener) = facts.listeners.get(&id) else {
         return decision;
     };
-    let waits_for_restart = listener.needs_restart == Some(cx.boot);
-    if listener.needed != Some(cx.boot) || listener.opened == Some(cx.boot) || waits_for_restart {
+    if listener.needed != Some(cx.boot) || listener.opened == Some(cx.boot) {
         return decision;
     }
+    if let Some(deadline) = restart_on_its_way(facts, id, cx) {
+        decision.wake_at(deadline, "the restart should have happened");
+        return decision;
+    }
+    // None is, or those that were made were in vain: whoever gives the privilege to the running process
+    // need not restart it.
     let effect = Effect::OpenListener(id, listener.address.clone());
     decision.when_due(effect, session, cx, "the listener is tried again");
     decision
+}
+
+/// Until when this life waits to be restarted for the listener.
+fn restart_on_its_way(facts: &Facts, id: ListenerId, cx: &Context) -> Option<WallMs> {
+    let ours = facts.restarts.values().filter(|restart| restart.listener == id);
+    let asked = ours.filter(|restart| {
+        matches!(&restart.phase, Phase::Requested(intent) if intent.meta().boot == cx.boot)
+    });
+    asked.filter_map(|restart| restart.deadline).find(|deadline| *deadline > cx.now)
 }
 
 /// What an outcome says.
@@ -197,7 +212,8 @@ pub(super) fn observe(
                 Err(refused) => {
                     let known = listener.and_then(|listener| listener.setback.as_ref());
                     let same = known.is_some_and(|setback| setback.problem == refused.problem);
-                    if same && !refused.needs_restart {
+                    let told = listener.and_then(|listener| listener.needs_restart);
+                    if same && (!refused.needs_restart || told == Some(facts.engine.boot)) {
                         return Vec::new();
                     }
                     ListenerEvent::ListenerFailed {

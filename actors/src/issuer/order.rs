@@ -14,7 +14,10 @@ use renewd_replay::codes::Step;
 use super::decide::{fail, may_order_again};
 use crate::bounds;
 use crate::decision::{Context, Decision, Looks, Session, fact, may_do};
-use crate::effect::{Effect, OrderStage};
+use crate::effect::{CREATE_ORDER, Effect, OrderStage};
+
+/// The kind of problem of an order that was over, by our clock, when the CA made it.
+pub(crate) const EXPIRED_WHEN_MADE: &str = "expired-when-made";
 
 /// What to do about an order.
 pub(super) fn decide(
@@ -39,9 +42,15 @@ pub(super) fn decide(
             decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
-            return Decision::record(vec![again(run, request.clone())]);
+            let mut request = request.clone();
+            // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
+            // over it with a 5xx says the same as a lost answer, every time.
+            if run.orders.saturating_add(1) >= bounds::ORDERS_PER_RENEWAL_MAX {
+                request.replaces = None;
+            }
+            return Decision::record(vec![again(run, request)]);
         }
-        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost()),
+        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(id, run, request, problem),
         Phase::Pending => {
             return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
@@ -100,7 +109,7 @@ fn finalizing(
     if session.running.contains(&effect.key()) {
         return decision;
     }
-    if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
+    if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");
@@ -119,6 +128,11 @@ fn find(
     cx: &Context,
 ) -> Decision {
     let mut decision = Decision::none();
+    if twin_goes_first(facts, id, intent) {
+        decision
+            .wake_at(cx.now.after(bounds::TWIN_WAIT), "a certificate of the same names is ordered");
+        return decision;
+    }
     if may_do(intent, session, cx) {
         decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
         return decision;
@@ -144,7 +158,11 @@ fn download(
     session: &Session,
     cx: &Context,
 ) -> Decision {
-    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+    let looks = session.looks(&effect.key());
+    // What this host cannot store stays at the CA and is fetched again: another order would cost
+    // another certificate and end at the same disk.
+    let hopeless = looks.hopeless().filter(|problem| problem.class != ProblemClass::Local);
+    if let Some(problem) = hopeless {
         return fail(id, run, Step::Chain, problem);
     }
     let mut decision = Decision::none();
@@ -152,9 +170,20 @@ fn download(
     decision
 }
 
-fn answers_lost() -> Problem {
+/// With what came in place of the last answer, as far as this life knows: a page of a proxy, say.
+fn answers_lost(session: &Session) -> Problem {
     let text = "the answers to several newOrder requests were lost";
-    Problem::new(ProblemClass::Transport, "answers-lost", text)
+    let sent = session.looks.iter().filter(|(key, _)| key.kind == CREATE_ORDER);
+    let last = sent.max_by_key(|(_, looks)| looks.last).and_then(|(_, l)| l.problem.as_ref());
+    let Some(last) = last else {
+        return Problem::new(ProblemClass::Transport, "answers-lost", text);
+    };
+    let text = format!("{text}; in place of the last: {}: {}", last.short_kind(), last.detail);
+    let mut lost =
+        Problem::new(ProblemClass::Transport, "answers-lost", &text).about(&last.subject);
+    lost.status = last.status;
+    lost.retry_after_ms = last.retry_after_ms;
+    lost
 }
 
 fn processing(
@@ -174,6 +203,34 @@ fn processing(
     let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), &looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
+}
+
+/// Whether another certificate of exactly the same names and account is being ordered before this one.
+/// The account's list, and a CA that gives a pending order again, could not tell their orders apart:
+/// both would take the same one, and one of them would finalize the other's.
+fn twin_goes_first(facts: &Facts, id: CertificateId, intent: &Durable<NewOrder>) -> bool {
+    let wanted = intent.intent();
+    let others = facts.runs.iter().filter(|other| **other != id);
+    let orders = others.filter_map(|other| facts.order_of(*other));
+    let twins = orders.filter(|(_, order)| {
+        order.request.as_ref().is_some_and(|request| {
+            request.account == wanted.account && request.identifiers == wanted.identifiers
+        })
+    });
+    twins.map(|(_, order)| order).any(|order| match &order.phase {
+        // Of two that ask, the one that asked first: its place in the log is the same in every life.
+        Phase::Requested(other) => other.meta().seq < intent.meta().seq,
+        // Not at the CA, or not any more.
+        Phase::Absent | Phase::Unresolved | Phase::Refused(_) | Phase::Dead(_) => false,
+        Phase::Pending
+        | Phase::Ready
+        | Phase::Finalizing(_)
+        | Phase::FinalizeRefused(_)
+        | Phase::Processing
+        | Phase::Valid { .. }
+        | Phase::Downloaded(_)
+        | Phase::Rejected(_) => true,
+    })
 }
 
 /// URLs of orders that other renewals know: they are not the lost one.
@@ -211,7 +268,15 @@ fn pending(
 ) -> Decision {
     let looks = session.looks(&effect.key());
     if order.expires.is_some_and(|expires| expires <= cx.now) {
-        let problem = Problem::new(ProblemClass::Acme, "expired", "the order expired unfinished");
+        // Dead before it was made: then it is our clock, and one more order would die the same way.
+        let (kind, detail) = match order.expires.is_some_and(|expires| expires <= order.since) {
+            true => (
+                EXPIRED_WHEN_MADE,
+                "by this host's clock the order expired before the CA made it: set the clock",
+            ),
+            false => ("expired", "the order expired unfinished"),
+        };
+        let problem = Problem::new(ProblemClass::Acme, kind, detail);
         return fail(id, run, Step::Validation, &problem);
     }
     if let Some(problem) = given_up(facts, order, &looks, cx) {
@@ -318,6 +383,7 @@ fn dead(
             continue;
         }
         match &authorization.phase {
+            authorization::Phase::Invalid(problem) if problem.kind == authorization::UNDECIDED => {}
             authorization::Phase::Invalid(problem) => verdict = Some(problem),
             authorization::Phase::Ready | authorization::Phase::ReadinessRequested(_) => {
                 // Still to be looked at by the Validator, for a while.

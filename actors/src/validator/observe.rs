@@ -1,7 +1,7 @@
 //! What an outcome says about authorizations.
 
 use renewd_events::Facts;
-use renewd_events::authorization::{AuthorizationEvent, Phase, Probe};
+use renewd_events::authorization::{AuthorizationEvent, Phase, Probe, UNDECIDED};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::problem::{Problem, ProblemClass};
@@ -200,12 +200,13 @@ fn judged(
                     visits,
                 },
                 // Another name failed; this one was never decided.
-                (_, Ok(_)) => AuthorizationEvent::ReadinessRefused {
+                (_, Ok(_)) => AuthorizationEvent::AuthorizationBecameInvalid {
                     problem: Problem::new(
                         ProblemClass::Acme,
-                        "undecided",
+                        UNDECIDED,
                         "the order died before this name was decided",
                     ),
+                    visits,
                 },
             };
             records.push(on(facts, id, event));

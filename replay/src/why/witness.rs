@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use renewd_events::account::AccountEvent;
-use renewd_events::authorization::{AuthorizationEvent, Probe};
+use renewd_events::authorization::{AuthorizationEvent, Probe, UNDECIDED};
 use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::id::{CertificateId, RenewalId, Seq, StreamId};
@@ -120,10 +120,13 @@ impl Witness {
             AuthorizationEvent::Published { probe } => checked.probe = Some(probe.clone()),
             AuthorizationEvent::AuthorizationBecameInvalid { problem, visits } => {
                 checked.visits = *visits;
+                if problem.kind == UNDECIDED {
+                    return;
+                }
                 checked.failed = Some((problem.clone(), envelope.seq, envelope.at));
             }
             AuthorizationEvent::AuthorizationBecameValid { visits } => checked.visits = *visits,
-            AuthorizationEvent::ReadinessRefused { problem } if problem.kind != "undecided" => {
+            AuthorizationEvent::ReadinessRefused { problem } if problem.kind != UNDECIDED => {
                 checked.failed = Some((problem.clone(), envelope.seq, envelope.at));
             }
             AuthorizationEvent::ReadinessRefused { .. }
@@ -172,6 +175,9 @@ pub fn problem_of(event: &Event) -> Option<(Step, &Problem)> {
         Event::Account(
             AccountEvent::DirectoryUnreachable { problem }
             | AccountEvent::AccountRefused { problem }
+            | AccountEvent::RegistrationUnanswered { problem }
+            | AccountEvent::PersonRequired { problem, .. }
+            | AccountEvent::AgreementRefused { problem }
             | AccountEvent::ContactsChangeFailed { problem, .. },
         ) => Some((Step::Account, problem)),
         Event::Certificate(CertificateEvent::CertificateKeyFailed { problem }) => {

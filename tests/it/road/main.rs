@@ -13,15 +13,30 @@
 #![expect(clippy::print_stdout, reason = "how often a kill cost an order is worth a line")]
 
 mod ca;
+mod ca_answers;
+mod ca_cases;
+mod ca_cases_order;
+mod ca_foreign;
+mod ca_moods;
 mod check;
+mod clock;
 mod damage;
 mod damaged_index;
+mod force_ssl;
+mod held_port;
 mod issue;
 mod kill;
 mod kill_random;
+mod kill_renewal;
 mod lives;
 mod mend;
+mod old_keys;
 mod place;
 mod process;
+mod read_only;
 mod renew;
+mod restart;
 mod secrets;
+mod signals;
+mod terms;
+mod vault_key;

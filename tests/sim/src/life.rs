@@ -7,25 +7,21 @@ use renewd_actors::decision::Rules;
 use renewd_actors::journal::Seat;
 use renewd_actors::ports::Ports;
 use renewd_actors::{Engine, Start};
+use renewd_events::Facts;
 use renewd_events::binding::Target;
 use renewd_events::process::StopReason;
 use renewd_events::restart::{Method, ProcessIdentity};
-use renewd_events::{Facts, WallMs};
 
 use crate::disk::{Disk, decoded};
 use crate::draws::Draws;
 use crate::fate::{Fault, Place};
 use crate::invariant::{Invariant, Violation};
-use crate::plan::{DAY, Goal};
+use crate::plan::Goal;
 use crate::world::World;
 use crate::{audit, tick};
 
 /// Lives of one run: faults have a bound, so lives have one.
 const LIVES_MAX: u32 = 1_000;
-/// A run up to an issue that takes longer than this many days of virtual time has not ended.
-const GOAL_DAYS_MAX: u32 = 60;
-/// The last days of a run are without faults: what was harmed must heal in them.
-const HEALING: Duration = Duration::from_secs(2 * 86_400);
 /// First and slowest retry, as the daemon's defaults.
 pub(crate) const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// See [`RETRY_FIRST`].
@@ -61,7 +57,7 @@ pub struct Outcome {
 
 /// Runs a world to its end and says what is broken.
 pub fn run(world: &Arc<World>) -> Outcome {
-    let began = world.wall();
+    let began = world.time();
     let mut lives = 0;
     loop {
         lives += 1;
@@ -81,7 +77,7 @@ pub fn run(world: &Arc<World>) -> Outcome {
         lives,
         events,
         renewals,
-        elapsed: world.wall().since(began),
+        elapsed: world.time().since(began),
         head,
     }
 }
@@ -92,7 +88,7 @@ fn down(world: &World) {
         return;
     };
     if harm.fault == Fault::Downtime {
-        world.set_wall(|wall| wall.after(Duration::from_secs(harm.seconds)));
+        world.skip(Duration::from_secs(harm.seconds));
         tick::validate(world, false);
     }
 }
@@ -201,9 +197,8 @@ async fn live(world: &Arc<World>) -> End {
 
 async fn drive(world: &Arc<World>, engine: &Engine) -> End {
     let mut fatal = engine.fatal();
-    let began = began(world);
-    let last = began.after(DAY * days(world.plan.goal));
-    let mut next_tick = world.wall().after(world.plan.tick);
+    let last = world.last();
+    let mut next_tick = world.time().after(world.plan.tick);
     loop {
         if world.is_dead() {
             return End::Killed;
@@ -217,12 +212,12 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
             return End::Stuck;
         }
         tick::validate(world, true);
-        let now = world.wall();
+        let now = world.time();
         if now >= next_tick {
             if tick::tick(world).await {
                 return End::Stopped;
             }
-            next_tick = world.wall().after(world.plan.tick);
+            next_tick = world.time().after(world.plan.tick);
         }
         match world.plan.goal {
             Goal::Generation(generation) if tick::reached(world, generation) => return End::Goal,
@@ -234,11 +229,11 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
                 world.broken(Invariant::Ends, "the goal is not reached");
                 return End::Stuck;
             }
-            Goal::Days(_) if last.since(now) < HEALING => tick::heal(world),
+            Goal::Days(_) if now >= world.healing() => tick::heal(world),
             Goal::Generation(_) | Goal::Days(_) => {}
         }
         let due = world.state().ca.jobs.first().map_or(next_tick, |job| job.0.min(next_tick));
-        let nap = due.since(world.wall()).saturating_add(Duration::from_millis(1));
+        let nap = due.since(world.time()).saturating_add(Duration::from_millis(1));
         tokio::select! {
             biased;
             () = world.news.notified() => {}
@@ -246,18 +241,4 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
             () = tokio::time::sleep(nap) => {}
         }
     }
-}
-
-fn days(goal: Goal) -> u32 {
-    match goal {
-        Goal::Days(days) => days,
-        Goal::Generation(generation) => generation.saturating_mul(GOAL_DAYS_MAX).saturating_mul(2),
-    }
-}
-
-fn began(world: &World) -> WallMs {
-    let platter = world.platter();
-    decoded(platter.frames.get(..1).unwrap_or_default())
-        .next()
-        .map_or(world.wall(), |first| first.at)
 }

@@ -23,12 +23,18 @@ use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
 use crate::invariant::{Invariant, Violation};
-use crate::plan::{Plan, Served};
+use crate::plan::{DAY, Goal, Plan, Served};
 
 /// When the world begins: 2026-01-01.
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
 /// Violations kept: the first ones say what is wrong.
 const VIOLATIONS_MAX: usize = 32;
+/// A clock is wrong by this at most, milliseconds: 40 days, longer than some certificates live.
+const WRONG_MAX_MS: i64 = 40 * 86_400_000;
+/// Issues that take longer than this many days of virtual time each do not come at all.
+const GENERATION_DAYS_MAX: u32 = 120;
+/// The last days of a run are without faults.
+const HEALING: Duration = Duration::from_secs(2 * 86_400);
 /// The address of the listener.
 const LISTENER: &str = "0.0.0.0:443";
 
@@ -62,15 +68,18 @@ pub(crate) struct State {
     pub(crate) listener_free: bool,
     /// Requests to the CA by order or certificate stream since its renewal began.
     pub(crate) requests: BTreeMap<StreamId, u32>,
+    /// A person asked for a renewal out of turn.
+    pub(crate) person_asked: bool,
     pub(crate) violations: Vec<Violation>,
     pub(crate) latency: Option<Draws>,
 }
 
-/// The wall clock: tokio's paused time on top of where the life began.
+/// Time: tokio's paused time on top of where the life began; and how wrong our wall clock is.
 #[derive(Debug)]
 struct Clock {
     base: WallMs,
     started: Option<Instant>,
+    wrong_ms: i64,
 }
 
 /// The present process, as far as the world can see it.
@@ -111,7 +120,7 @@ impl World {
             state: Mutex::new(State { latency, listener_free, ..State::default() }),
             platter: Mutex::default(),
             fate: Mutex::new(fate),
-            clock: Mutex::new(Clock { base: BEGINNING, started: None }),
+            clock: Mutex::new(Clock { base: BEGINNING, started: None, wrong_ms: 0 }),
             life: Mutex::default(),
             news: Notify::new(),
         })
@@ -146,17 +155,46 @@ impl World {
         self.state().broken(invariant, what);
     }
 
-    /// Now, on the wall.
-    pub fn wall(&self) -> WallMs {
+    /// Now, in truth: what the CA's clock says.
+    pub fn time(&self) -> WallMs {
         let clock = lock(&self.clock);
         let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
         clock.base.after(gone)
     }
 
-    /// Sets the wall clock.
-    pub(crate) fn set_wall(&self, change: impl FnOnce(WallMs) -> WallMs) {
+    /// Now, as our wall clock shows it.
+    pub fn wall(&self) -> WallMs {
+        let now = self.time();
+        WallMs(now.0.saturating_add_signed(lock(&self.clock).wrong_ms))
+    }
+
+    /// When the run ends; none where it ends with an issue.
+    pub(crate) fn last(&self) -> WallMs {
+        BEGINNING.after(DAY * days(self.plan.goal))
+    }
+
+    /// From here on nothing goes wrong any more: what was harmed must heal until the end.
+    pub(crate) fn healing(&self) -> WallMs {
+        self.last().before(HEALING)
+    }
+
+    /// Time goes on without the process: at most to where the healing begins.
+    pub(crate) fn skip(&self, time: Duration) {
+        let time = time.min(self.healing().since(self.time()));
         let mut clock = lock(&self.clock);
-        clock.base = change(clock.base);
+        clock.base = clock.base.after(time);
+    }
+
+    /// Our wall clock is set by so many seconds.
+    pub(crate) fn set_wall(&self, seconds: i64) {
+        let mut clock = lock(&self.clock);
+        let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
+        clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
+    }
+
+    /// Our wall clock is right again.
+    pub(crate) fn right_wall(&self) {
+        lock(&self.clock).wrong_ms = 0;
     }
 
     /// A life begins: its runtime has a time of its own.
@@ -194,9 +232,9 @@ impl World {
 
     /// Keeps the time of a life that ended.
     pub(crate) fn keep_time(&self) {
-        let now = self.wall();
+        let now = self.time();
         let mut clock = lock(&self.clock);
-        *clock = Clock { base: now, started: None };
+        (clock.base, clock.started) = (now, None);
     }
 
     /// Calls of ports under way.
@@ -259,6 +297,13 @@ impl World {
             events.push(new(binding_of(id).into(), event.into()));
         }
         events
+    }
+}
+
+fn days(goal: Goal) -> u32 {
+    match goal {
+        Goal::Days(days) => days,
+        Goal::Generation(generation) => generation.saturating_mul(GENERATION_DAYS_MAX),
     }
 }
 

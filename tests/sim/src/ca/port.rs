@@ -77,10 +77,14 @@ impl World {
         harm: Option<Harm>,
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let now = self.wall();
+        let now = self.time();
         let mut state = self.state();
         match harm {
-            Some(Harm { fault: Fault::AccountLost, .. }) => state.ca.knows_account = false,
+            // With the account its orders are gone, and nobody validates them any more.
+            Some(Harm { fault: Fault::AccountLost, .. }) => {
+                state.ca.knows_account = false;
+                state.ca.jobs.clear();
+            }
             Some(Harm { fault: Fault::Terms, seconds }) => {
                 state.ca.terms += 1;
                 state.ca.agreed_at = Some(now.after(Duration::from_secs(seconds)));
@@ -122,7 +126,10 @@ impl World {
             return Err(acme("userActionRequired", 403));
         }
         let names: Vec<String> = wanted.identifiers.iter().map(|n| n.as_str().to_owned()).collect();
-        if state.ca.same_names(&names, now) >= SAME_NAMES_MAX {
+        // Renewals that name what they replace are exempt from limits (Let's Encrypt), and what a
+        // person asks for is the person's.
+        let free = wanted.replaces.is_some() || state.person_asked;
+        if !free && state.ca.same_names(&names, now) >= SAME_NAMES_MAX {
             state.broken(Invariant::BudgetKept, "a sixth certificate of the same names in a week");
         }
         let look = state.ca.new_order(&self.plan.ca, intent, wanted, now)?;
@@ -285,7 +292,7 @@ impl CertificateAuthority for World {
     ) -> Act<'a, Result<RenewalWindow, Problem>> {
         self.request(Kind::Read, move |state, _| {
             let (start, end) = state.ca.window(ari_id)?;
-            let retry_after_ms = Some(6 * 3_600_000);
+            let retry_after_ms = Some(self.plan.ca.window_every_ms);
             Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
         })
     }
