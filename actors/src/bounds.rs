@@ -9,6 +9,14 @@ pub const APPENDS_WAITING_MAX: usize = 1024;
 pub const EVENTS_PER_COMMIT_MAX: usize = 256;
 /// Events in one batch of an actor: an order of 100 names has 100 authorizations with two events each.
 pub const EVENTS_PER_BATCH_MAX: usize = 256;
+/// First wait before a log that could not be written is opened again, doubled up to [`LOG_RETRY_MAX`]:
+/// a file that is removed at once is noticed at once.
+pub const LOG_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// See [`LOG_RETRY_FIRST`]. A full disk is looked at (one system call) this often for as long as it
+/// takes; whoever makes room sees the engine go on while still watching.
+pub const LOG_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Least time between two looks at the space that is left: one system call, but not one per commit.
+pub const ROOM_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Effects of one actor under way at once: connections and file handles stay few.
 pub const EFFECTS_MAX: usize = 64;
 /// Commands waiting for an actor: people and scripts, not load.

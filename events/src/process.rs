@@ -55,6 +55,16 @@ pub enum EngineEvent {
         /// Failures within the window.
         failures: u32,
     },
+    // New variants go to the end: their place is their number on disk.
+    /// The log could not be written for a while, and nothing was begun meanwhile.
+    LogWritableAgain {
+        /// When the first commit failed.
+        since: WallMs,
+        /// Why, in words; cut.
+        cause: String,
+        /// Appends that were refused meanwhile, the failed commit's included.
+        refused: u32,
+    },
     /// A person let `renewd log repair` or `renewd log restore` write this log anew. Whatever the world
     /// may have been asked for in events that are gone is asked about before it is asked for again.
     LogMended {
@@ -163,7 +173,9 @@ impl Engine {
                     self.lost_at = Some(meta.at);
                 }
             }
-            EngineEvent::ActorRestarted { .. } | EngineEvent::RestartIntensityExceeded { .. } => {}
+            EngineEvent::ActorRestarted { .. }
+            | EngineEvent::RestartIntensityExceeded { .. }
+            | EngineEvent::LogWritableAgain { .. } => {}
         }
     }
 

@@ -120,6 +120,12 @@ fn engine(event: &EngineEvent) -> String {
         EngineEvent::LogMended { by, kept, lost_to, end_known, evidence } => {
             mended(*by, (*kept, *lost_to, *end_known), evidence)
         }
+        EngineEvent::LogWritableAgain { since, cause, refused } => format!(
+            "the log is written again; since {} it could not be ({}), {} refused",
+            when::moment(*since),
+            field(cause, SAID_CHARACTERS_MAX),
+            times(*refused, "append")
+        ),
     }
 }
 

@@ -86,9 +86,12 @@ impl Cure {
             StoreError::Damaged { .. } => Self::Repair,
             StoreError::Frame { .. } => Self::NewerVersion,
             StoreError::Absent { .. } => Self::Restore,
-            StoreError::Io { .. } | StoreError::Locked { .. } | StoreError::Poisoned(_) => {
-                Self::Nothing
-            }
+            StoreError::Io { .. }
+            | StoreError::NoRoom { .. }
+            | StoreError::Unsynced { .. }
+            | StoreError::Index { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Poisoned(_) => Self::Nothing,
         }
     }
 }

@@ -10,7 +10,7 @@
 //! ahead of the other two by one commit, never behind: behind is damage and is refused.
 //!
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
-//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), [`SledLog`]; and for
+//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), `writing` (the files of a commit), [`SledLog`], `scan` (reading it); and for
 //! other processes [`MirrorReader`], [`export`] and [`mod@verify`].
 //!
 //! A damaged log: [`mod@examine`] says what is wrong and what cures it; `salvage`, `scratch` and `join`
@@ -29,14 +29,17 @@ mod recover;
 mod repair;
 mod restore;
 mod salvage;
+mod scan;
 mod scratch;
 mod segment;
 mod sled_log;
 mod survey;
 mod verify;
 mod walk;
+mod writing;
 
 pub use examine::{CleanCheck, Cure, Examined, IndexCheck, examine};
+pub use files::room_left;
 pub use fresh::MendError;
 pub use mirror::{MirrorReader, export};
 pub use recover::{Opened, Torn};

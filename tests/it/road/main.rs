@@ -22,6 +22,7 @@ mod check;
 mod clock;
 mod damage;
 mod damaged_index;
+mod degraded;
 mod force_ssl;
 mod held_port;
 mod issue;

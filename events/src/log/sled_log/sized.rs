@@ -6,6 +6,8 @@ impl SledLog {
     /// Begins a new segment once the present one is so long.
     #[doc(hidden)]
     pub fn close_segments_at(&mut self, octets: u64) {
-        self.mirror.full_at = octets;
+        if let Some(writing) = &mut self.writing {
+            writing.mirror.full_at = octets;
+        }
     }
 }
