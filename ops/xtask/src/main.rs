@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod damage;
 mod deny;
 mod fuzz;
 mod kill;
@@ -21,7 +22,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 9] = [
+const COMMANDS: [(&str, &str, Run); 10] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -40,6 +41,7 @@ const COMMANDS: [(&str, &str, Run); 9] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
     ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
     ("ci", "lint, deny, test", ci::run),
