@@ -241,6 +241,8 @@ pub struct Certificate {
     pub asked: Option<Asked>,
     /// When it was last renewed.
     pub renewed_at: Option<WallMs>,
+    /// When it was renewed before that.
+    pub renewed_before: Option<WallMs>,
     /// The last failure since the last success.
     pub failure: Option<Failure>,
     /// Failures since the last success.
@@ -350,7 +352,7 @@ impl Certificate {
             run.adopted = Some(issue.generation);
         }
         self.current = Some(issue.clone());
-        self.renewed_at = Some(meta.at);
+        self.renewed_before = self.renewed_at.replace(meta.at);
     }
 
     fn key_step(&mut self, meta: &Meta, event: &CertificateEvent, step: KeyStep) {

@@ -98,10 +98,12 @@ fn by_window(
     if at > leaf.not_after.before(life / 10) {
         return by_life;
     }
-    // A CA that names the past for one issue after the other would be asked without end.
-    let again = certificate.asked.as_ref().is_some_and(|asked| asked.cause == Cause::AriWindow);
+    // A CA that names the past for one issue after the other, or a clock that runs ahead of it, would
+    // mean renewals without end: the first follows at once, the next ones take their time.
     let renewed = certificate.renewed_at.unwrap_or(leaf.not_before);
-    if again && window.end <= renewed {
+    let again = certificate.asked.as_ref().is_some_and(|asked| asked.cause == Cause::AriWindow);
+    let soon = certificate.renewed_before.is_some_and(|before| renewed.since(before) < life / 4);
+    if (again && window.end <= renewed) || (soon && window.start <= renewed) {
         at = at.max(renewed.after(bounds::PAST_WINDOW_PAUSE.min(life / 4)));
     }
     Plan { at, cause: Cause::AriWindow, attempt: by_life.attempt }

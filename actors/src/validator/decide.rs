@@ -118,13 +118,17 @@ fn pending(
                 // The CA refuses a second POST while it looks, so the settling look comes first;
                 // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
-                if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
-                    let effect = Effect::MakeReady(
-                        authorization_id,
-                        place.account,
-                        place.url.to_owned(),
-                        intent.clone(),
-                    );
+                let effect = Effect::MakeReady(
+                    authorization_id,
+                    place.account,
+                    place.url.to_owned(),
+                    intent.clone(),
+                );
+                let (told, seen) = (session.looks(&effect.key()), session.looks(&settle.key()));
+                // Seen untouched since the last try: one look serves all names, so a name that was tried
+                // after it has to be looked at again.
+                let untouched = seen.answered() && (told.count == 0 || seen.last > told.last);
+                if may_do(intent, session, cx) || untouched {
                     decision.when_due(effect, session, cx, "the CA did not take the challenge");
                 } else {
                     decision.when_due(settle, session, cx, "the CA is asked what it has seen");
