@@ -22,6 +22,8 @@ use crate::{audit, tick};
 
 /// Lives of one run: faults have a bound, so lives have one.
 const LIVES_MAX: u32 = 1_000;
+/// Between two starts of a process that ends at once.
+const SUPERVISOR_PAUSE: Duration = Duration::from_secs(60);
 /// First and slowest retry, as the daemon's defaults.
 pub(crate) const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// See [`RETRY_FIRST`].
@@ -172,11 +174,7 @@ async fn start(world: &Arc<World>) -> Option<Engine> {
 async fn live(world: &Arc<World>) -> End {
     world.begin_life();
     let Some(engine) = start(world).await else {
-        if !world.is_dead() {
-            world.broken(Invariant::Ends, "the engine did not start");
-            return End::Stuck;
-        }
-        return End::Killed;
+        return not_started(world);
     };
     world.set_handle(engine.handle());
     let end = drive(world, &engine).await;
@@ -193,6 +191,19 @@ async fn live(world: &Arc<World>) -> End {
     audit::live(world, &facts);
     // A stop may itself be ended by fate.
     if world.is_dead() && end != End::Stuck { End::Killed } else { end }
+}
+
+/// A start that the full disk refused is tried again by what supervises the process.
+fn not_started(world: &World) -> End {
+    if world.is_dead() {
+        return End::Killed;
+    }
+    if world.disk_is_full() {
+        world.skip(SUPERVISOR_PAUSE);
+        return End::Killed;
+    }
+    world.broken(Invariant::Ends, "the engine did not start");
+    End::Stuck
 }
 
 async fn drive(world: &Arc<World>, engine: &Engine) -> End {

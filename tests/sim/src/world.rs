@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) listener_free: bool,
     /// Requests to the CA by order or certificate stream since its renewal began.
     pub(crate) requests: BTreeMap<StreamId, u32>,
+    /// The disk takes no more before this.
+    pub(crate) disk_full_until: WallMs,
     /// A person asked for a renewal out of turn.
     pub(crate) person_asked: bool,
     pub(crate) violations: Vec<Violation>,
@@ -215,6 +217,17 @@ impl World {
     pub(crate) fn end_life(&self) {
         lock(&self.life).dead = true;
         self.news.notify_one();
+    }
+
+    /// The disk takes no more for this long.
+    pub(crate) fn fill_disk(&self, time: Duration) {
+        let until = self.time().after(time);
+        self.state().disk_full_until = until;
+    }
+
+    pub(crate) fn disk_is_full(&self) -> bool {
+        let now = self.time();
+        now < self.state().disk_full_until
     }
 
     pub(crate) fn is_dead(&self) -> bool {

@@ -59,6 +59,8 @@ pub fn all() -> Vec<Scenario> {
             plan.ca.reuse = true;
             plan.ca.validity = 20 * crate::plan::DAY;
         }),
+        scenario("disk-full", "commit:14=no-space:120", |_| {}),
+        scenario("disk-full-yet-written", "commit:17=no-space:121", |_| {}),
         scenario("slow-ca", "", |plan| {
             plan.ca.processing_ms = 120_000;
             plan.ca.validation_ms = 60_000;

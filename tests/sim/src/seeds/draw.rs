@@ -21,7 +21,9 @@ pub enum Size {
 const DAY_S: u64 = 86_400;
 
 /// Place, fault, cases in a million at its hottest, and its measure at most in seconds.
-const MENU: [(Place, Fault, u64, u64); 37] = [
+const MENU: [(Place, Fault, u64, u64); 39] = [
+    (Place::Commit, Fault::NoSpace, 2_000, 600),
+    (Place::Commit, Fault::NoSpace, 500, 2 * DAY_S),
     (Place::Commit, Fault::CrashBefore, 6_000, 0),
     (Place::Commit, Fault::CrashAfter, 6_000, 0),
     (Place::Act, Fault::CrashBefore, 20_000, 0),
