@@ -10,6 +10,8 @@ mod kill;
 mod layers;
 mod lint;
 mod say;
+mod sim;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -22,7 +24,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 10] = [
+const COMMANDS: [(&str, &str, Run); 13] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -41,6 +43,13 @@ const COMMANDS: [(&str, &str, Run); 10] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    (
+        "crash",
+        "ends a simulated renewd at every boundary of every scenario: --deep N, SCENARIO",
+        sim::crash,
+    ),
+    ("sim", "simulates by seed: --seeds N, --years Y, --seed S [--script SCRIPT]", sim::sim),
+    ("soak", "the long runs of crash, sim, damage, kill and fuzz, or of those named", soak::run),
     ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
     ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),

@@ -176,21 +176,22 @@ impl<'a> Reading<'a> {
     }
 
     fn life(&mut self, envelope: &Envelope) {
-        match &envelope.event {
-            Event::Engine(EngineEvent::EngineBooted { identity, .. }) => {
-                if identity.boot != self.facts.engine.boot.next() {
-                    let what = format!("event {}: life {} begins", envelope.seq, identity.boot);
-                    self.world.broken(Invariant::LivesInOrder, what);
-                }
-            }
-            Event::Engine(EngineEvent::ActorFailed { actor, text, .. }) => {
-                self.world.broken(Invariant::NoActorFailed, format!("{actor}: {text}"));
-            }
-            _ if envelope.boot != self.facts.engine.boot => {
-                let what = format!("event {} is of life {}", envelope.seq, envelope.boot);
-                self.world.broken(Invariant::LivesInOrder, what);
-            }
-            _ => {}
+        let present = self.facts.engine.boot;
+        if let Event::Engine(EngineEvent::ActorFailed { actor, text, .. }) = &envelope.event {
+            self.world.broken(Invariant::NoActorFailed, format!("{actor}: {text}"));
+        }
+        let booted = |event: &Event| {
+            let Event::Engine(EngineEvent::EngineBooted { identity, .. }) = event else {
+                return None;
+            };
+            Some(identity.boot)
+        };
+        let begins = booted(&envelope.event);
+        let expected = begins.map_or(present, |_| present.next());
+        if envelope.boot != expected || begins.is_some_and(|boot| boot != expected) {
+            let what =
+                format!("event {} is of life {}, not {expected}", envelope.seq, envelope.boot);
+            self.world.broken(Invariant::LivesInOrder, what);
         }
     }
 

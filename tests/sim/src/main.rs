@@ -15,7 +15,8 @@ const PLANNED: &str = "because fate says so";
 fn main() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let planned = info.payload_as_str().is_some_and(|text| text.contains(PLANNED));
+        let text = info.payload().downcast_ref::<&str>();
+        let planned = text.is_some_and(|text| text.contains(PLANNED));
         if !planned {
             usual(info);
         }

@@ -156,9 +156,8 @@ impl BindingTarget for World {
             let _under_way = self.call();
             self.living().await;
             tokio::time::sleep(self.delay(5)).await;
-            match self.fate(Place::Serving).map(|harm| harm.fault) {
-                Some(Fault::Refused) => return Err(refused("no answer")),
-                Some(_) | None => {}
+            if self.fate(Place::Serving).is_some_and(|harm| harm.fault == Fault::Refused) {
+                return Err(refused("no answer"));
             }
             let binding = binding_of(certificate_of(name));
             let seen = self.state().shown.get(&binding).copied().unwrap_or_default();
