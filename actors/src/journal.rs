@@ -11,6 +11,7 @@ use std::time::Duration;
 use renewd_events::codec::{CodecError, Frame};
 use renewd_events::event::{NewEvent, TraceContext};
 use renewd_events::id::{BootNo, StreamId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::store::{EventStore, Head};
 use renewd_events::{ActorName, Envelope, Facts};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -107,8 +108,17 @@ impl Journal {
         let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
         let (head_out, head) = watch::channel(store.head());
         let (broken_out, broken) = watch::channel(None);
-        let writer =
-            Writer { store, facts, boot, time, observers, head: head_out, broken: broken_out };
+        let writer = Writer {
+            store,
+            facts,
+            boot,
+            time,
+            observers,
+            head: head_out,
+            broken: broken_out,
+            #[cfg(feature = "planted")]
+            late: Vec::new(),
+        };
         match seat {
             Seat::Thread => drop(
                 std::thread::Builder::new()
@@ -171,6 +181,9 @@ struct Writer {
     observers: Vec<Observer>,
     head: watch::Sender<Head>,
     broken: watch::Sender<Option<String>>,
+    /// Acknowledged, not committed yet ([`Bug::AckBeforeCommit`]).
+    #[cfg(feature = "planted")]
+    late: Vec<Frame>,
 }
 
 /// A batch that passed its checks and waits for the commit.
@@ -217,6 +230,10 @@ impl Writer {
     /// One commit of what has gathered.
     fn turn(&mut self, first: Request, inbox: &mut mpsc::Receiver<Request>) -> ControlFlow<()> {
         let mut close = None;
+        #[cfg(feature = "planted")]
+        if !self.late.is_empty() {
+            drop(self.store.commit(&std::mem::take(&mut self.late)));
+        }
         let mut group = Group::new(self.store.head());
         let mut next = Some(first);
         // Take what has gathered, without waiting for more: latency stays that of one commit.
@@ -241,6 +258,17 @@ impl Writer {
     }
 
     fn accept(&self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
+        if planted::is(Bug::VersionIgnored) && batch.actor != ActorName::Engine {
+            let (expected, events, late) = (Vec::new(), batch.events.clone(), oneshot::channel().0);
+            if let Ok(envelopes) = self.check(group, Batch { expected, events, ..batch }) {
+                group.accepted.push(Accepted { envelopes, reply: late });
+            }
+            let batch = Batch { expected: Vec::new(), ..batch };
+            if let Ok(envelopes) = self.check(group, batch) {
+                group.accepted.push(Accepted { envelopes, reply });
+            }
+            return;
+        }
         match self.check(group, batch) {
             Ok(envelopes) => group.accepted.push(Accepted { envelopes, reply }),
             Err(refusal) => drop(reply.send(Err(refusal))),
@@ -271,6 +299,9 @@ impl Writer {
             }
         }
         let mut head = group.head;
+        if planted::is(Bug::GroupForgetsHead) {
+            head = self.store.head();
+        }
         let mut frames = Vec::with_capacity(batch.events.len());
         let mut envelopes = Vec::with_capacity(batch.events.len());
         let batch_len = u16::try_from(batch.events.len()).unwrap_or(u16::MAX);
@@ -305,6 +336,14 @@ impl Writer {
         Ok(envelopes)
     }
 
+    #[cfg(feature = "planted")]
+    fn held_back(&mut self, mut group: Group) -> Group {
+        if planted::is(Bug::AckBeforeCommit) {
+            self.late = std::mem::take(&mut group.frames);
+        }
+        group
+    }
+
     fn commit(&mut self, group: Group) {
         if group.frames.is_empty() {
             for accepted in group.accepted {
@@ -312,6 +351,8 @@ impl Writer {
             }
             return;
         }
+        #[cfg(feature = "planted")]
+        let group = self.held_back(group);
         if let Err(cause) = self.store.commit(&group.frames) {
             // A failed fsync is final: the next one may succeed without the data.
             let cause = cause.to_string();

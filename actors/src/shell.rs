@@ -12,7 +12,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::event::{Event, NewEvent};
 use renewd_events::id::{AuthorizationId, StreamId, StreamKind};
-use renewd_events::{EffectId, Facts, Subject};
+use renewd_events::planted::{self, Bug};
+use renewd_events::{ActorName, EffectId, Facts, Subject};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -58,7 +59,11 @@ impl<R: Role> Actor for Shell<R> {
         myself: ActorRef<Message>,
         (hive, incarnation): Self::Arguments,
     ) -> Result<Life, ActorProcessingErr> {
-        let subjects = R::subjects(&hive.read());
+        let mut subjects = R::subjects(&hive.read());
+        let waits = matches!(R::NAME, ActorName::Clock | ActorName::Issuer);
+        if planted::is(Bug::WakesLostAtStart) && waits {
+            subjects.clear();
+        }
         hive.inboxes().set_address(R::NAME, Some(myself.clone()));
         for subject in subjects {
             hive.inboxes().nudge(R::NAME, subject);
@@ -157,6 +162,9 @@ impl Life {
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
         let aside =
             self.strikes.get(&subject).is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        if planted::is(Bug::NoOp) {
+            return None;
+        }
         // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
         if aside || self.hive.journal.broken().borrow().is_some() {
             return None;

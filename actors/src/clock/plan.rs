@@ -5,6 +5,7 @@ use std::time::Duration;
 use renewd_events::WallMs;
 use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, LifeLeft};
 use renewd_events::id::CertificateId;
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::ProblemClass;
 use renewd_events::schedule::{Cause, Schedule, Window};
 
@@ -133,6 +134,9 @@ fn retry_at(
     failure: &Failure,
     cx: &Context,
 ) -> WallMs {
+    if planted::is(Bug::NoBackoff) {
+        return failure.at;
+    }
     let failures = certificate.failures.max(1);
     let problem = &failure.problem;
     let validation = ["unauthorized", "connection", "dns", "tls", "caa", "incorrectResponse"]
@@ -156,7 +160,8 @@ fn retry_at(
         .map(|issue| issue.leaf.not_after.since(failure.at) / 4)
         .filter(|quarter| !quarter.is_zero());
     let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
-    if let Some(asked) = problem.retry_after_ms.map(Duration::from_millis) {
+    let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
+    if let Some(asked) = named.map(Duration::from_millis) {
         // The CA named a time (RFC 8555 §6.6): a floor, with up to 3 % on top.
         let jitter = spread(&[&id.0, &failures.to_le_bytes()], asked * 3 / 100);
         wait = wait.max(asked + jitter);

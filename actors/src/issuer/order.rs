@@ -7,6 +7,7 @@ use renewd_events::certificate::{Certificate, KeyStep, Run};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, CertificateId, Hash, OrderId};
 use renewd_events::order::{NewOrder, Order, OrderEvent, Phase};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::Step;
@@ -95,7 +96,11 @@ fn finalizing(
     if let Some(problem) = session.looks(&settle.key()).hopeless() {
         return fail(id, run, Step::Finalize, problem);
     }
-    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr.clone());
+    let mut csr = csr.clone();
+    if planted::is(Bug::FreshCsr) && intent.meta().boot != cx.boot {
+        csr.push(0);
+    }
+    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr);
     // Whatever the CA shows while it is being told settles nothing.
     if session.running.contains(&effect.key()) {
         return decision;

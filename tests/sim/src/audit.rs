@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use renewd_actors::bounds::{ORDERS_PER_RENEWAL_MAX, RESTART_WINDOW, RESTARTS_MAX};
+use renewd_actors::bounds::{
+    ORDERS_PER_RENEWAL_MAX, OUTAGE_RETRY_MAX, RESTART_WINDOW, RESTARTS_MAX,
+};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::codec::Frame;
 use renewd_events::event::{Envelope, Event};
@@ -19,6 +21,7 @@ use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
 use crate::tick::with_facts;
+use crate::verdicts;
 use crate::world::{World, binding_of, certificate_of};
 
 /// Requests for one order: looks grow slower up to four a minute and end after an hour.
@@ -106,6 +109,8 @@ struct Reading<'a> {
     failures: BTreeMap<CertificateId, (WallMs, Option<u64>)>,
     begun: BTreeMap<CertificateId, WallMs>,
     orders: BTreeMap<RenewalId, u32>,
+    /// Failures in a row.
+    failed: BTreeMap<CertificateId, u32>,
     /// No order for this certificate before.
     floors: BTreeMap<CertificateId, WallMs>,
     /// The wall clock was set: spans of wall time mean nothing.
@@ -128,6 +133,7 @@ impl<'a> Reading<'a> {
             failures: BTreeMap::new(),
             begun: BTreeMap::new(),
             orders: BTreeMap::new(),
+            failed: BTreeMap::new(),
             floors: BTreeMap::new(),
             clock_set,
         }
@@ -140,7 +146,9 @@ impl<'a> Reading<'a> {
         }
         (self.seq, self.previous) = (envelope.seq, frame.hash);
         self.life(envelope);
+        let before = verdicts::served(&self.facts, envelope);
         self.facts.apply(envelope);
+        verdicts::judge(self.world, &self.facts, envelope, before);
         self.anomaly(envelope);
         if self.facts.runs.len() > self.world.plan.parallel {
             let what =
@@ -238,10 +246,12 @@ impl<'a> Reading<'a> {
                 self.renewals += 1;
                 self.ended(id, envelope);
                 self.failures.remove(&id);
+                self.failed.remove(&id);
             }
             CertificateEvent::RenewalFailed { problem, .. } => {
                 self.ended(id, envelope);
                 self.failures.insert(id, (envelope.at, problem.retry_after_ms));
+                *self.failed.entry(id).or_default() += 1;
             }
             CertificateEvent::CertificateDeclared(_)
             | CertificateEvent::CertificateOrphaned
@@ -267,10 +277,22 @@ impl<'a> Reading<'a> {
         };
         let wait = at.since(*failed);
         let longest = RETRY_MAX.max(Duration::from_millis(asked.unwrap_or(0)));
-        if wait < RETRY_FIRST || wait > longest + longest / 8 {
+        if wait < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
             let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
             self.world.broken(Invariant::BackoffBounds, what);
         }
+    }
+
+    /// The first back-off, doubled for each failure in a row that the log tells of, up to the cap for
+    /// outages and a quarter of the life that is left.
+    fn shortest(&self, envelope: &Envelope, failed: WallMs) -> Duration {
+        let id = CertificateId(envelope.stream.id);
+        let doublings = self.failed.get(&id).copied().unwrap_or(1).clamp(1, 16) - 1;
+        let own = (RETRY_FIRST * 2u32.pow(doublings)).min(OUTAGE_RETRY_MAX);
+        let issue = self.facts.certificates.get(&id).and_then(|c| c.current.as_ref());
+        let left = issue.map_or(Duration::ZERO, |issue| issue.leaf.not_after.since(failed) / 4);
+        let own = if left.is_zero() { own } else { own.min(left) };
+        own.max(RETRY_FIRST)
     }
 
     /// The CA named a time before which it wants no other order.

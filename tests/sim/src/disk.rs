@@ -5,6 +5,7 @@ use std::sync::Arc;
 use renewd_events::Envelope;
 use renewd_events::codec::Frame;
 use renewd_events::id::Seq;
+use renewd_events::planted::{self, Bug};
 use renewd_events::store::{EventStore, Frames, Head, StoreError};
 
 use crate::fate::{Fault, Place};
@@ -21,6 +22,17 @@ pub struct Platter {
     pub frames: Vec<Frame>,
     /// The last frame that was acknowledged.
     pub acknowledged: Seq,
+    /// How many frames the last commit but one had brought: what a disk that lies about syncing keeps.
+    pub(crate) kept: usize,
+}
+
+impl Platter {
+    /// The machine lost its power.
+    pub(crate) fn lose_unsynced(&mut self) {
+        if planted::is(Bug::MissingSync) {
+            self.frames.truncate(self.kept);
+        }
+    }
 }
 
 /// The disk, as the journal sees it.
@@ -51,6 +63,10 @@ impl EventStore for Disk {
         if self.world.is_dead() {
             return Err(dead());
         }
+        {
+            let mut platter = self.world.platter();
+            platter.kept = platter.frames.len();
+        }
         for batch in frames.split_inclusive(|frame| frame.last_of_batch) {
             let harm = self.world.fate(Place::Commit).map(|harm| harm.fault);
             if harm == Some(Fault::CrashBefore) {
@@ -77,6 +93,8 @@ impl EventStore for Disk {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
+        let mut platter = self.world.platter();
+        platter.kept = platter.frames.len();
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use renewd_events::authorization::{Challenge, Probe};
 use renewd_events::binding::{Deployment, Target};
 use renewd_events::certificate::{Issue, KeyRequest};
 use renewd_events::id::{BindingId, Fingerprint, Generation, Hash, KeyRef, RestartId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::{Durable, WallMs};
@@ -77,6 +78,9 @@ impl Vault for World {
         self.local(|state| {
             let csr = request.key_ref.0.clone().into_bytes();
             state.keys.insert(csr.clone());
+            if planted::is(Bug::KeyNotSynced) {
+                state.young_keys.push((self.wall(), csr.clone()));
+            }
             Ok(KeyFacts { spki: Hash::of(&csr), csr })
         })
     }
@@ -197,7 +201,7 @@ impl HostProcess for World {
         self.local(move |state| {
             state.restarts.push((restart, self.wall()));
             // What the restart is for: the next life has the right to listen.
-            state.listener_free = true;
+            state.listener_free = self.plan.restart_helps;
             self.ask_restart(restart);
             Ok(())
         })

@@ -286,10 +286,22 @@ impl CertificateAuthority for World {
         _: AccountId,
         ari_id: &'a str,
     ) -> Act<'a, Result<RenewalWindow, Problem>> {
-        self.request(Kind::Read, move |state, _| {
-            let (start, end) = state.ca.window(ari_id)?;
-            let retry_after_ms = Some(6 * 3_600_000);
-            Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
+        Box::pin(async move {
+            let floor = self.state().ari_floors.get(ari_id).copied().unwrap_or_default();
+            if self.wall() < floor && !self.is_dead() {
+                let what = format!("renewal information of {ari_id} sooner than the CA had asked");
+                self.broken(Invariant::RetryAfterKept, what);
+            }
+            let window = self.request(Kind::Read, move |state, _| {
+                let (start, end) = state.ca.window(ari_id)?;
+                let retry_after_ms = Some(6 * 3_600_000);
+                Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
+            });
+            let window = window.await?;
+            let asked = Duration::from_millis(window.retry_after_ms.unwrap_or(0));
+            let floor = self.wall().after(asked);
+            self.state().ari_floors.insert(ari_id.to_owned(), floor);
+            Ok(window)
         })
     }
 

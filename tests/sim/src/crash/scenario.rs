@@ -21,6 +21,11 @@ fn scenario(name: &'static str, script: &str, change: impl FnOnce(&mut Plan)) ->
     Scenario { name, plan, script: script.parse().unwrap_or_default() }
 }
 
+fn refused_thrice() -> String {
+    let refused = |number| format!("new-order:{number}=rate-limited");
+    [1, 2, 3].map(refused).join(" ")
+}
+
 /// All of them.
 pub fn all() -> Vec<Scenario> {
     vec![
@@ -46,6 +51,22 @@ pub fn all() -> Vec<Scenario> {
         scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
         scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
         scenario("restart-needed", "", |plan| plan.listener_needs_restart = true),
+        scenario("restart-in-vain", "", |plan| {
+            plan.listener_needs_restart = true;
+            plan.restart_helps = false;
+            plan.goal = Goal::Days(4);
+        }),
+        scenario("one-at-a-time", "", |plan| {
+            plan.certificates = vec![Wanted::builtin("a.test"), Wanted::builtin("b.test")];
+            plan.parallel = 1;
+        }),
+        scenario("refused-thrice", &refused_thrice(), |_| {}),
+        scenario("renewal-refused", "new-order:2=rate-limited:60", |plan| {
+            plan.goal = Goal::Generation(2);
+        }),
+        scenario("clock-set-back", "new-order:1=rate-limited:7200 tick:1=back:864000", |plan| {
+            plan.tick = std::time::Duration::from_secs(3600);
+        }),
         scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
         scenario("account-lost", "new-order:1=account-lost", |_| {}),
         scenario("overwritten", "serving:1=overwrite", |plan| {

@@ -137,6 +137,7 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
         network_ms: [0, 5, 200, 20_000][usize::try_from(draws.below(4)).unwrap_or(0)],
         disk_ms: [0, 5, 40, 2_000][usize::try_from(draws.below(4)).unwrap_or(0)],
         listener_needs_restart: yes(draws, 8),
+        restart_helps: true,
         goal: Goal::Days(days),
         tick: Duration::from_secs([3_600, 6 * 3_600][usize::try_from(draws.below(2)).unwrap_or(0)]),
     }
