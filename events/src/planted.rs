@@ -47,8 +47,14 @@ pub enum Bug {
     DoInsteadOfSettle,
     /// A newOrder without answer counts as refused.
     UnknownIsRefused,
+    /// A start gives up the renewal it finds and begins another.
+    RenewalBegunAnew,
     /// After a start a new CSR is finalized instead of the intended one.
     FreshCsr,
+    /// An order is looked at without growing pauses, and as often as it takes.
+    LooksUnbounded,
+    /// A wish to renew longer before the end than the certificate lives is followed.
+    PolicyUnbounded,
     /// Renewals begin however many are under way.
     ParallelIgnored,
     /// An issue is put in place before it is checked and adopted.
@@ -57,6 +63,8 @@ pub enum Bug {
     FailureRemovesCurrent,
     /// Whatever is served counts as the right certificate.
     MismatchTaken,
+    /// A renewal stays open until its issue is served, however long that takes.
+    NeverUnserved,
     /// Failures are counted in memory.
     BackoffForgottenAtStart,
     /// A failed renewal is tried again at once.

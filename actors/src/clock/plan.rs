@@ -116,7 +116,10 @@ fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u3
         LifeLeft::Time { left_ms, check_every_ms } => {
             // The first check, at the certificate's own moment of the period, with too little left.
             // A policy longer than the certificate lives would renew without end.
-            let left = Duration::from_millis(left_ms).min(life / 2);
+            let mut left = Duration::from_millis(left_ms).min(life / 2);
+            if planted::is(Bug::PolicyUnbounded) {
+                left = Duration::from_millis(left_ms);
+            }
             let due = leaf.not_after.before(left).0;
             let period = check_every_ms.max(MINUTE_MS);
             let own = u64::try_from(spread(&[&id.0], Duration::from_millis(period)).as_millis())

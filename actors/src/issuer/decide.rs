@@ -145,6 +145,10 @@ fn carry_on(
         let adopted = certificate.renewed_at.unwrap_or(run.started);
         return served(facts, id, run, (generation, adopted), cx);
     }
+    if planted::is(Bug::RenewalBegunAnew) && run.started < facts.engine.booted_at {
+        let problem = Problem::new(ProblemClass::Local, "interrupted", "the process has ended");
+        return fail(id, run, Step::Order, &problem);
+    }
     let mut decision = Decision::none();
     if let KeyStep::Requested(intent) = &run.key {
         let effect = Effect::EnsureKey(intent.clone());
@@ -185,7 +189,10 @@ fn served(
         .map_or(bounds::SERVED_WAIT_MAX, |issue| {
             issue.leaf.not_after.since(issue.leaf.not_before) / 4
         });
-    let give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
+    let mut give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
+    if planted::is(Bug::NeverUnserved) {
+        give_up = WallMs(u64::MAX);
+    }
     if !all && give_up > cx.now {
         // The Binder's facts bring us here again.
         let mut decision = Decision::none();

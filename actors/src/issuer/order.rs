@@ -282,7 +282,9 @@ fn next_look(first: WallMs, looks: &Looks) -> WallMs {
     }
     let mut wait = bounds::LOOK_FIRST / 4;
     for _ in 1..looks.count.min(16) {
-        wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
+        if !planted::is(Bug::LooksUnbounded) {
+            wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
+        }
     }
     looks.last.after(wait).max(looks.not_before)
 }
@@ -297,6 +299,7 @@ fn given_up(facts: &Facts, order: &Order, looks: &Looks, cx: &Context) -> Option
     let looked = looks.count > 1 && looks.failures == 0;
     // After the wall clock was set back nothing seems to have waited: looks have a bound of their own.
     let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
+    let stalled = stalled && !planted::is(Bug::LooksUnbounded);
     (looked && stalled).then(|| {
         let text = format!("the CA left the order unfinished for {}", minutes(waited));
         Problem::new(ProblemClass::Acme, "stalled", &text)

@@ -359,6 +359,11 @@ fn truth(world: &World, reading: &Reading<'_>) {
             state.broken(Invariant::RestartOnce, "a third restart within a day");
         }
     }
+    let now = world.wall();
+    let longest = reading.begun.values().map(|began| now.since(*began)).max();
+    if let Some(open) = longest.filter(|open| *open > OPEN_MAX && !reading.clock_set) {
+        state.broken(Invariant::NothingOpenForEver, format!("a renewal is open for {open:?}"));
+    }
     let open = reading.facts.certificates.values().any(|certificate| certificate.run.is_some());
     if !open && reading.facts.answers() > 0 {
         state.broken(Invariant::TokenWithdrawn, "a token is answered that no order needs");

@@ -321,7 +321,9 @@ impl Drop for Call<'_> {
 
 impl State {
     pub(crate) fn broken(&mut self, invariant: Invariant, what: impl Into<String>) {
-        if self.violations.len() < VIOLATIONS_MAX {
+        // One that breaks a thousand times must not hide another.
+        let known = self.violations.iter().any(|violation| violation.invariant == invariant);
+        if !known || self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation { invariant, what: what.into() });
         }
     }

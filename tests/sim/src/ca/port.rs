@@ -127,6 +127,8 @@ impl World {
         let free = wanted.replaces.is_some() || state.person_asked;
         if !free && state.ca.same_names(&names, now) >= SAME_NAMES_MAX {
             state.broken(Invariant::BudgetKept, "a sixth certificate of the same names in a week");
+            let retry_after_ms = Some(86_400_000);
+            return Err(Problem { retry_after_ms, ..acme("rateLimited", 429) });
         }
         let look = state.ca.new_order(&self.plan.ca, intent, wanted, now)?;
         if state.ca.by_intent.get(&intent).is_some_and(|count| *count > 1) {

@@ -1,6 +1,8 @@
 //! The library of scenarios: what an engine goes through in its life, each short enough to be ended
 //! at every boundary.
 
+use renewd_events::certificate::LifeLeft;
+
 use crate::fate::Script;
 use crate::plan::{Goal, Plan, Wanted};
 
@@ -54,7 +56,7 @@ pub fn all() -> Vec<Scenario> {
         scenario("restart-in-vain", "", |plan| {
             plan.listener_needs_restart = true;
             plan.restart_helps = false;
-            plan.goal = Goal::Days(4);
+            plan.goal = Goal::Days(12);
         }),
         scenario("one-at-a-time", "", |plan| {
             plan.certificates = vec![Wanted::builtin("a.test"), Wanted::builtin("b.test")];
@@ -66,6 +68,15 @@ pub fn all() -> Vec<Scenario> {
         }),
         scenario("clock-set-back", "new-order:1=rate-limited:7200 tick:1=back:864000", |plan| {
             plan.tick = std::time::Duration::from_secs(3600);
+        }),
+        scenario("slow-issuing", "", |plan| {
+            plan.seed = 5;
+            plan.ca.processing_ms = 14_400_000;
+            plan.network_ms = 5;
+        }),
+        scenario("policy-above-lifetime", "", |plan| {
+            plan.life_left = LifeLeft::Time { left_ms: 17_280_000_000, check_every_ms: 86_400_000 };
+            plan.goal = Goal::Days(5);
         }),
         scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
         scenario("account-lost", "new-order:1=account-lost", |_| {}),
