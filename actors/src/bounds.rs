@@ -58,6 +58,8 @@ pub const HOPELESS_AFTER: u32 = 3;
 pub const IDLE_FIRST: Duration = Duration::from_millis(100);
 /// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
 pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// A certificate of exactly the names of one that is being ordered looks again after this.
+pub const TWIN_WAIT: Duration = Duration::from_secs(1);
 /// An order whose authorizations are not through is looked at this often: it may be gone.
 pub const LOOK_IDLE: Duration = Duration::from_secs(300);
 /// How long the challenge's own error is waited for after an order died.

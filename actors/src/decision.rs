@@ -75,6 +75,11 @@ pub struct Looks {
 }
 
 impl Looks {
+    /// It was looked at, and the last look showed something.
+    pub fn answered(&self) -> bool {
+        self.count > 0 && self.failures == 0
+    }
+
     /// The same answer of a kind that more asking does not change, several times: not an outage.
     pub fn hopeless(&self) -> Option<&Problem> {
         let problem = self.problem.as_ref().filter(|_| self.failures >= bounds::HOPELESS_AFTER)?;

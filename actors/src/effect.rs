@@ -29,6 +29,8 @@ pub enum Effect {
     EnsureAccountKey(AccountId, KeyRef),
     /// POST newAccount.
     Register(AccountId, Durable<AccountRequest>),
+    /// POST newAccount again, for its agreement to the terms.
+    Agree(AccountId, Durable<AccountRequest>),
     /// Change the contacts.
     UpdateContacts(AccountId, Durable<Hash>),
     /// Make or find the certificate key, and a CSR.
@@ -62,6 +64,9 @@ pub enum Effect {
     /// Read the suggested renewal window.
     ReadWindow(renewd_events::id::CertificateId, AccountId, String),
 }
+
+/// The kind of [`Effect::CreateOrder`].
+pub const CREATE_ORDER: &str = "create order";
 
 /// What an order is looked at for: each has its own pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,9 +184,10 @@ impl Effect {
             Self::ReadDirectory(account) => read("read directory", (*account).into()),
             Self::EnsureAccountKey(account, _) => read("make account key", (*account).into()),
             Self::Register(_, intent) => act("register", intent.effect_id()),
+            Self::Agree(_, intent) => act("agree", intent.effect_id()),
             Self::UpdateContacts(_, intent) => act("update contacts", intent.effect_id()),
             Self::EnsureKey(intent) => act("make key", intent.effect_id()),
-            Self::CreateOrder(_, intent) => act("create order", intent.effect_id()),
+            Self::CreateOrder(_, intent) => act(CREATE_ORDER, intent.effect_id()),
             Self::FindOrder(_, intent, _) => act("find order", intent.effect_id()),
             Self::LookAtOrder(order, _, _, stage) => read(
                 match stage {
@@ -224,7 +230,7 @@ impl Effect {
                 Self::EnsureAccountKey(_, key) => {
                     Outcome::AccountKey(ports.vault.ensure_account_key(&key).await)
                 }
-                Self::Register(account, intent) => {
+                Self::Register(account, intent) | Self::Agree(account, intent) => {
                     Outcome::Registered(ports.ca.register(account, &intent).await)
                 }
                 Self::UpdateContacts(account, intent) => {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ractor::{Actor, ActorRef};
 use renewd_events::account::{Account, AccountEvent};
 use renewd_events::event::NewEvent;
-use renewd_events::id::{AccountId, BootNo, CertificateId, Seq, StreamId};
+use renewd_events::id::{AccountId, BootNo, CertificateId, ListenerId, Seq, StreamId};
+use renewd_events::listener::ListenerEvent;
 use renewd_events::planted::{self, Bug};
 use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
 use renewd_events::schedule::ScheduleEvent;
@@ -179,6 +180,19 @@ impl Handle {
     /// A validator fetched a token.
     pub fn visited(&self, token: &str) {
         self.hive.visited(token, self.hive.ports.time.now());
+    }
+
+    /// An address for challenges is open that another program held at the start. The renewals that wait
+    /// for it go on.
+    ///
+    /// # Errors
+    /// When the log cannot be written, or nobody takes the command.
+    pub async fn challenge_port_opened(&self, address: &str) -> Result<(), EngineError> {
+        let address = address.to_owned();
+        let stream = ListenerId::derive(&[b"http-01", address.as_bytes()]);
+        let event = ListenerEvent::ListenerOpened { address };
+        let recorded = self.command(ActorName::Validator, vec![fact(stream, event, None, None)]);
+        recorded.await.map(drop)
     }
 
     /// When this certificate is looked at next, by whom, and why.

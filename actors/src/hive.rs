@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use ractor::ActorRef;
 use renewd_events::event::NewEvent;
 use renewd_events::id::CertificateId;
+use renewd_events::listener::ListenerEvent;
 use renewd_events::{ActorName, Envelope, Event, Facts, Subject, WallMs};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -101,6 +102,13 @@ impl Inboxes {
             let subject = subject_of(facts, envelope);
             subjects.extend(facts.related(subject));
             subjects.insert(subject);
+            if let (Event::Listener(ListenerEvent::ListenerOpened { .. }), Subject::Listener(id)) =
+                (&envelope.event, subject)
+                && facts.listeners.get(&id).is_some_and(|listener| listener.needed.is_none())
+            {
+                // The port for challenges: whatever is due waited for it.
+                subjects.extend(facts.certificates.keys().copied().map(Subject::Certificate));
+            }
         }
         for subject in subjects {
             for actor in ACTORS {

@@ -4,9 +4,12 @@
 //! a message. When the shell dies its tasks are aborted; the next life settles their intents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use renewd_events::certificate::CertificateEvent;
@@ -59,11 +62,14 @@ impl<R: Role> Actor for Shell<R> {
         myself: ActorRef<Message>,
         (hive, incarnation): Self::Arguments,
     ) -> Result<Life, ActorProcessingErr> {
+        let began = hive.ports.time.now();
         let mut subjects = R::subjects(&hive.read());
         let waits = matches!(R::NAME, ActorName::Clock | ActorName::Issuer);
         if planted::is(Bug::WakesLostAtStart) && waits {
             subjects.clear();
         }
+        let (actor, count) = (R::NAME, subjects.len());
+        tracing::debug!(%actor, incarnation, ?began, subjects = count, "an actor begins");
         hive.inboxes().set_address(R::NAME, Some(myself.clone()));
         for subject in subjects {
             hive.inboxes().nudge(R::NAME, subject);
@@ -268,13 +274,13 @@ impl Life {
         let (ports, myself) = (self.hive.ports.clone(), self.myself.clone());
         let act = effect.clone();
         self.tasks.spawn(async move {
-            // Its own task, so that a panic of a port ends as an effect without outcome.
-            let mut task = JoinSet::new();
-            task.spawn(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports)));
-            let outcome = match task.join_next().await {
-                Some(Ok(Ok(outcome))) => Some(Box::new(outcome)),
-                Some(Ok(Err(_)) | Err(_)) | None => None,
-            };
+            let mut act = pin!(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports)));
+            // A panic of a port ends as an effect without outcome, as a hang does.
+            let outcome = poll_fn(|cx| {
+                let polled = catch_unwind(AssertUnwindSafe(|| act.as_mut().poll(cx)));
+                polled.map_or(Poll::Ready(None), |polled| polled.map(Result::ok))
+            });
+            let outcome = outcome.await.map(Box::new);
             // A dead actor's next life settles the intent.
             drop(myself.cast(Message::Ended(subject, Box::new(effect), outcome)));
         });

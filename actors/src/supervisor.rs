@@ -55,7 +55,9 @@ impl Actor for Supervisor {
             failures: BTreeMap::new(),
         };
         for actor in ACTORS {
-            watch.spawn(&myself, actor).await?;
+            if let Err(cause) = watch.spawn(&myself, actor).await {
+                return Err(watch.did_not_begin(actor, &cause).await.into());
+            }
         }
         Ok(watch)
     }
@@ -125,19 +127,44 @@ impl Watch {
         drop(myself.send_after(wait, move || Order::Respawn(actor)));
     }
 
+    /// One of the first six did not start: nothing runs yet, so the engine does not start at all. It is
+    /// in the log before anybody hears of it.
+    async fn did_not_begin(&self, actor: ActorName, cause: &SpawnErr) -> String {
+        let text = format!("{actor} could not start: {cause}");
+        for started in ACTORS {
+            if let Some(address) = self.hive.inboxes().address(started) {
+                self.hive.inboxes().set_address(started, None);
+                address.stop(None);
+            }
+        }
+        tracing::error!(%actor, text, "the engine does not start");
+        let event = EngineEvent::ActorFailed {
+            actor,
+            incarnation: 1,
+            text: renewd_events::problem::cut(&text, 512),
+        };
+        if let Err(cause) = self.hive.journal.append(batch(event)).await {
+            return format!("{text}; it could not be recorded: {cause}");
+        }
+        text
+    }
+
     /// Appends without waiting: a supervisor that waits does not see failures.
     fn record(&self, event: EngineEvent) {
         let journal = self.hive.journal.clone();
         tokio::spawn(async move {
-            let batch = Batch {
-                actor: ActorName::Engine,
-                incarnation: 1,
-                expected: Vec::new(),
-                events: vec![fact(StreamId::ENGINE, event, None, None)],
-                trace: None,
-            };
-            drop(journal.append(batch).await);
+            drop(journal.append(batch(event)).await);
         });
+    }
+}
+
+fn batch(event: EngineEvent) -> Batch {
+    Batch {
+        actor: ActorName::Engine,
+        incarnation: 1,
+        expected: Vec::new(),
+        events: vec![fact(StreamId::ENGINE, event, None, None)],
+        trace: None,
     }
 }
 

@@ -47,9 +47,11 @@ fn served_before<'a>(settings: &'a Settings, facts: &'a Facts) -> Vec<Shown<'a>>
         for wanted in &certificate.bindings {
             let binding = binding_id(id, &wanted.target);
             let known = facts.bindings.get(&binding);
-            let deployed = known.and_then(|known| known.deployed);
+            // Also where the newest issue was adopted and not yet put in place when that life ended: its
+            // key and chain are on disk, and an open listener without a certificate would refuse.
+            let served = known.is_some_and(|known| known.deployed.is_some());
             let ours = !matches!(wanted.target, Target::Files { .. });
-            if ours && deployed.is_some_and(|(generation, _)| generation == issue.generation) {
+            if ours && served {
                 all.push(Shown { binding, target: &wanted.target, issue });
             }
         }
@@ -169,9 +171,10 @@ mod tests {
         let kept = CertificateName::parse("kept").unwrap().id();
         let binding = facts.bindings.get_mut(&binding_id(kept, &one)).unwrap();
         binding.deployed = Some((Generation(1), BootNo(1)));
-        assert!(
-            served_before(&after, &facts).is_empty(),
-            "an older issue is the Binder's to replace"
-        );
+        let shown = served_before(&after, &facts);
+        assert_eq!(shown.len(), 1, "killed between adoption and deployment");
+        assert_eq!(shown[0].issue.generation, Generation(2));
+        facts.bindings.get_mut(&binding_id(kept, &one)).unwrap().deployed = None;
+        assert!(served_before(&after, &facts).is_empty(), "never put there");
     }
 }

@@ -125,7 +125,10 @@ fn bindings(
     let mut ids = BTreeSet::new();
     for binding in wanted {
         let id = binding_id(certificate, &binding.target);
-        ids.insert(id);
+        // The same place may be written twice; it is one binding.
+        if !ids.insert(id) {
+            continue;
+        }
         let known = facts.bindings.get(&id).and_then(|known| known.target.as_ref());
         if known != Some(&binding.target) {
             let target = binding.target.clone();

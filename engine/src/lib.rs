@@ -23,6 +23,9 @@ pub mod declare;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod embed;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod settings;
 pub mod start;

@@ -1,13 +1,16 @@
 //! From settings to a running engine, in an order that a crash cannot hurt: log, responder, what was
 //! served before, then the actors.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
-use renewd_events::id::Seq;
+use renewd_events::event::NewEvent;
+use renewd_events::id::{ListenerId, Seq};
+use renewd_events::listener::ListenerEvent;
 use renewd_events::log::{MirrorReader, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
@@ -172,11 +175,20 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     })?;
     let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
     let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
+    match vault.remove_needless(&facts) {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "removed keys of earlier renewals that nothing needs"),
+        // They lie there as before; the next start tries again.
+        Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
+    }
     let facts = Arc::new(RwLock::new(facts));
     let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
     serve_again(&wired, settings, &facts);
-    let declarations =
+    let mut declarations =
         declarations(settings, &facts.read().unwrap_or_else(PoisonError::into_inner));
+    let held = held_ports(&wired.responder);
+    let any_held = !held.is_empty();
+    declarations.extend(held);
     let mut observers = extras.observers;
     let traces = history.and_then(|history| export(settings, history, &mut observers));
     if let Some(traces) = &traces {
@@ -197,7 +209,30 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     })
     .await?;
     *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
+    if let Some(address) = responder.addresses().first().filter(|_| any_held) {
+        // It became free in the meantime, when there was nobody yet to be told.
+        engine.handle().challenge_port_opened(&address.to_string()).await?;
+    }
     Ok(Running { engine, responder, bindings, host, awake: handle, traces })
+}
+
+/// The addresses for challenges that another program holds, when none is open: renewals wait for them.
+fn held_ports(responder: &Responder) -> Vec<NewEvent> {
+    if !responder.addresses().is_empty() {
+        return Vec::new();
+    }
+    let said = |(address, refused): (SocketAddr, ListenerRefused)| {
+        let address = address.to_string();
+        let stream = ListenerId::derive(&[b"http-01", address.as_bytes()]).into();
+        let event = ListenerEvent::ListenerFailed {
+            address,
+            problem: refused.problem,
+            holder: refused.holder,
+            needs_restart: false,
+        };
+        NewEvent { stream, event: event.into(), renewal: None, cause: None }
+    };
+    responder.waiting().refusals().into_iter().map(said).collect()
 }
 
 /// Starts the exporter of traces. Without it the engine runs all the same.

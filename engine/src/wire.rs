@@ -1,6 +1,7 @@
 //! The one place where ports meet adapters.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -105,7 +106,7 @@ fn responder(
     facts: &Arc<RwLock<Facts>>,
     handle: &Awake,
 ) -> Result<Arc<Responder>, StartError> {
-    let (tokens, visits) = (Arc::clone(facts), Arc::clone(handle));
+    let (tokens, visits, opens) = (Arc::clone(facts), Arc::clone(handle), Arc::clone(handle));
     let options = ResponderOptions {
         lookup: Arc::new(move |token| {
             let facts = tokens.read().unwrap_or_else(PoisonError::into_inner);
@@ -115,6 +116,12 @@ fn responder(
             let awake = visits.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(handle) = awake.as_ref() {
                 handle.visited(token);
+            }
+        })),
+        opened: Some(Arc::new(move |address| {
+            let handle = opens.read().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(handle) = handle {
+                tokio::spawn(async move { port_opened(&handle, address).await });
             }
         })),
         redirect: settings.redirect(),
@@ -131,6 +138,13 @@ fn responder(
         }
     }
     Ok(responder)
+}
+
+/// Without this fact the renewals that are due wait for the next life.
+async fn port_opened(handle: &Handle, address: SocketAddr) {
+    if let Err(cause) = handle.challenge_port_opened(&address.to_string()).await {
+        tracing::error!(%address, %cause, "the open port for challenges is not recorded; restart renewd");
+    }
 }
 
 fn client(

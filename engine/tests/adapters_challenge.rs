@@ -24,6 +24,7 @@ fn options() -> ResponderOptions {
     ResponderOptions {
         lookup: Arc::new(|token| (token == TOKEN).then(|| format!("{TOKEN}.{THUMBPRINT}"))),
         visited: None,
+        opened: None,
         redirect: Redirect::default(),
     }
 }

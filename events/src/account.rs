@@ -74,6 +74,53 @@ pub enum AccountEvent {
         /// Its words.
         problem: Problem,
     },
+    /// The CA refused to go on until a person acts (`userActionRequired`, RFC 8555 §7.3.3): nothing is
+    /// ordered until somebody says so with `TermsAccepted`.
+    PersonRequired {
+        /// Its words, with the URL of the terms and the one to visit.
+        problem: Problem,
+        /// When the request failed that said so.
+        failed_at: WallMs,
+    },
+    /// Intent: tell the CA of the agreement. Outcomes: agreed, refused. Idempotent.
+    AgreementRequested(AccountRequest),
+    /// The CA took the agreement; whether it is content, the next order shows.
+    AgreementTaken {
+        /// The account, as the CA names it.
+        url: String,
+    },
+    /// The CA did not take it. It never blocks an order: that is refused again, or not.
+    AgreementRefused {
+        /// Its words.
+        problem: Problem,
+    },
+    /// The registration brought an answer without a verdict, or none; recorded once per outage. It is
+    /// asked for again.
+    RegistrationUnanswered {
+        /// What came back.
+        problem: Problem,
+    },
+}
+
+/// How far the CA knows that a person agreed to terms after the registration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Agreement {
+    /// There is nothing to tell: the registration said it, or the CA was told.
+    #[default]
+    Settled,
+    /// To be told.
+    Due,
+    /// Told, no outcome yet.
+    Requested(Durable<AccountRequest>),
+}
+
+/// What a CA wants a person to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonWanted {
+    /// Its words, with the URLs.
+    pub problem: Problem,
+    /// Since when it is known here.
+    pub since: WallMs,
 }
 
 /// What a directory says (RFC 8555 §7.1.1 and extensions).
@@ -138,7 +185,7 @@ pub struct Account {
     pub directory_url: String,
     /// What the directory said last.
     pub directory: Option<Directory>,
-    /// Why it could not be read, while it cannot.
+    /// Why the directory could not be read or the registration was not answered, while it is so.
     pub unreachable: Option<(Problem, WallMs)>,
     /// The accepted terms; `Some(None)`: accepted before their URL was known.
     pub terms: Option<Option<String>>,
@@ -158,6 +205,14 @@ pub struct Account {
     pub contacts_known: Option<Hash>,
     /// A change of contacts on its way.
     pub contacts_change: Option<Durable<Hash>>,
+    /// What the CA wants a person to do first.
+    pub person: Option<PersonWanted>,
+    /// The newest refusal that was taken up as [`AccountEvent::PersonRequired`].
+    pub person_heard: WallMs,
+    /// When a person accepted terms last.
+    pub accepted_at: WallMs,
+    /// Whether the CA knows of that.
+    pub agreement: Agreement,
     /// An impossible event.
     pub anomaly: Option<Anomaly>,
 }
@@ -173,8 +228,17 @@ impl Account {
         }
     }
 
-    /// Whether the present terms are accepted.
+    /// Whether orders may be asked for in its name: registered, and nobody has to agree or to tell of an
+    /// agreement first.
+    pub fn may_order(&self) -> bool {
+        self.url().is_some() && self.terms_are_accepted() && self.agreement == Agreement::Settled
+    }
+
+    /// Whether the present terms are accepted, and the CA waits for no other act of a person.
     pub fn terms_are_accepted(&self) -> bool {
+        if self.person.is_some() {
+            return false;
+        }
         let now = self.directory.as_ref().and_then(|directory| directory.terms_url.as_ref());
         match (&self.terms, now) {
             (None, _) => false,
@@ -198,11 +262,28 @@ impl Account {
                 self.directory = Some(directory.clone());
                 self.unreachable = None;
             }
-            AccountEvent::DirectoryUnreachable { problem } => {
+            AccountEvent::DirectoryUnreachable { problem }
+            | AccountEvent::RegistrationUnanswered { problem } => {
                 self.unreachable = Some((problem.clone(), meta.at));
             }
             AccountEvent::TermsAccepted { terms_url, by: _ } => {
                 self.terms = Some(terms_url.clone());
+                self.accepted_at = meta.at;
+                self.person = None;
+                // A registration yet to come carries the agreement itself.
+                if self.url().is_some() {
+                    self.agreement = Agreement::Due;
+                }
+            }
+            AccountEvent::PersonRequired { problem, failed_at } => {
+                self.person = Some(PersonWanted { problem: problem.clone(), since: meta.at });
+                self.person_heard = self.person_heard.max(*failed_at);
+            }
+            AccountEvent::AgreementRequested(request) => {
+                self.agreement = Agreement::Requested(Durable::of(meta, request.clone()));
+            }
+            AccountEvent::AgreementTaken { url: _ } | AccountEvent::AgreementRefused { .. } => {
+                self.agreement_ended(meta, event);
             }
             AccountEvent::AccountKeyCreated { key_ref, thumbprint } => {
                 let (key_ref, thumbprint) = (key_ref.clone(), thumbprint.clone());
@@ -229,6 +310,17 @@ impl Account {
         }
     }
 
+    /// A new acceptance meanwhile is told anew.
+    fn agreement_ended(&mut self, meta: &Meta, event: &AccountEvent) {
+        match self.agreement {
+            Agreement::Requested(_) => self.agreement = Agreement::Settled,
+            Agreement::Due => {}
+            Agreement::Settled => {
+                self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq });
+            }
+        }
+    }
+
     fn registered(&mut self, meta: &Meta, event: &AccountEvent, url: &str) {
         if let Registration::Requested(request) = &self.registration {
             self.contacts_known = Some(request.intent().contacts_hash);
@@ -237,6 +329,7 @@ impl Account {
         }
         self.registration = Registration::Registered { url: url.to_owned() };
         self.registered_at = meta.at;
+        self.agreement = Agreement::Settled;
         self.failures = 0;
         self.unreachable = None;
     }

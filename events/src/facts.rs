@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::account::Account;
 use crate::authorization::{Authorization, AuthorizationEvent};
 use crate::binding::{Binding, BindingEvent};
-use crate::certificate::{Asked, Certificate, CertificateEvent};
+use crate::certificate::{Asked, Certificate, CertificateEvent, Failure};
 use crate::event::{Envelope, Event};
 use crate::id::{
     AccountId, AuthorizationId, BindingId, CertificateId, ListenerId, OrderId, RestartId, Seq,
@@ -131,8 +131,21 @@ impl Facts {
             })
     }
 
+    /// The refusal of a certificate's renewal by which the CA asks for a person, not yet heard and not
+    /// yet answered by accepting; the oldest (RFC 8555 §7.3.3).
+    pub fn wants_person(&self, account: AccountId) -> Option<&Failure> {
+        let known = self.accounts.get(&account)?;
+        let after = known.accepted_at.max(known.person_heard);
+        self.certificates
+            .values()
+            .filter(|c| c.declared.as_ref().is_some_and(|d| d.account == account))
+            .filter_map(|certificate| certificate.failure.as_ref())
+            .filter(|failure| failure.problem.is_acme("userActionRequired") && failure.at > after)
+            .min_by_key(|failure| failure.at)
+    }
+
     /// Other subjects that a change of this one concerns: certificates of an account, those that are
-    /// bound to a listener, and the account that a CA forgot. Accounts and listeners change rarely.
+    /// bound to a listener, and the account that a CA forgot or wants a person for. Accounts and listeners change rarely.
     pub fn related(&self, subject: Subject) -> Vec<Subject> {
         match subject {
             Subject::Account(account) => self
@@ -151,7 +164,10 @@ impl Facts {
                 let certificate = self.certificates.get(&id);
                 let failure = certificate.and_then(|certificate| certificate.failure.as_ref());
                 failure
-                    .filter(|failure| failure.problem.is_acme("accountDoesNotExist"))
+                    .filter(|failure| {
+                        failure.problem.is_acme("accountDoesNotExist")
+                            || failure.problem.is_acme("userActionRequired")
+                    })
                     .and_then(|_| certificate?.declared.as_ref())
                     .map(|declared| Subject::Account(declared.account))
                     .into_iter()

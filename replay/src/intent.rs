@@ -15,6 +15,8 @@ use renewd_events::restart::RestartEvent;
 pub enum Act {
     /// newAccount.
     Register,
+    /// The CA is told of an agreement to its terms.
+    Agreement,
     /// A change of contacts.
     Contacts,
     /// A key in the vault.
@@ -65,6 +67,10 @@ fn account(event: &AccountEvent) -> Part {
         AccountEvent::AccountRegistered { .. } | AccountEvent::AccountRefused { .. } => {
             Part::Outcome(Act::Register)
         }
+        AccountEvent::AgreementRequested(_) => Part::Intent(Act::Agreement),
+        AccountEvent::AgreementTaken { .. } | AccountEvent::AgreementRefused { .. } => {
+            Part::Outcome(Act::Agreement)
+        }
         AccountEvent::ContactsChangeRequested { .. } => Part::Intent(Act::Contacts),
         AccountEvent::ContactsChanged { .. } | AccountEvent::ContactsChangeFailed { .. } => {
             Part::Outcome(Act::Contacts)
@@ -73,6 +79,8 @@ fn account(event: &AccountEvent) -> Part {
         | AccountEvent::DirectoryObserved(_)
         | AccountEvent::DirectoryUnreachable { .. }
         | AccountEvent::TermsAccepted { .. }
+        | AccountEvent::PersonRequired { .. }
+        | AccountEvent::RegistrationUnanswered { .. }
         | AccountEvent::AccountKeyCreated { .. } => Part::None,
     }
 }

@@ -158,6 +158,19 @@ fn account(event: &AccountEvent) -> String {
             field(by, 40),
             terms_url.as_deref().map_or_else(|| "their URL not yet known".to_owned(), url)
         ),
+        AccountEvent::RegistrationUnanswered { problem: said } => {
+            format!("account request without an answer to go by: {}", problem(said))
+        }
+        AccountEvent::PersonRequired { problem: said, failed_at: _ } => {
+            format!("nothing is ordered until a person acts: {}", problem(said))
+        }
+        AccountEvent::AgreementRequested(_) => "agreement to the terms announced".to_owned(),
+        AccountEvent::AgreementTaken { url: at } => {
+            format!("agreement to the terms taken: {}", url(at))
+        }
+        AccountEvent::AgreementRefused { problem: said } => {
+            format!("agreement to the terms refused: {}", problem(said))
+        }
         AccountEvent::AccountKeyCreated { key_ref, thumbprint } => {
             format!(
                 "account key {} is durable, thumbprint {}",

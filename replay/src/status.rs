@@ -4,9 +4,10 @@
 mod doing;
 mod next;
 
-use renewd_events::binding::Binding;
+use renewd_events::binding::{Binding, Setback};
 use renewd_events::certificate::Certificate;
 use renewd_events::id::CertificateId;
+use renewd_events::listener::Listener;
 use renewd_events::{Facts, WallMs};
 use serde::Serialize;
 
@@ -221,6 +222,18 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
         trouble,
         bindings,
     }
+}
+
+/// The address for challenges that another program holds in this life of the process, while no other
+/// is open: nothing can be validated then. A listener of ours that no binding needs is one for challenges.
+pub fn challenge_port_held(facts: &Facts) -> Option<(&Listener, &Setback)> {
+    let ours = facts.listeners.values().filter(|listener| listener.needed.is_none());
+    let present = facts.engine.boot;
+    if ours.clone().any(|listener| listener.opened == Some(present)) {
+        return None;
+    }
+    let mut held = ours.filter_map(|listener| Some((listener, listener.setback.as_ref()?)));
+    held.find(|(_, setback)| setback.at >= facts.engine.booted_at)
 }
 
 fn served(it: &Certificate, bindings: &[BindingStatus]) -> Served {

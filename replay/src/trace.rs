@@ -339,6 +339,7 @@ fn describe(span: &mut SpanFacts, event: &Event) {
 fn name(act: Act) -> &'static str {
     match act {
         Act::Register => "account.register",
+        Act::Agreement => "account.agreement",
         Act::Contacts => "account.contacts",
         Act::Key => "certificate.key",
         Act::NewOrder => "order.create",

@@ -9,7 +9,8 @@ use renewd_events::id::{CertificateId, Seq};
 use renewd_events::{Facts, WallMs};
 use serde::Serialize;
 
-use crate::codes::Code;
+use crate::codes::{self, Code};
+use crate::escape;
 use crate::renewals::{shown, shown_if};
 use crate::status::{self, NextAction, Served, State};
 use crate::when;
@@ -90,7 +91,28 @@ pub fn why(facts: &Facts, witness: &Witness, id: CertificateId, now: WallMs) -> 
             out.sentence = format!("{name} has expired. {}", out.sentence);
         }
     }
+    if out.code.is_none() && matches!(row.state, State::Due | State::First) {
+        port_held(facts, &name, &mut out);
+    }
     Some(out)
+}
+
+/// A renewal that is due and cannot begin: the CA would meet the other program (R0211 and its like),
+/// and a try would be spent.
+fn port_held(facts: &Facts, name: &str, out: &mut Why) {
+    let Some((listener, setback)) = status::challenge_port_held(facts) else { return };
+    let address = escape::field(&listener.address, 64);
+    let said = escape::field(&setback.problem.detail, 300);
+    out.sentence = format!(
+        "{name} is due and waits: no challenge can be answered while another program has {address}."
+    );
+    out.code = Some(codes::PORT_TAKEN);
+    out.since = Some(setback.at);
+    out.evidence = vec![Evidence { seq: None, at: Some(setback.at), text: said }];
+    out.do_this =
+        "stop that program, or let it forward /.well-known/acme-challenge/ to another address \
+                   in http.listen; renewd goes on by itself when the port is free"
+            .to_owned();
 }
 
 /// What is said when no cause for trouble was found.

@@ -22,6 +22,15 @@ pub enum HarnessError {
         /// Every way that was tried, one a line, with its outcome.
         tried: String,
     },
+    /// A foreign ACME client is not there.
+    #[error(
+        "{program} is needed and not on PATH: it checks the fault CA as a foreign client\n  do: apt-get \
+         install --no-install-recommends {program}"
+    )]
+    NoClient {
+        /// The program, which is also its package in Debian.
+        program: &'static str,
+    },
     /// A file, socket or process call failed.
     #[error("cannot {what} ({at}): {cause}")]
     Io {

@@ -25,6 +25,8 @@ pub struct Host {
     folder: TempDir,
     binary: PathBuf,
     environment: Vec<(String, String)>,
+    /// The program and arguments in front of the binary, as `setpriv`.
+    wrapper: Vec<String>,
     commands: AtomicU32,
 }
 
@@ -49,7 +51,8 @@ impl Host {
         let state = folder.path().join("state");
         fs::create_dir(&state).map_err(HarnessError::io("make", state.display().to_string()))?;
         let environment = vec![("NO_COLOR".to_owned(), "1".to_owned())];
-        Ok(Self { folder, binary: binary()?, environment, commands: AtomicU32::new(0) })
+        let commands = AtomicU32::new(0);
+        Ok(Self { folder, binary: binary()?, environment, wrapper: Vec::new(), commands })
     }
 
     /// The host's folder.
@@ -96,6 +99,23 @@ impl Host {
         self.environment.retain(|(known, _)| known != name);
     }
 
+    /// From now on runs a copy of the binary in the host's folder, which a test may change.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn own_binary(&mut self) -> Result<PathBuf, HarnessError> {
+        let path = self.folder().join("renewd");
+        fs::copy(&self.binary, &path).map_err(HarnessError::io("copy", "the binary"))?;
+        self.binary.clone_from(&path);
+        Ok(path)
+    }
+
+    /// From now on starts the binary through another program, for example `setpriv --reuid 65534`. It
+    /// must replace itself by the binary, so that signals reach the right process.
+    pub fn start_through(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+    }
+
     /// Starts `renewd ARGUMENTS --config FILE` and leaves it running, for example `run`. Its log is
     /// [`Process::stderr`], and goes on over restarts.
     ///
@@ -118,7 +138,14 @@ impl Host {
     }
 
     fn process(&self, name: &str, arguments: &[&str]) -> Result<Process, HarnessError> {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.wrapper.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
         command
             .args(arguments)
             .arg("--config")

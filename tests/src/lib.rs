@@ -12,6 +12,8 @@
 //! Pebble is never optional: where it cannot be had, [`pebble::Pebble::start`] fails and says why.
 
 pub mod error;
+pub mod fault_site;
+pub mod foreign;
 pub mod host;
 pub mod https;
 pub mod passage;

@@ -19,7 +19,7 @@ use crate::tls::{self, Served};
 pub const EVENT_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The key that seals the vault of a test, in base64: no secret.
-const VAULT_KEY: &str = "cmVuZXdkIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQgISE=\n";
+pub(crate) const VAULT_KEY: &str = "cmVuZXdkIHRlc3Qga2V5LCBub3QgYSBzZWNyZXQgISE=\n";
 
 /// A certificate that a test wants.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use renewd_events::certificate::{Certificate, Issue, KeyStep};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{BindingId, CertificateId, Generation, ListenerId, RenewalId};
 use renewd_events::listener::ListenerEvent;
-use renewd_events::order::Phase;
+use renewd_events::order;
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::restart::Phase;
 use renewd_events::{Facts, WallMs};
 
 use crate::bounds;
@@ -43,13 +44,13 @@ fn too_early(facts: &Facts, id: CertificateId, certificate: &Certificate) -> Opt
         return None;
     }
     let run = certificate.run.as_ref().filter(|run| run.adopted.is_none())?;
-    let (order, state) = facts.order_of(id)?;
+    let (order_id, state) = facts.order_of(id)?;
     let KeyStep::Created { key_ref, spki, .. } = &run.key else { return None };
-    let Phase::Downloaded(leaf) = &state.phase else { return None };
+    let order::Phase::Downloaded(leaf) = &state.phase else { return None };
     let before = certificate.current.as_ref();
     let generation = before.map_or(Generation(1), |issue| issue.generation.next());
     let (key_ref, leaf) = (key_ref.clone(), leaf.clone());
-    Some(Issue { generation, order, key_ref, spki: *spki, leaf })
+    Some(Issue { generation, order: order_id, key_ref, spki: *spki, leaf })
 }
 
 /// One binding and the issue that belongs there.
@@ -167,13 +168,27 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, session: &Session, cx: &Co
     let Some(listener) = facts.listeners.get(&id) else {
         return decision;
     };
-    let waits_for_restart = listener.needs_restart == Some(cx.boot);
-    if listener.needed != Some(cx.boot) || listener.opened == Some(cx.boot) || waits_for_restart {
+    if listener.needed != Some(cx.boot) || listener.opened == Some(cx.boot) {
         return decision;
     }
+    if let Some(deadline) = restart_on_its_way(facts, id, cx) {
+        decision.wake_at(deadline, "the restart should have happened");
+        return decision;
+    }
+    // None is, or those that were made were in vain: whoever gives the privilege to the running process
+    // need not restart it.
     let effect = Effect::OpenListener(id, listener.address.clone());
     decision.when_due(effect, session, cx, "the listener is tried again");
     decision
+}
+
+/// Until when this life waits to be restarted for the listener.
+fn restart_on_its_way(facts: &Facts, id: ListenerId, cx: &Context) -> Option<WallMs> {
+    let ours = facts.restarts.values().filter(|restart| restart.listener == id);
+    let asked = ours.filter(|restart| {
+        matches!(&restart.phase, Phase::Requested(intent) if intent.meta().boot == cx.boot)
+    });
+    asked.filter_map(|restart| restart.deadline).find(|deadline| *deadline > cx.now)
 }
 
 /// What an outcome says.
@@ -215,7 +230,8 @@ pub(super) fn observe(
                 Err(refused) => {
                     let known = listener.and_then(|listener| listener.setback.as_ref());
                     let same = known.is_some_and(|setback| setback.problem == refused.problem);
-                    if same && !refused.needs_restart {
+                    let told = listener.and_then(|listener| listener.needs_restart);
+                    if same && (!refused.needs_restart || told == Some(facts.engine.boot)) {
                         return Vec::new();
                     }
                     ListenerEvent::ListenerFailed {

@@ -26,6 +26,13 @@ pub struct Plan {
 /// Waits between tries after a failed validation: the CA allows five failures per name and hour
 /// (Let's Encrypt), people need minutes to mend DNS, and after a day nobody is looking.
 const VALIDATION_WAITS_MIN: [u64; 4] = [10, 30, 60, 6 * 60];
+/// Waits between tries after a certificate that was issued and cannot be used, hours: each try buys one,
+/// and five of the same names a week are the limit (Let's Encrypt). A person, or a clock that is set right, need not
+/// wait for it.
+const UNUSABLE_WAITS_H: [u64; 2] = [24, 72];
+/// What is wrong with such a certificate: the chain itself, or what it says.
+const UNUSABLE: [&str; 6] =
+    ["chain", "private-key-in-chain", "key-mismatch", "names-missing", "no-lifetime", "expired"];
 /// Below this lifetime half of it is the rule, since a third leaves too few tries.
 const SHORT_LIFE: Duration = Duration::from_secs(10 * 86_400);
 /// Seconds of a minute, in milliseconds.
@@ -60,11 +67,20 @@ pub fn plan(
         .window
         .as_ref()
         .filter(|window| declared.ari && Some(&window.ari_id) == issue.leaf.ari_id.as_ref());
-    let by_life = by_life(id, declared, issue, attempt);
+    let by_life = not_at_once(by_life(id, declared, issue, attempt), certificate, issue, cx);
     Some(match window {
         Some(window) => by_window(id, certificate, issue, window, by_life),
         None => by_life,
     })
+}
+
+/// A clock that is wrong by more than a certificate lives shows a new one as expired: it is not renewed
+/// again and again for that; a quarter of six days stays within five a week (Let's Encrypt).
+fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Context) -> Plan {
+    let life = issue.leaf.not_after.since(issue.leaf.not_before);
+    let renewed = certificate.renewed_at.filter(|at| *at <= cx.now.after(bounds::JUMP_MIN));
+    let floor = renewed.map_or(WallMs(0), |at| at.after(life / 4));
+    Plan { at: plan.at.max(floor), ..plan }
 }
 
 /// The CA's window (RFC 9773 §4.2), within reason.
@@ -145,9 +161,14 @@ fn retry_at(
     let validation = ["unauthorized", "connection", "dns", "tls", "caa", "incorrectResponse"]
         .iter()
         .any(|kind| problem.is_acme(kind));
-    let own = if validation && cx.rules.retry_first >= Duration::from_secs(60) {
-        let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
-        let minutes = VALIDATION_WAITS_MIN.get(index).copied().unwrap_or(24 * 60);
+    let unusable =
+        problem.class == ProblemClass::Protocol && UNUSABLE.contains(&problem.kind.as_str());
+    let nth = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+    let own = if unusable && cx.rules.retry_first >= Duration::from_secs(60) {
+        let hours = UNUSABLE_WAITS_H.get(nth).copied().unwrap_or(72);
+        Duration::from_secs(hours * 3600)
+    } else if validation && cx.rules.retry_first >= Duration::from_secs(60) {
+        let minutes = VALIDATION_WAITS_MIN.get(nth).copied().unwrap_or(24 * 60);
         Duration::from_secs(minutes * 60)
     } else {
         let outage = match problem.class {
@@ -161,7 +182,7 @@ fn retry_at(
         .current
         .as_ref()
         .map(|issue| issue.leaf.not_after.since(failure.at) / 4)
-        .filter(|quarter| !quarter.is_zero());
+        .filter(|quarter| !quarter.is_zero() && !unusable);
     let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
     let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
     if let Some(asked) = named.map(Duration::from_millis) {

@@ -11,10 +11,15 @@ use renewd_events::schedule::{Cause, Schedule};
 use renewd_events::{Facts, WallMs};
 use renewd_replay::codes::{Step, classify};
 
+use renewd_replay::status::challenge_port_held;
+
 use super::order;
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, fact};
 use crate::effect::Effect;
+
+/// Why a renewal that is due does not begin.
+const HELD: &str = "another program holds the port for challenges";
 
 /// What to do about a certificate.
 pub(super) fn decide(
@@ -60,9 +65,14 @@ fn begin(
     let usable = facts
         .accounts
         .get(&declared.account)
-        .is_some_and(|account| account.url().is_some() && account.terms_are_accepted());
+        .is_some_and(renewd_events::account::Account::may_order);
     if !usable {
         // The Registrar's next fact about the account brings us here again.
+        return decision;
+    }
+    if challenge_port_held(facts).is_some() {
+        // A try would be spent for nothing. When the port is free we are nudged.
+        decision.wake_at(cx.now.after(bounds::LOOK_IDLE), HELD);
         return decision;
     }
     if facts.runs.len() >= cx.rules.parallel_max && !planted::is(Bug::ParallelIgnored) {

@@ -15,7 +15,7 @@ use renewd_replay::codes::Step;
 use super::decide::{fail, may_order_again};
 use crate::bounds;
 use crate::decision::{Context, Decision, Looks, Session, fact, may_do};
-use crate::effect::{Effect, OrderStage};
+use crate::effect::{CREATE_ORDER, Effect, OrderStage};
 
 /// What to do about an order.
 pub(super) fn decide(
@@ -42,7 +42,7 @@ pub(super) fn decide(
         Phase::Unresolved if may_order_again(run) => {
             return Decision::record(vec![again(run, request.clone())]);
         }
-        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost()),
+        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(id, run, request, problem),
         Phase::Pending => {
             return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
@@ -105,7 +105,7 @@ fn finalizing(
     if session.running.contains(&effect.key()) {
         return decision;
     }
-    if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
+    if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");
@@ -124,6 +124,11 @@ fn find(
     cx: &Context,
 ) -> Decision {
     let mut decision = Decision::none();
+    if twin_goes_first(facts, id, intent) {
+        decision
+            .wake_at(cx.now.after(bounds::TWIN_WAIT), "a certificate of the same names is ordered");
+        return decision;
+    }
     if may_do(intent, session, cx) {
         decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
         return decision;
@@ -157,9 +162,20 @@ fn download(
     decision
 }
 
-fn answers_lost() -> Problem {
+/// With what came in place of the last answer, as far as this life knows: a page of a proxy, say.
+fn answers_lost(session: &Session) -> Problem {
     let text = "the answers to several newOrder requests were lost";
-    Problem::new(ProblemClass::Transport, "answers-lost", text)
+    let sent = session.looks.iter().filter(|(key, _)| key.kind == CREATE_ORDER);
+    let last = sent.max_by_key(|(_, looks)| looks.last).and_then(|(_, l)| l.problem.as_ref());
+    let Some(last) = last else {
+        return Problem::new(ProblemClass::Transport, "answers-lost", text);
+    };
+    let text = format!("{text}; in place of the last: {}: {}", last.short_kind(), last.detail);
+    let mut lost =
+        Problem::new(ProblemClass::Transport, "answers-lost", &text).about(&last.subject);
+    lost.status = last.status;
+    lost.retry_after_ms = last.retry_after_ms;
+    lost
 }
 
 fn processing(
@@ -179,6 +195,34 @@ fn processing(
     let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), &looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
+}
+
+/// Whether another certificate of exactly the same names and account is being ordered before this one.
+/// The account's list, and a CA that gives a pending order again, could not tell their orders apart:
+/// both would take the same one, and one of them would finalize the other's.
+fn twin_goes_first(facts: &Facts, id: CertificateId, intent: &Durable<NewOrder>) -> bool {
+    let wanted = intent.intent();
+    let others = facts.runs.iter().filter(|other| **other != id);
+    let orders = others.filter_map(|other| facts.order_of(*other));
+    let twins = orders.filter(|(_, order)| {
+        order.request.as_ref().is_some_and(|request| {
+            request.account == wanted.account && request.identifiers == wanted.identifiers
+        })
+    });
+    twins.map(|(_, order)| order).any(|order| match &order.phase {
+        // Of two that ask, the one that asked first: its place in the log is the same in every life.
+        Phase::Requested(other) => other.meta().seq < intent.meta().seq,
+        // Not at the CA, or not any more.
+        Phase::Absent | Phase::Unresolved | Phase::Refused(_) | Phase::Dead(_) => false,
+        Phase::Pending
+        | Phase::Ready
+        | Phase::Finalizing(_)
+        | Phase::FinalizeRefused(_)
+        | Phase::Processing
+        | Phase::Valid { .. }
+        | Phase::Downloaded(_)
+        | Phase::Rejected(_) => true,
+    })
 }
 
 /// URLs of orders that other renewals know: they are not the lost one.

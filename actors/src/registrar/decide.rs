@@ -1,11 +1,14 @@
 //! What to do about an account, and what an outcome says about it.
 
-use renewd_events::account::{Account, AccountEvent, AccountRequest, Registration};
+use renewd_events::account::{
+    Account, AccountEvent, AccountKey, AccountRequest, Agreement, Registration,
+};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, KeyRef};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 
+use super::agreement::{self, Heard};
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, backoff, fact};
 use crate::effect::{Effect, Outcome};
@@ -15,16 +18,16 @@ pub fn account_key_ref(account: AccountId) -> KeyRef {
     KeyRef(format!("account-{account}"))
 }
 
-/// What to do about an account. `forgotten`: the CA said that it does not know it.
+/// What to do about an account.
 pub fn decide(
     id: AccountId,
     account: &Account,
-    forgotten: bool,
+    heard: Heard<'_>,
     session: &Session,
     cx: &Context,
 ) -> Decision {
     let mut decision = Decision::none();
-    directory(id, session, cx, &mut decision);
+    directory(id, account, session, cx, &mut decision);
     if account.anomaly.is_some() {
         return decision;
     }
@@ -33,18 +36,13 @@ pub fn decide(
         decision.when_due(effect, session, cx, "the vault could not make the account key");
         return decision;
     };
-    let request = AccountRequest {
-        key_ref: key.key_ref.clone(),
-        thumbprint: key.thumbprint.clone(),
-        contacts_hash: account.contacts_wanted,
-    };
+    if let Some((problem, failed_at)) = agreement::wants_person(account, heard) {
+        let event = AccountEvent::PersonRequired { problem: problem.clone(), failed_at };
+        return Decision::record(vec![fact(id, event, None, None)]);
+    }
     let ask = || {
-        Decision::record(vec![fact(
-            id,
-            AccountEvent::AccountRequested(request.clone()),
-            None,
-            None,
-        )])
+        let event = AccountEvent::AccountRequested(request(account, key));
+        Decision::record(vec![fact(id, event, None, None)])
     };
     match &account.registration {
         Registration::Absent if may_register(account) => return ask(),
@@ -56,7 +54,8 @@ pub fn decide(
         Registration::Refused { problem, at } => {
             let own = backoff(cx.rules.retry_first, cx.rules.retry_max, account.failures);
             let asked = problem.retry_after_ms.map_or(own, std::time::Duration::from_millis);
-            let next = at.after(own.max(asked));
+            // What a person did since changes the answer.
+            let next = if account.accepted_at > *at { cx.now } else { at.after(own.max(asked)) };
             if next <= cx.now && may_register(account) {
                 return ask();
             }
@@ -64,10 +63,23 @@ pub fn decide(
         }
         // The same key gives the same account where the CA still has it (RFC 8555 §7.3.1), and a new
         // one where it lost its memory; once per failed renewal, so paced by their retries.
-        Registration::Registered { .. } if forgotten && may_register(account) => return ask(),
-        Registration::Registered { .. } => contacts(id, account, session, cx, &mut decision),
+        Registration::Registered { .. } if heard.forgotten && may_register(account) => {
+            return ask();
+        }
+        Registration::Registered { .. } => {
+            agreement::tell(id, account, request(account, key), session, cx, &mut decision);
+            contacts(id, account, session, cx, &mut decision);
+        }
     }
     decision
+}
+
+fn request(account: &Account, key: &AccountKey) -> AccountRequest {
+    AccountRequest {
+        key_ref: key.key_ref.clone(),
+        thumbprint: key.thumbprint.clone(),
+        contacts_hash: account.contacts_wanted,
+    }
 }
 
 fn may_register(account: &Account) -> bool {
@@ -75,10 +87,18 @@ fn may_register(account: &Account) -> bool {
         && account.directory.as_ref().is_some_and(|known| !known.external_account_required)
 }
 
-fn directory(id: AccountId, session: &Session, cx: &Context, decision: &mut Decision) {
+fn directory(
+    id: AccountId,
+    account: &Account,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
     let effect = Effect::ReadDirectory(id);
     let looks = session.looks(&effect.key());
-    let at = if looks.count == 0 || looks.failures > 0 {
+    // A CA that asks for a person has new terms, and the directory names them.
+    let stale = account.person.as_ref().is_some_and(|person| looks.last < person.since);
+    let at = if looks.count == 0 || looks.failures > 0 || stale {
         looks.not_before
     } else {
         looks.last.after(bounds::DIRECTORY_AGE_MAX)
@@ -112,12 +132,18 @@ fn contacts(
 }
 
 /// The CA has seen the request and said no; anything else gives no verdict.
-fn is_verdict(problem: &Problem) -> bool {
+pub(super) fn is_verdict(problem: &Problem) -> bool {
     problem.class == ProblemClass::Acme && problem.status < 500
 }
 
 /// What an outcome says.
-pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<NewEvent> {
+pub(super) fn observe(
+    facts: &Facts,
+    effect: &Effect,
+    outcome: &Outcome,
+    session: &Session,
+    cx: &Context,
+) -> Vec<NewEvent> {
     match (effect, outcome) {
         (Effect::ReadDirectory(id), Outcome::Directory(result)) => {
             let account = facts.accounts.get(id);
@@ -147,7 +173,15 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
             let open = facts.accounts.get(id).is_some_and(
                 |account| matches!(&account.registration, Registration::Requested(now) if now == intent),
             );
-            if open { registered(*id, intent, result) } else { Vec::new() }
+            let known = facts.accounts.get(id).filter(|_| open);
+            known.map_or_else(Vec::new, |account| registered(*id, account, intent, result))
+        }
+        (Effect::Agree(id, intent), Outcome::Registered(result)) => {
+            let open = facts.accounts.get(id).is_some_and(
+                |account| matches!(&account.agreement, Agreement::Requested(now) if now == intent),
+            );
+            let tries = session.looks(&effect.key()).failures.saturating_add(1);
+            if open { agreement::observe(*id, intent, result, tries, cx) } else { Vec::new() }
         }
         (Effect::UpdateContacts(id, intent), Outcome::Done(result)) => {
             let contacts_hash = *intent.intent();
@@ -166,6 +200,7 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
 
 fn registered(
     id: AccountId,
+    account: &Account,
     intent: &Durable<AccountRequest>,
     result: &Result<crate::ports::RegisteredAccount, Problem>,
 ) -> Vec<NewEvent> {
@@ -177,7 +212,11 @@ fn registered(
         Err(problem) if is_verdict(problem) => {
             AccountEvent::AccountRefused { problem: problem.clone() }
         }
-        // No verdict: the same request again gives the same account (RFC 8555 §7.3.1).
+        // No verdict: the same request again gives the same account (RFC 8555 §7.3.1). It may take
+        // long, so the log says why, once.
+        Err(problem) if account.unreachable.is_none() => {
+            AccountEvent::RegistrationUnanswered { problem: problem.clone() }
+        }
         Err(_) => return Vec::new(),
     };
     vec![fact(id, event, None, Some(intent.meta().seq))]

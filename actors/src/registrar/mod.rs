@@ -1,5 +1,8 @@
 //! The Registrar: one account per CA, its key made once and reused (RFC 8555 §7.3).
 
+mod agreement;
+#[cfg(test)]
+mod agreement_tests;
 mod decide;
 
 use renewd_events::event::NewEvent;
@@ -9,6 +12,7 @@ use renewd_events::{ActorName, Facts, Subject};
 use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 
+pub use agreement::Heard;
 pub use decide::{account_key_ref, decide};
 
 /// The Registrar's part.
@@ -30,9 +34,13 @@ impl Role for Registrar {
         match subject {
             Subject::Account(id) if is_wanted(facts, id) => {
                 let account = facts.accounts.get(&id);
-                account.map_or_else(Decision::none, |account| {
-                    decide(id, account, facts.is_forgotten(id), session, cx)
-                })
+                let wanted = facts.wants_person(id);
+                let heard = Heard {
+                    forgotten: facts.is_forgotten(id),
+                    wants_person: wanted.map(|failure| (&failure.problem, failure.at)),
+                };
+                account
+                    .map_or_else(Decision::none, |account| decide(id, account, heard, session, cx))
             }
             Subject::Account(_)
             | Subject::Engine
@@ -46,10 +54,10 @@ impl Role for Registrar {
         facts: &Facts,
         effect: &Effect,
         outcome: &Outcome,
-        _session: &Session,
-        _cx: &Context,
+        session: &Session,
+        cx: &Context,
     ) -> Vec<NewEvent> {
-        decide::observe(facts, effect, outcome)
+        decide::observe(facts, effect, outcome, session, cx)
     }
 }
 

@@ -6,6 +6,7 @@ use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::order;
 use renewd_events::planted::{self, Bug};
+use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
 use crate::effect::{AuthorizationStage, Effect};
@@ -95,6 +96,12 @@ fn pending(
         decision.when_due(effect, session, cx, "the authorizations could not be read");
         return decision;
     }
+    if challenge_port_held(facts).is_some() {
+        // The CA is not told to look where another program answers. When the port is free we are nudged.
+        let at = cx.now.after(crate::bounds::LOOK_IDLE);
+        decision.wake_at(at, "another program holds the port for challenges");
+        return decision;
+    }
     let mut ready = Vec::new();
     for (authorization_id, authorization) in of_order(facts, id, place.order) {
         let Some(challenge) = &authorization.challenge else {
@@ -119,7 +126,7 @@ fn pending(
                 // The CA refuses a second POST while it looks, so the settling look comes first;
                 // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
-                if may_do(intent, session, cx) || session.looks(&settle.key()).count > 0 {
+                if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
                     let effect = Effect::MakeReady(
                         authorization_id,
                         place.account,

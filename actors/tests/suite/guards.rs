@@ -1,15 +1,20 @@
 //! What keeps a broken part from harming the rest: intensity, stale writers, a log that breaks.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use renewd_actors::bounds::INTENSITY_MAX;
 use renewd_actors::journal::{AppendError, Batch, Journal, Seat};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{BootNo, StreamId};
 use renewd_events::memory::MemoryStore;
-use renewd_events::process::{ClockEvent, StopReason};
-use renewd_events::{ActorName, Facts};
+use renewd_events::process::{ClockEvent, EngineEvent, StopReason};
+use renewd_events::{ActorName, Event, Facts};
 
 use crate::world::World;
+
+/// The waits between five starts are 0, 1, 5, 10 and 10 s.
+const RESPAWNS_TIME_MAX: Duration = Duration::from_secs(55);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_actor_that_fails_again_and_again_ends_the_engine() {
@@ -35,6 +40,61 @@ async fn an_actor_that_fails_again_and_again_ends_the_engine() {
     assert!(ended, "{:#?}", world.names());
     assert!(world.count("RestartIntensityExceeded") >= 1 || world.count("ActorFailed") >= 5);
     world.panic_next.store(false, Ordering::Release);
+    drop(engine.stop(StopReason::Fatal).await);
+}
+
+/// The events that name an actor's failure.
+fn failures(world: &World) -> Vec<(ActorName, u16, String)> {
+    let failed = |event: Event| {
+        let Event::Engine(EngineEvent::ActorFailed { actor, incarnation, text }) = event else {
+            return None;
+        };
+        Some((actor, incarnation, text))
+    };
+    world.envelopes().into_iter().filter_map(|envelope| failed(envelope.event)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_that_does_not_start_at_the_start_ends_it_and_is_in_the_log() {
+    let world = World::new();
+    world.panic_always.store(true, Ordering::Release);
+    let refused = world.try_start(&["a.test"], 4, usize::MAX).await.unwrap_err().to_string();
+    let [(actor, 1, text)] = &failures(&world)[..] else {
+        panic!("one failure, in the log: {:#?}", world.names());
+    };
+    assert!(
+        refused.contains(&actor.to_string()) && refused.contains("could not start"),
+        "{refused}"
+    );
+    assert!(text.contains("a planted panic, again"), "{text}");
+    assert_eq!(world.state().new_orders, 0);
+    // The cause is gone: the next life begins as if nothing had been.
+    world.panic_always.store(false, Ordering::Release);
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    engine.stop(StopReason::Asked).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_whose_start_fails_again_and_again_ends_the_engine_with_its_name() {
+    let world = World::new();
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("the next schedule", |w| w.count("RenewalScheduled") == 2).await;
+    let mut fatal = engine.fatal();
+    world.panic_always.store(true, Ordering::Release);
+    // The next decision of the Clock is its last; every start after it fails.
+    drop(engine.handle().renew("a.test", "test").await);
+    let told = tokio::time::timeout(RESPAWNS_TIME_MAX, fatal.wait_for(Option::is_some)).await;
+    let cause = told.unwrap().unwrap().clone().unwrap();
+    world.until("the record", |w| w.count("RestartIntensityExceeded") >= 1).await;
+    let failures = failures(&world);
+    // Others may fail beside it; the one that is named ended the engine.
+    let named = failures.iter().find(|it| cause.contains(&it.0.to_string()));
+    let (actor, ..) = named.unwrap_or_else(|| panic!("{cause}: {failures:?}"));
+    let of_it: Vec<u16> = failures.iter().filter(|it| it.0 == *actor).map(|it| it.1).collect();
+    assert!(of_it.len() > INTENSITY_MAX, "{cause}: {failures:?}");
+    assert!(of_it.is_sorted(), "each start is a new incarnation: {of_it:?}");
+    assert_eq!(world.state().new_orders, 1, "nothing is bought meanwhile");
     drop(engine.stop(StopReason::Fatal).await);
 }
 

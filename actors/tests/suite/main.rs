@@ -5,9 +5,12 @@
     clippy::disallowed_methods,
     reason = "a test fails loudly and reads the clock"
 )]
+#![expect(clippy::print_stdout, reason = "what a fleet costs is worth a line")]
 
+mod fleet;
 mod guards;
 mod restart;
 mod road;
 mod served;
+mod twins;
 mod world;

@@ -10,12 +10,14 @@ use renewd_events::authorization::Challenge;
 use renewd_events::problem::{Problem, ProblemClass, cut};
 use renewd_events::time::WallMs;
 
-use super::problem;
+use super::{limits, problem};
 
 /// 128 bits of entropy in base64url (RFC 8555 §8.3 with RFC 4086).
 pub(super) const TOKEN_OCTETS_MIN: usize = 22;
 /// Public CAs use 43; a longer one than this is no token.
 pub(super) const TOKEN_OCTETS_MAX: usize = 128;
+/// A DNS name has 253 octets at most. A longer one is nobody's, cut or whole.
+const IDENTIFIER_OCTETS_MAX: usize = 256;
 /// Challenge types kept; CAs offer three to five.
 const OFFERS_MAX: usize = 16;
 
@@ -42,10 +44,14 @@ pub(super) fn look(
         );
         return Err(problem::protocol("token", &detail).about(url));
     }
+    limits::url("the authorization's URL", url)?;
+    if let Some(challenge) = http01 {
+        limits::url("the challenge's URL", &challenge.url)?;
+    }
     let offers = state.challenges.iter().take(OFFERS_MAX);
     Ok(AuthorizationLook {
         url: url.to_owned(),
-        identifier: state.identifier().to_string(),
+        identifier: cut(&state.identifier().to_string(), IDENTIFIER_OCTETS_MAX),
         status: status(state.status),
         expires,
         offers: offers.map(|challenge| name(&challenge.r#type)).collect(),
@@ -149,9 +155,9 @@ mod tests {
         let error =
             r#","error":{"type":"urn:ietf:params:acme:error:connection","detail":"refused"}"#;
         let token = "a".repeat(43);
-        let told = look("u", &state("invalid", &token, error), None, "t").unwrap();
+        let told = look("https://ca/u", &state("invalid", &token, error), None, "t").unwrap();
         assert!(told.problem.unwrap().is_acme("connection"));
-        let silent = look("u", &state("deactivated", &token, ""), None, "t").unwrap();
+        let silent = look("https://ca/u", &state("deactivated", &token, ""), None, "t").unwrap();
         assert_eq!(silent.status, AuthorizationStatus::Invalid);
         assert_eq!(silent.problem.unwrap().kind, "deactivated");
     }

@@ -7,16 +7,28 @@ use renewd_events::certificate::Leaf;
 use renewd_events::id::Hash;
 use renewd_events::problem::{Problem, ProblemClass, cut};
 use renewd_events::time::WallMs;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::Pem;
 
+use super::renewal_info::ARI_ID_OCTETS_MAX;
+
 /// The longest public chain has four certificates.
 pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 /// Ten large RSA certificates fit three times.
 pub const CHAIN_OCTETS_MAX: usize = 256 * 1024;
+/// Names in one certificate: an order has no more.
+const NAMES_MAX: usize = 100;
+/// The longest DNS name.
+const NAME_OCTETS_MAX: usize = 253;
+/// 20 octets, and one for the sign of a careless CA.
+const SERIAL_OCTETS_MAX: usize = 21;
+/// Stands in the first and the last line of every PEM private key.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 /// An issuer's name, as text for people.
 const ISSUER_OCTETS_MAX: usize = 512;
 
@@ -45,6 +57,14 @@ pub fn read(pem: &str) -> Result<Leaf, Problem> {
     if let Some(issuer) = issuers.first() {
         check_signature(leaf, issuer)?;
     }
+    let names = names(leaf);
+    let octets: usize = names.iter().map(String::len).sum();
+    if names.len() > NAMES_MAX || octets > NAMES_MAX * NAME_OCTETS_MAX {
+        return Err(bad("it is for more than 100 names"));
+    }
+    if leaf.raw_serial().len() > SERIAL_OCTETS_MAX {
+        return Err(bad("its serial number has more than 20 octets (RFC 5280 §4.1.2.2)"));
+    }
     let der = blocks.first().map_or(&[][..], |block| &block.contents);
     Ok(Leaf {
         chain: Hash::of(pem.as_bytes()),
@@ -55,21 +75,22 @@ pub fn read(pem: &str) -> Result<Leaf, Problem> {
         not_before: WallMs::from_seconds(leaf.validity().not_before.timestamp()),
         not_after: WallMs::from_seconds(leaf.validity().not_after.timestamp()),
         issuer: cut(&leaf.issuer().to_string(), ISSUER_OCTETS_MAX),
-        names: names(leaf),
+        names,
         certificates: u8::try_from(certificates.len()).unwrap_or(u8::MAX),
     })
 }
 
 /// CERTIFICATE blocks and nothing else; text between them is allowed.
 fn blocks(pem: &str) -> Result<Vec<Pem>, Problem> {
+    // Anywhere: a line that begins no block is skipped by the reader, and would be stored.
+    if pem.contains(PRIVATE_KEY) {
+        let detail =
+            "the chain holds a private key; it is not stored, and such a CA is not trusted";
+        return Err(Problem::new(ProblemClass::Protocol, "private-key-in-chain", detail));
+    }
     let mut blocks = Vec::new();
     for block in Pem::iter_from_buffer(pem.as_bytes()) {
         let block = block.map_err(|cause| bad(&format!("it is not PEM: {cause}")))?;
-        if block.label.ends_with("PRIVATE KEY") {
-            let detail =
-                "the chain holds a private key; it is not stored, and such a CA is not trusted";
-            return Err(Problem::new(ProblemClass::Protocol, "private-key-in-chain", detail));
-        }
         if block.label != "CERTIFICATE" {
             return Err(bad(&format!("it holds a block `{}`", cut(&block.label, 64))));
         }
@@ -78,7 +99,14 @@ fn blocks(pem: &str) -> Result<Vec<Pem>, Problem> {
         }
         blocks.push(block);
     }
-    Ok(blocks)
+    // The servers read it by stricter rules: what was checked must be what they serve.
+    let served = CertificateDer::pem_slice_iter(pem.as_bytes());
+    let served: Vec<_> = served.collect::<Result<_, _>>().map_err(|_| bad("it is not PEM"))?;
+    let same = blocks.iter().map(|block| block.contents.as_slice());
+    match same.eq(served.iter().map(AsRef::as_ref)) {
+        true => Ok(blocks),
+        false => Err(bad("its PEM can be read in two ways")),
+    }
 }
 
 /// A signature algorithm that we cannot check is left to the visitors' own check.
@@ -109,7 +137,9 @@ fn ari_id(leaf: &X509Certificate<'_>) -> Option<String> {
         }
     })?;
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    Some(format!("{}.{}", encode(key), encode(leaf.raw_serial())))
+    // A longer one cannot be asked about; a certificate without one can be renewed as well.
+    let id = format!("{}.{}", encode(key), encode(leaf.raw_serial()));
+    (id.len() <= ARI_ID_OCTETS_MAX).then_some(id)
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {

@@ -22,6 +22,7 @@ use super::orders::Orders;
 use super::seat::{Seat, patiently};
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, ChainSink};
 use super::transport::usable;
+use super::wire::Wire;
 use super::{call, chain, lost, problem, renewal_info, roots};
 
 /// All accounts at their CAs.
@@ -75,10 +76,26 @@ impl AcmeClient {
             }
             if let Some(tls) = tls.get(&config.roots) {
                 let world = (Arc::clone(keys), Arc::clone(facts));
-                seats.insert(*id, Seat::new(*id, config, tls.clone(), bounds, world));
+                seats.insert(
+                    *id,
+                    Seat::new(*id, config, Wire::sockets(tls.clone(), &bounds), bounds, world),
+                );
             }
         }
         Ok(Self { seats, chains, orders: Orders::default(), bounds })
+    }
+
+    /// The same with a function in place of sockets.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn scripted(
+        (id, config): (AccountId, &AccountConfig),
+        keys: &Arc<dyn AccountKeys>,
+        (chains, facts): (Arc<dyn ChainSink>, &Arc<AccountFacts>),
+        script: super::wire::Script,
+    ) -> Self {
+        let (bounds, world) = (Bounds::default(), (Arc::clone(keys), Arc::clone(facts)));
+        let seat = Seat::new(id, config, Wire::Script(script), bounds, world);
+        Self { seats: BTreeMap::from([(id, seat)]), chains, orders: Orders::default(), bounds }
     }
 
     fn seat(&self, account: AccountId) -> Result<&Seat, Problem> {
@@ -127,12 +144,12 @@ impl AcmeClient {
                 let refusal = problem::of(&error);
                 // The CA made the order, only its answer is of no use: the Location is enough.
                 let Some(url) = call.location.as_deref().filter(|_| call.succeeded()) else {
-                    return Err(refusal);
+                    return Err(seat.heard(refusal).await);
                 };
                 Live::open(&account, url).await.map_err(|_| refusal)?
             }
         };
-        let look = live.look();
+        let look = live.look()?;
         let slot = self.orders.slot(&look.url);
         *slot.lock().await = Some(live);
         Ok(look)
@@ -144,7 +161,7 @@ impl AcmeClient {
         if !looked {
             live.refresh().await?;
         }
-        Ok(live.look())
+        live.look()
     }
 
     async fn store(&self, pem: String) -> Result<Leaf, Problem> {
@@ -211,8 +228,10 @@ impl CertificateAuthority for AcmeClient {
     ) -> Act<'a, Result<RegisteredAccount, Problem>> {
         Box::pin(call::recorded(&self.bounds, async move {
             let (seat, key) = (self.seat(account)?, &request.intent().key_ref);
-            let registered = seat.register(key).await;
-            registered.map_err(|problem| problem::mask(problem, seat.contacts()))
+            match seat.register(key).await {
+                Ok(registered) => Ok(registered),
+                Err(problem) => Err(seat.heard(problem::mask(problem, seat.contacts())).await),
+            }
         }))
     }
 
@@ -293,7 +312,7 @@ impl CertificateAuthority for AcmeClient {
             let (mut held, _) = self.live(account, order_url).await?;
             let live = present(&mut held)?;
             live.finalize(csr).await?;
-            Ok(live.look())
+            live.look()
         }))
     }
 

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use renewd_events::account::Directory;
+use renewd_events::problem::cut;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::limits::{URL_OCTETS_MAX, is_url};
+
 /// Profiles that are kept; public CAs offer three to five.
 const PROFILES_MAX: usize = 64;
+/// A profile's name; public ones are one word.
+const PROFILE_OCTETS_MAX: usize = 64;
 
 /// The directory as the CA sends it. Unknown fields are ignored.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,11 +39,18 @@ struct Meta {
 }
 
 impl Document {
+    /// The first URL that no request can go to. `instant-acme` panics over such a `newNonce`.
+    pub(super) fn bad_url(&self) -> Option<&str> {
+        let all = [Some(&self.new_nonce), Some(&self.new_account), self.renewal_info.as_ref()];
+        all.into_iter().flatten().map(String::as_str).find(|url| !is_url(url))
+    }
+
     /// What the log keeps of it.
     pub(super) fn facts(&self) -> Directory {
+        let names = self.meta.profiles.keys().filter(|name| name.len() <= PROFILE_OCTETS_MAX);
         Directory {
-            terms_url: self.meta.terms_of_service.clone(),
-            profiles: self.meta.profiles.keys().take(PROFILES_MAX).cloned().collect(),
+            terms_url: self.meta.terms_of_service.as_ref().map(|url| cut(url, URL_OCTETS_MAX)),
+            profiles: names.take(PROFILES_MAX).cloned().collect(),
             renewal_info: self.renewal_info.is_some(),
             external_account_required: self.meta.external_account_required,
         }

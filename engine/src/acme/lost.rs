@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use renewd_actors::ports::{FoundOrder, OrderLook};
 use renewd_events::order::{NewOrder, OrderStatus};
-use renewd_events::problem::Problem;
+use renewd_events::problem::{EVIDENCE_OCTETS_MAX, Problem, cut};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::call;
 use super::jws::Signer;
+use super::limits;
 use super::problem;
 use super::renewal_info::moment;
 use super::seat::Seat;
@@ -66,7 +67,10 @@ pub(super) async fn find(
     let (signer, account_url) = seat.signer()?;
     let listed = match list(seat, &signer, &account_url).await? {
         Listed::Orders(listed) => listed,
-        Listed::Not(evidence) => return Ok(FoundOrder::NoList(evidence)),
+        Listed::Not(evidence) => {
+            // It names an URL of the CA's.
+            return Ok(FoundOrder::NoList(cut(&evidence, EVIDENCE_OCTETS_MAX)));
+        }
     };
     let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
     let unknown: Vec<&String> = listed.iter().filter(|url| !known.contains(url.as_str())).collect();
@@ -140,6 +144,8 @@ async fn look(
     if !same_names(&shown.identifiers, order) {
         return Ok(None);
     }
+    let authorizations = shown.authorizations.iter().map(String::as_str);
+    limits::order(url, authorizations, shown.certificate.as_deref())?;
     let error = shown.error.map(|error| error.to_string());
     Ok(Some(OrderLook {
         url: url.to_owned(),

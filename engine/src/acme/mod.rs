@@ -3,8 +3,9 @@
 //!
 //! Read in this order: [`settings`] (what it is given, bounds), [`client`] (the port), `seat` (one
 //! account), `orders`, `order` and `authorization` (what is worked on), `lost` (finding an order whose
-//! answer was lost), `jws` (our own signature), `transport` with `nonces`, `roots`, `directory` and
-//! `fault` (sockets and their errors), `call` (what one port call saw), `problem` (errors as
+//! answer was lost), `jws` (our own signature), `transport` with `wire`, `nonces`, `roots`, `directory` and
+//! `fault` (sockets and their errors), `call` (what one port call saw), `limits` (what is
+//! taken of an answer), `problem` (errors as
 //! evidence), [`chain`] (what a downloaded chain says), `renewal_info` (RFC 9773).
 //!
 //! Not here: when to ask, how often, and what to do about an answer. Nothing here waits or decides.
@@ -18,6 +19,7 @@ mod call;
 mod directory;
 mod fault;
 mod jws;
+mod limits;
 mod lost;
 mod nonces;
 mod order;
@@ -27,8 +29,11 @@ mod renewal_info;
 pub(crate) mod roots;
 mod seat;
 mod transport;
+mod wire;
 
 pub use client::AcmeClient;
 pub use settings::{
     AccountConfig, AccountFacts, AccountKeys, Bounds, ChainSink, KnownAccount, Roots,
 };
+#[cfg(feature = "fuzzing")]
+pub use wire::Script;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::authorization;
 use super::call::{self, Call};
+use super::limits;
 use super::problem;
 use super::renewal_info::moment;
 use super::seat::patiently;
@@ -63,10 +64,15 @@ impl Live {
     }
 
     /// What the CA showed last.
-    pub(super) fn look(&mut self) -> OrderLook {
+    ///
+    /// # Errors
+    /// When it is more than an order can be, or names what cannot be asked.
+    pub(super) fn look(&mut self) -> Result<OrderLook, Problem> {
         let url = self.order.url().to_owned();
         let state = self.order.state();
-        OrderLook {
+        let authorizations = state.authorizations.iter().map(|one| one.url.as_str());
+        limits::order(&url, authorizations, state.certificate.as_deref())?;
+        Ok(OrderLook {
             url,
             status: status(state.status),
             authorizations: state
@@ -78,7 +84,7 @@ impl Live {
             certificate: state.certificate.clone(),
             problem: state.error.as_ref().map(problem::of_library),
             retry_after_ms: self.retry_after_ms,
-        }
+        })
     }
 
     /// Looks at the order.
@@ -93,6 +99,7 @@ impl Live {
         &mut self,
         source: Source,
     ) -> Result<Vec<AuthorizationLook>, Problem> {
+        self.look()?;
         let mut loaded = BTreeSet::new();
         patiently!(self.load(&mut loaded)).map_err(|e| problem::of(&e))?;
         let mut looks = Vec::new();

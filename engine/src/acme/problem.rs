@@ -13,6 +13,8 @@ use super::fault::{Fault, told};
 
 /// The types that RFC 8555 §6.7 defines begin so.
 const ACME_ERROR: &str = "urn:ietf:params:acme:error:";
+/// A URL that a person is shown; longer ones cannot be typed.
+const ADDRESS_OCTETS_MAX: usize = 300;
 /// What RFC 7807 §4.2 calls a problem without a type.
 const NO_TYPE: &str = "about:blank";
 
@@ -23,6 +25,7 @@ struct Document {
     title: Option<String>,
     detail: Option<String>,
     status: Option<u16>,
+    instance: Option<String>,
     #[serde(default)]
     subproblems: Vec<DocumentPart>,
 }
@@ -154,12 +157,24 @@ fn with_call(mut problem: Problem, call: &Call) -> Problem {
         problem.status = call.status;
     }
     problem.retry_after_ms = call.retry_after_ms;
-    if problem.is_acme("userActionRequired")
-        && let Some(terms) = call.link("terms-of-service")
-    {
-        problem.detail = cut(&format!("{} (terms: {terms})", problem.detail), EVIDENCE_OCTETS_MAX);
+    if problem.is_acme("userActionRequired") {
+        problem.detail = with_addresses(&problem.detail, call);
     }
     problem.about(&call.url)
+}
+
+/// Where a person must go (RFC 8555 §7.3.3): the `instance` and the terms. They stand first, so that a
+/// long text of the CA cannot push them out.
+fn with_addresses(detail: &str, call: &Call) -> String {
+    let document: Document = serde_json::from_slice(&call.body).unwrap_or_default();
+    let mut said = String::new();
+    if let Some(instance) = document.instance.filter(|url| !url.is_empty()) {
+        said = format!("visit {}; ", cut(&instance, ADDRESS_OCTETS_MAX));
+    }
+    if let Some(terms) = call.link("terms-of-service") {
+        said = format!("{said}terms: {}; ", cut(terms, ADDRESS_OCTETS_MAX));
+    }
+    cut(&format!("{said}{detail}"), EVIDENCE_OCTETS_MAX)
 }
 
 fn bounded(parts: impl Iterator<Item = Subproblem>) -> Vec<Subproblem> {
@@ -183,8 +198,11 @@ pub(super) fn mask(mut problem: Problem, contacts: &[String]) -> Problem {
         let address = contact.strip_prefix("mailto:").unwrap_or(contact);
         for hidden in [contact.as_str(), address] {
             problem.detail = without(&problem.detail, hidden);
+            problem.kind = without(&problem.kind, hidden);
+            problem.subject = without(&problem.subject, hidden);
             for part in &mut problem.subproblems {
                 part.detail = without(&part.detail, hidden);
+                part.kind = without(&part.kind, hidden);
                 part.identifier = without(&part.identifier, hidden);
             }
         }
@@ -232,6 +250,8 @@ mod tests {
         let masked = mask(of_document(said.as_bytes()).unwrap(), &contacts);
         assert_eq!(masked.detail, "contact \"<contact>\" is refused; <contact> bounces");
         assert_eq!(masked.subproblems[0].detail, "<contact>: no MX");
+        let odd = br#"{"type":"about:ops@example.org"}"#;
+        assert_eq!(mask(of_document(odd).unwrap(), &contacts).kind, "about:<contact>");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::problem;
 
 /// Key identifier of 20 octets and serial of 20, in base64url; twice that is plenty.
-const ARI_ID_OCTETS_MAX: usize = 128;
+pub(super) const ARI_ID_OCTETS_MAX: usize = 128;
 /// An URL for people.
 const EXPLANATION_OCTETS_MAX: usize = 512;
 

@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 use super::call;
 use super::directory::Document;
 use super::jws::{Identity, Signer};
+use super::limits;
 use super::problem;
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, KnownAccount};
 use super::transport::{DIRECTORY_AGE_MAX, DIRECTORY_FRESH, Shared, Transport, usable};
+use super::wire::Wire;
 
 /// `instant-acme` tries three times; so often we repeat that. The CA has not acted (RFC 8555 §6.5).
 pub(super) const BAD_NONCE_REPEATS: u32 = 3;
@@ -64,14 +66,14 @@ impl Seat {
     pub(super) fn new(
         id: AccountId,
         config: &AccountConfig,
-        tls: rustls::ClientConfig,
+        wire: Wire,
         bounds: Bounds,
         (keys, facts): (Arc<dyn AccountKeys>, Arc<AccountFacts>),
     ) -> Self {
         Self {
             id,
             contacts: config.contacts.clone(),
-            transport: Arc::new(Transport::new(&config.directory_url, tls, bounds)),
+            transport: Arc::new(Transport::new(&config.directory_url, wire, bounds)),
             keys,
             facts,
             ready: tokio::sync::Mutex::new(None),
@@ -92,6 +94,14 @@ impl Seat {
     pub(super) async fn directory(&self) -> Result<Directory, Problem> {
         let document = self.transport.directory(DIRECTORY_FRESH).await;
         Ok(document.map_err(|fault| problem::of_fault(&fault))?.facts())
+    }
+
+    /// Terms that the CA insists on are newer than the directory at hand (RFC 8555 §7.3.3).
+    pub(super) async fn heard(&self, problem: Problem) -> Problem {
+        if problem.is_acme("userActionRequired") {
+            self.transport.forget_directory().await;
+        }
+        problem
     }
 
     /// The directory for its URLs.
@@ -146,15 +156,27 @@ impl Seat {
         }
         self.post(&signer, Identity::Key, &url, Some(&payload)).await?;
         let call = call::seen();
-        let url = call
-            .location
-            .filter(|location| location.starts_with("https://"))
-            .ok_or_else(|| {
-                let detail = "newAccount answered without an https Location (RFC 8555 §7.3), so the \
-                              account has no URL";
-                problem::broken("missing", detail)
-            })?;
-        Ok(RegisteredAccount { url, already_existed: call.status == 200 })
+        let url = call.location.filter(|location| limits::is_url(location)).ok_or_else(|| {
+            let detail = "the registration was answered without an https Location (RFC 8555 §7.3), \
+                              so the account has no URL";
+            problem::broken("missing", detail)
+        })?;
+        let already_existed = call.status == 200;
+        // Known here and there: this call is only for the agreement.
+        if already_existed && self.known().is_ok_and(|known| known.url == url) {
+            self.agree(&signer, &url).await?;
+        }
+        Ok(RegisteredAccount { url, already_existed })
+    }
+
+    /// A CA may look at the agreement in newAccount, which was sent, or in an update of the account. RFC
+    /// 8555 §7.3.2 lets it ignore the second; Pebble then calls the update empty, and malformed.
+    async fn agree(&self, signer: &Signer, account: &str) -> Result<(), Problem> {
+        let agreed = json!({"termsOfServiceAgreed": true});
+        match self.post(signer, Identity::Account(account), account, Some(&agreed)).await {
+            Err(problem) if !problem.is_acme("malformed") => Err(problem),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The contacts of the configuration, in place of those the CA has (RFC 8555 §7.3.2).

@@ -14,10 +14,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use renewd_events::problem::cut;
 use tokio::time::Instant;
@@ -27,14 +23,10 @@ use super::directory::Document;
 use super::fault::Fault;
 use super::nonces::{Nonces, is_nonce};
 use super::settings::Bounds;
+use super::wire::Wire;
 
 /// Who we are (RFC 8555 §6.1).
 const AGENT: &str = concat!("renewd/", env!("CARGO_PKG_VERSION"));
-/// Public CAs close idle connections after a minute or more; we are first, so that a request never
-/// runs into their closing.
-const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
-/// Connections kept to one CA: as many as certificates in flight.
-const IDLE_CONNECTIONS_MAX: usize = 8;
 /// How old the directory may be for its URLs. They change about never.
 pub(super) const DIRECTORY_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How old it may be when somebody asks for the directory itself.
@@ -46,7 +38,7 @@ const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
 /// Requests to one CA.
 pub(super) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    wire: Wire,
     directory_url: String,
     bounds: Bounds,
     nonces: Nonces,
@@ -68,23 +60,9 @@ impl std::fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(super) fn new(directory_url: &str, tls: rustls::ClientConfig, bounds: Bounds) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(bounds.connect));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIME_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build(https);
+    pub(super) fn new(directory_url: &str, wire: Wire, bounds: Bounds) -> Self {
         Self {
-            client,
+            wire,
             directory_url: directory_url.to_owned(),
             bounds,
             nonces: Nonces::default(),
@@ -102,6 +80,11 @@ impl Transport {
         Ok(self.known(age).await?.document)
     }
 
+    /// The next one who asks for the directory gets it from the CA.
+    pub(super) async fn forget_directory(&self) {
+        *self.directory.lock().await = None;
+    }
+
     async fn known(&self, age: Duration) -> Result<Known, Fault> {
         let mut held = self.directory.lock().await;
         if let Some(known) = held.as_ref().filter(|known| known.at.elapsed() < age) {
@@ -109,7 +92,11 @@ impl Transport {
         }
         let answer = self.get(&self.directory_url).await?;
         let raw = usable(answer)?;
-        let document = serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
+        let document: Document =
+            serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
+        if let Some(bad) = document.bad_url() {
+            return Err(Fault::NotHttps(cut(bad, BEGINNING_OCTETS)));
+        }
         let known = Known { at: Instant::now(), raw, document: Arc::new(document) };
         *held = Some(known.clone());
         Ok(known)
@@ -172,11 +159,7 @@ impl Transport {
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Fault> {
-        let (parts, body) = request.into_parts();
-        let request = Request::from_parts(parts, Full::new(body));
-        let answer =
-            self.client.request(request).await.map_err(|error| Fault::of_client(&error))?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = self.wire.carry(request).await?.into_parts();
         call::answered(parts.status.as_u16(), &parts.headers);
         let body =
             Limited::new(body, self.bounds.body).collect().await.map_err(|error| {

@@ -10,6 +10,8 @@
 
 mod bar;
 pub mod client;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod door;
 mod gauges;
 mod guard;
 mod health;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use renewd_actors::Handle;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
@@ -123,20 +124,23 @@ fn open_page(address: SocketAddr, desk: Arc<Desk>) -> Result<OpenListener, Strin
     let hosts = Hosts::of(address);
     let connection = move |stream| {
         let desk = Arc::clone(&desk);
-        async move {
-            serve(stream, |request| {
-                let (desk, admitted) = (Arc::clone(&desk), hosts.admit(&request));
-                async move {
-                    match admitted {
-                        Ok(()) => desk.answer(request, Caller::Page).await,
-                        Err(refusal) => refused(refusal),
-                    }
-                }
-            })
-            .await;
-        }
+        async move { page(stream, &desk, hosts).await }
     };
     accept(listener, admission, connection).map_err(|cause| format!("{address}: {cause}"))
+}
+
+/// One connection to the page.
+pub(super) async fn page(io: impl AsyncRead + AsyncWrite + Unpin, desk: &Arc<Desk>, hosts: Hosts) {
+    serve(io, |request| {
+        let (desk, admitted) = (Arc::clone(desk), hosts.admit(&request));
+        async move {
+            match admitted {
+                Ok(()) => desk.answer(request, Caller::Page).await,
+                Err(refusal) => refused(refusal),
+            }
+        }
+    })
+    .await;
 }
 
 fn refused(refusal: Refusal) -> Answer {
@@ -187,15 +191,24 @@ fn open_socket(path: PathBuf, desk: Arc<Desk>) -> io::Result<OpenSocket> {
     Ok(OpenSocket { path, task: task.abort_handle() })
 }
 
-/// One connection on the Unix socket. The kernel says who it is (SO_PEERCRED); only root and the
-/// engine's own user are listened to, whatever the mode of the file has become.
+/// One connection on the Unix socket. The kernel says who it is (SO_PEERCRED).
 async fn command(stream: UnixStream, desk: Arc<Desk>) {
     let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else {
         return;
     };
+    commands_of(uid, stream, &desk).await;
+}
+
+/// Commands of this user; only root and the engine's own user are listened to, whatever the mode of
+/// the socket's file has become.
+pub(super) async fn commands_of(
+    uid: u32,
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    desk: &Arc<Desk>,
+) {
     let admitted = uid == ROOT || uid == rustix::process::geteuid().as_raw();
-    serve(stream, |request| {
-        let desk = Arc::clone(&desk);
+    serve(io, |request| {
+        let desk = Arc::clone(desk);
         async move {
             if !admitted {
                 let detail = format!("uid {uid} may not command this engine");

@@ -55,7 +55,12 @@ impl Redirect {
             443 => String::new(),
             port => format!(":{port}"),
         };
-        ours.then(|| HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok()).flatten()
+        // `*`, or a query without a path (RFC 9112 §3.2), would run into the name or its port; and raw
+        // octets, which the parser lets in, are no part of a URL.
+        let whole = path.starts_with('/') && path.bytes().all(|octet| octet.is_ascii_graphic());
+        (ours && whole)
+            .then(|| HeaderValue::from_str(&format!("https://{name}{port}{path}")).ok())
+            .flatten()
     }
 }
 
@@ -106,6 +111,11 @@ impl Desk {
     fn elsewhere<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let redirect = Arc::clone(&self.redirect.read().unwrap_or_else(PoisonError::into_inner));
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        if path.starts_with(PATH) {
+            // A validator that asks for a token which is not ours, or not any more, must not be led
+            // to another place: what it meets there would be told as the cause.
+            return empty(StatusCode::NOT_FOUND);
+        }
         match redirect.location(request.headers(), path) {
             Some(location) => {
                 let mut answer = empty(StatusCode::PERMANENT_REDIRECT);
@@ -168,6 +178,9 @@ mod tests {
         ] {
             assert_eq!(to(foreign), None, "{foreign}");
         }
+        assert_eq!(location("example.com", "*"), None);
+        assert_eq!(location("example.com", "?@evil.test"), None);
+        assert_eq!(location("example.com", "/\u{278}"), None);
         let other = Redirect { port: 8443, ..redirect() };
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("example.com"));

@@ -12,6 +12,6 @@ mod visits;
 mod waiting;
 
 pub use answer::{Lookup, Redirect};
-pub use responder::{Responder, ResponderOptions};
+pub use responder::{Opened, Responder, ResponderOptions};
 pub use visits::Visited;
 pub use waiting::Waiting;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use renewd_actors::ports::{Act, ListenerRefused, Prober};
 use renewd_events::authorization::{Challenge, Probe};
 use renewd_events::problem::{Problem, ProblemClass};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::{Desk, Lookup, Redirect};
 use super::probe;
@@ -29,9 +30,14 @@ pub struct ResponderOptions {
     pub lookup: Lookup,
     /// Told about fetches, so that the engine can look at the CA soon after.
     pub visited: Option<Visited>,
+    /// Told when an address is open that another program held.
+    pub opened: Option<Opened>,
     /// Names that are sent to HTTPS; none by default.
     pub redirect: Redirect,
 }
+
+/// Told of an address.
+pub type Opened = Arc<dyn Fn(SocketAddr) + Send + Sync>;
 
 impl std::fmt::Debug for ResponderOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,12 +46,18 @@ impl std::fmt::Debug for ResponderOptions {
 }
 
 /// The challenge responder. Dropping it closes its listeners.
-#[derive(Debug)]
 pub struct Responder {
     desk: Arc<Desk>,
     admission: Arc<Admission>,
     listeners: Mutex<Vec<OpenListener>>,
     pub(super) waiting: Arc<Waiting>,
+    pub(super) opened: Option<Opened>,
+}
+
+impl std::fmt::Debug for Responder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Responder").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
 }
 
 impl Responder {
@@ -66,6 +78,7 @@ impl Responder {
             admission: Admission::new(BOUNDS),
             listeners: Mutex::default(),
             waiting: Arc::default(),
+            opened: options.opened,
         })
     }
 
@@ -109,12 +122,18 @@ impl Responder {
         let desk = Arc::clone(&self.desk);
         let open = accept(listener, Arc::clone(&self.admission), move |stream| {
             let desk = Arc::clone(&desk);
-            async move { http::serve(stream, |request| ready(desk.answer(&request))).await }
+            async move { connection(&desk, stream).await }
         })
         .map_err(|cause| Problem::new(ProblemClass::Local, "listen", &cause.to_string()))?;
         let local = open.local;
         self.open_listeners().push(open);
         Ok(local)
+    }
+
+    /// Answers on one connection that somebody else has accepted.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) async fn connection(&self, io: impl AsyncRead + AsyncWrite + Unpin) {
+        connection(&self.desk, io).await;
     }
 
     /// The key authorization (RFC 8555 §8.1) to answer for this path, while its token is pending. For a
@@ -156,6 +175,10 @@ impl Responder {
     fn open_listeners(&self) -> std::sync::MutexGuard<'_, Vec<OpenListener>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn connection(desk: &Desk, io: impl AsyncRead + AsyncWrite + Unpin) {
+    http::serve(io, |request| ready(desk.answer(&request))).await;
 }
 
 impl Prober for Responder {

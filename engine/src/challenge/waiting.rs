@@ -17,11 +17,17 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Addresses that are not open yet, and why.
 #[derive(Debug, Default)]
-pub struct Waiting(Mutex<BTreeMap<SocketAddr, String>>);
+pub struct Waiting(Mutex<BTreeMap<SocketAddr, ListenerRefused>>);
 
 impl Waiting {
     /// All of them, with the reason and the holder in words.
     pub fn all(&self) -> BTreeMap<SocketAddr, String> {
+        let all = self.refusals().into_iter();
+        all.map(|(address, refused)| (address, refused.problem.detail)).collect()
+    }
+
+    /// All of them, with all that is known.
+    pub fn refusals(&self) -> BTreeMap<SocketAddr, ListenerRefused> {
         self.lock().clone()
     }
 
@@ -30,7 +36,7 @@ impl Waiting {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, String>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, ListenerRefused>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -41,7 +47,7 @@ impl Responder {
     pub fn open_later(self: &Arc<Self>, address: SocketAddr, refused: &ListenerRefused) {
         let (problem, holder) = (&refused.problem, &refused.holder);
         tracing::error!(%address, detail = %problem.detail, ?holder, "no challenges are answered here yet; it is tried again");
-        self.waiting.lock().insert(address, problem.detail.clone());
+        self.waiting.lock().insert(address, refused.clone());
         let weak = Arc::downgrade(self);
         tokio::spawn(async move { keep_trying(&weak, address).await });
     }
@@ -57,13 +63,16 @@ impl Responder {
             Ok(local) => {
                 waiting.remove(&address);
                 tracing::info!(address = %local, "answering http-01 challenges");
+                if let Some(opened) = &self.opened {
+                    opened(address);
+                }
                 true
             }
             Err(refused) => {
-                let detail = refused.problem.detail;
-                if *known != detail {
+                if *known != refused {
+                    let detail = &refused.problem.detail;
                     tracing::error!(%address, %detail, "still no challenges are answered here");
-                    *known = detail;
+                    *known = refused;
                 }
                 false
             }

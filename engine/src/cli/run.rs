@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::StopReason;
 use renewd_events::restart::Method;
 use renewd_events::store::StoreError;
+use renewd_replay::codes::{Step, classify};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Exit, Reply};
@@ -153,11 +155,21 @@ fn refused(error: &StartError) -> Reply {
             let cure = "nothing was changed; `renewd explain R0605` says what to do";
             failed(&format!("{error}\n  help: {cure}"), Exit::Damaged)
         }
-        StartError::Vault(cause) => failed(&error.to_string(), vault_exit(cause)),
-        StartError::Listener(_) | StartError::Problem(_) | StartError::Engine(_) => {
-            failed(&error.to_string(), Exit::Failed)
+        StartError::Vault(cause) => {
+            let problem = Problem::new(ProblemClass::Local, cause.kind(), "");
+            coded(Step::Key, &problem, error, vault_exit(cause))
         }
+        StartError::Listener(refused) => {
+            coded(Step::Listener, &refused.problem, error, Exit::Failed)
+        }
+        StartError::Problem(_) | StartError::Engine(_) => failed(&error.to_string(), Exit::Failed),
     }
+}
+
+/// The error under its code, whose page says more.
+fn coded(step: Step, problem: &Problem, error: &StartError, exit: Exit) -> Reply {
+    let code = classify(step, problem);
+    failed(&format!("{code}: {error}\n  help: `renewd explain {code}` says what to do"), exit)
 }
 
 /// A key that cannot be read or is another vault's is the operator's to mend; the rest is damage.

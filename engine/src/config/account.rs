@@ -16,6 +16,8 @@ use super::values;
 const DEFAULT_CA: &str = "letsencrypt";
 /// A bundle of roots has some hundred kilobytes; more is another file.
 const ROOT_OCTETS_MAX: u64 = 1024 * 1024;
+/// A directory's URL; it goes into an event.
+const CA_URL_OCTETS_MAX: usize = 1024;
 /// Path limit of RFC 5321 §4.5.3.1.3, without the angle brackets.
 const EMAIL_OCTETS_MAX: usize = 254;
 /// Local part, RFC 5321 §4.5.3.1.1.
@@ -55,6 +57,9 @@ pub(crate) fn directory(text: &str) -> Result<CaDirectory, Fault> {
     }
     if !text.starts_with("https://") {
         return Err(unknown(text));
+    }
+    if text.len() > CA_URL_OCTETS_MAX {
+        return Err(bad("it is longer than 1024 octets"));
     }
     let uri: http::Uri = text.parse().map_err(|_| bad("it is not a URL"))?;
     if uri.host().unwrap_or_default().is_empty() {
@@ -144,6 +149,10 @@ fn ca_root(section: &Section<'_, '_>, sink: &mut Sink) -> Option<CaRoot> {
 
 fn read_root(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, String> {
     use std::io::Read;
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(|cause| cause.to_string())?.is_file() {
+        return Err("it is not a plain file".to_owned());
+    }
     let file = std::fs::File::open(path).map_err(|cause| cause.to_string())?;
     let mut pem = Vec::new();
     file.take(ROOT_OCTETS_MAX + 1).read_to_end(&mut pem).map_err(|cause| cause.to_string())?;

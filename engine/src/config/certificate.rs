@@ -15,6 +15,8 @@ use super::sink::Sink;
 
 /// Names in one certificate: the limit of Let's Encrypt, and the smallest of the known CAs.
 const DOMAINS_MAX: usize = 100;
+/// A profile's name is a word; it goes into an event.
+const PROFILE_OCTETS_MAX: usize = 64;
 
 /// What certificates may not share, and the line that has it.
 #[derive(Default)]
@@ -55,7 +57,7 @@ fn parse(
         }
     }
     let domains = domains(section, ca, sink);
-    let profile = section.text("profile", sink).map(|found| found.value.to_owned());
+    let profile = profile(section, sink);
     let own = section.section("renew", "certificate.renew", sink);
     let renew = sections::policy(&own, policy, sink);
     let bindings = bind::parse_all(section, &mut taken.directories, sink);
@@ -99,6 +101,18 @@ fn note(
             None
         }
     }
+}
+
+fn profile(section: &Section<'_, '_>, sink: &mut Sink) -> Option<String> {
+    let found = section.text("profile", sink)?;
+    let octets = found.value.len();
+    if octets > PROFILE_OCTETS_MAX {
+        let why = "the CA's directory names its profiles, each with a word";
+        let fault = Fault::TooLong { octets, max: PROFILE_OCTETS_MAX, why };
+        sink.push(&found.field, found.span, fault);
+        return None;
+    }
+    Some(found.value.to_owned())
 }
 
 fn domains(section: &Section<'_, '_>, ca: &CaDirectory, sink: &mut Sink) -> Option<Vec<Domain>> {

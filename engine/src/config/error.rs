@@ -14,6 +14,8 @@ use super::fault::Fault;
 /// A file with more mistakes than this is told about the rest by number: one screen is read, ten
 /// are not.
 pub(super) const ERRORS_SHOWN_MAX: usize = 16;
+/// A longer line fills the screen, and the library that draws panics over one of 65,536 columns.
+pub(super) const LINE_OCTETS_MAX: usize = 4096;
 /// A longer value is cut in a message; the line itself is shown below it.
 const SHOWN_CHARS_MAX: usize = 80;
 
@@ -56,6 +58,13 @@ impl ConfigError {
         self.source.name()
     }
 
+    /// Whether its line, and those above and below that are shown with it, can be drawn.
+    fn can_be_drawn(&self) -> bool {
+        let line = self.line().unwrap_or(1);
+        let around = self.source.inner().split('\n').skip(line.saturating_sub(2)).take(3);
+        around.into_iter().all(|line| line.len() <= LINE_OCTETS_MAX)
+    }
+
     /// Line of the mistake, from 1; `None` where the file could not be read at all.
     pub fn line(&self) -> Option<usize> {
         let span = self.span.as_ref()?;
@@ -92,7 +101,10 @@ impl Diagnostic for ConfigError {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let help = self.fault.help().map(|help| help.to_string()).unwrap_or_default();
+        let mut help = self.fault.help().map(|help| help.to_string()).unwrap_or_default();
+        if let Some(line) = self.line().filter(|_| !self.can_be_drawn()) {
+            help = format!("{help}\nit is on line {line} of {}, too long to be shown", self.file());
+        }
         let Some(line) = &self.corrected else {
             return Some(Box::new(help));
         };
@@ -100,7 +112,7 @@ impl Diagnostic for ConfigError {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.span.as_ref().map(|_| {
+        self.span.as_ref().filter(|_| self.can_be_drawn()).map(|_| {
             let source: &dyn SourceCode = &*self.source;
             source
         })
@@ -225,6 +237,20 @@ pub(crate) fn shown(text: &str) -> String {
         out.push('…');
     }
     out
+}
+
+/// The text of a file as it may be shown: what a terminal would obey becomes a sign of as many
+/// octets, so that places stay where they are.
+pub(super) fn inert(text: &str) -> String {
+    let sign = |c: char| match c {
+        '\n' | '\t' => c,
+        '\r' => ' ',
+        c if !c.is_control() && !is_invisible(c) => c,
+        c if c.is_ascii() => '?',
+        c if c.len_utf8() == 2 => '\u{bf}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    text.chars().map(sign).collect()
 }
 
 /// Characters that draw nothing or turn the direction of what follows.

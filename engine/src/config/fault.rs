@@ -305,6 +305,9 @@ the value is not shown; if this file was ever shared, make a new secret"
     #[error("{found} entries; at most {max} are possible")]
     #[diagnostic(code(R0165), help("{why}"))]
     TooMany { found: usize, max: usize, why: &'static str },
+    #[error("{octets} octets; at most {max} are possible")]
+    #[diagnostic(code(R0165), help("{why}"))]
+    TooLong { octets: usize, max: usize, why: &'static str },
     #[error("nothing is written here")]
     #[diagnostic(code(R0166), help("write a value, or leave the line out"))]
     Empty,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use miette::NamedSource;
 
-use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX};
+use super::error::{ConfigError, ConfigErrors, ERRORS_SHOWN_MAX, LINE_OCTETS_MAX, inert};
 use super::fault::Fault;
 
 /// The file being read and what was found wrong so far.
@@ -19,8 +19,10 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// `text` is what may be shown: secrets are blanked out in it, places are the same.
+    /// `text` is what may be shown: secrets are blanked out in it, places are the same. What a
+    /// terminal would obey is taken out here.
     pub(super) fn new(path: &Path, text: String) -> Self {
+        let text = inert(&text);
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         let source = Arc::new(NamedSource::new(path.display().to_string(), text));
@@ -82,6 +84,7 @@ impl Sink {
         let after = self.source.inner().get(span.end..)?;
         let head = before.rsplit('\n').next().unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default();
-        Some(format!("{head}{value}{tail}").trim().to_owned())
+        let line = inert(format!("{head}{value}{tail}").trim());
+        (line.len() <= LINE_OCTETS_MAX).then_some(line)
     }
 }

@@ -17,6 +17,9 @@ const LIFE_LEFT_MIN: Duration = Duration::from_secs(3600);
 /// Longest: public certificates live at most 398 days.
 const LIFE_LEFT_MAX: Duration = Duration::from_secs(398 * 24 * 3600);
 
+/// PATH_MAX of Linux; the path of a binding goes into an event.
+const PATH_OCTETS_MAX: usize = 4096;
+
 /// Bounds of a length of time, and why.
 pub(super) struct DurationBounds {
     pub(super) least: Duration,
@@ -118,5 +121,12 @@ pub(super) fn path(section: &Section<'_, '_>, key: &str, sink: &mut Sink) -> Opt
         sink.push(&found.field, found.span, Fault::Empty);
         return None;
     }
-    Some(At { value: sink.path(found.value), span: found.span, field: found.field })
+    let value = sink.path(found.value);
+    let octets = value.as_os_str().len();
+    if octets > PATH_OCTETS_MAX {
+        let why = "no system takes a longer path, its folder included";
+        sink.push(&found.field, found.span, Fault::TooLong { octets, max: PATH_OCTETS_MAX, why });
+        return None;
+    }
+    Some(At { value, span: found.span, field: found.field })
 }

@@ -11,6 +11,7 @@ pub(crate) mod durable;
 mod error;
 mod kek;
 mod keys;
+mod old_keys;
 mod seal;
 mod store;
 

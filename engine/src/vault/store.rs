@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use renewd_actors::ports::{Act, KeyFacts, Vault};
+use renewd_events::Facts;
 use renewd_events::certificate::KeyRequest;
 use renewd_events::id::{KeyRef, sha256_plain};
 use renewd_events::problem::{Problem, ProblemClass};
@@ -16,6 +17,7 @@ use super::durable;
 use super::error::VaultError;
 use super::kek::KeySource;
 use super::keys;
+use super::old_keys;
 use super::seal::{Kind, RECORD_OCTETS_MAX, Seal};
 
 /// The file that tells a wrong key from damage.
@@ -76,6 +78,28 @@ impl FileVault {
     /// There is none, or its record is damaged.
     pub fn certificate_key_pkcs8(&self, key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Problem> {
         Ok(self.0.require(Kind::Certificate, key)?)
+    }
+
+    /// Removes the certificate keys that the log says nobody needs any more, durable when this returns;
+    /// gives how many. Before the actors start. Safe to be cut off anywhere, and to be repeated.
+    ///
+    /// # Errors
+    /// The directory cannot be read or written; the keys then stay for the next start.
+    pub fn remove_needless(&self, facts: &Facts) -> Result<usize, VaultError> {
+        let records = &self.0;
+        let listed = records.list()?.into_iter();
+        let keys: Vec<KeyRef> = listed
+            .filter_map(|(kind, key)| matches!(kind, Kind::Certificate).then_some(key))
+            .collect();
+        let needless = old_keys::needless(facts, &keys);
+        for key in &needless {
+            let path = records.path(Kind::Certificate, key)?;
+            fs::remove_file(&path).map_err(|cause| VaultError::Read { path, cause })?;
+        }
+        if !needless.is_empty() {
+            durable::sync_directory(&records.directory)?;
+        }
+        Ok(needless.len())
     }
 
     async fn blocking<T: Send + 'static>(

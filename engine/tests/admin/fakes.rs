@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use renewd_actors::decision::Rules;
+use renewd_actors::journal::{Observer, Seat};
 use renewd_actors::ports::*;
 use renewd_actors::{Engine, Start};
 use renewd_events::account::{AccountEvent, AccountRequest, Directory};
@@ -122,6 +123,11 @@ fn said(stream: StreamId, event: Event) -> NewEvent {
 
 /// A running engine with one certificate that nobody can order.
 pub(crate) async fn engine() -> (Engine, Disk) {
+    engine_on(Seat::Thread, Vec::new()).await
+}
+
+/// The same with its journal on this seat, and others told of events.
+pub(crate) async fn engine_on(seat: Seat, observers: Vec<Observer>) -> (Engine, Disk) {
     let full = Arc::new(AtomicBool::new(false));
     let nothing = Arc::new(Nothing);
     let account = AccountId::derive(&[b"none"]);
@@ -157,13 +163,13 @@ pub(crate) async fn engine() -> (Engine, Disk) {
             restart: None,
             identity: ProcessIdentity::default(),
         },
-        observers: Vec::new(),
+        observers,
         version: "test".to_owned(),
         declarations: vec![
             said(account.into(), account_declared.into()),
             said(id.into(), declared.into()),
         ],
-        seat: renewd_actors::journal::Seat::Thread,
+        seat,
     });
     (engine.await.unwrap(), Disk(full))
 }

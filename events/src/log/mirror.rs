@@ -54,7 +54,8 @@ impl MirrorReader {
 
     /// The frames from `from` on, only whole batches, with checksums, density and chain checked.
     /// Of a directory it ends after the last whole batch: what follows is being written. A file, a
-    /// log that is shorter than its anchor says, and one without an anchor end with an error instead.
+    /// log that is shorter than its anchor says or has another event in that place, and one without an
+    /// anchor end with an error instead.
     ///
     /// # Errors
     /// When the mirror cannot be listed.
@@ -66,7 +67,7 @@ impl MirrorReader {
             path: self.path.clone(),
             walk: Walk::from(segments, from),
             from,
-            anchor: anchor.map_or(Seq(0), |anchor| anchor.head.seq),
+            anchor: anchor.map_or(Head::default(), |anchor| anchor.head),
             may_grow: anchor.is_some(),
             last: Seq(0),
             partial: VecDeque::new(),
@@ -120,7 +121,7 @@ struct Batches {
     path: PathBuf,
     walk: Walk,
     from: Seq,
-    anchor: Seq,
+    anchor: Head,
     may_grow: bool,
     last: Seq,
     partial: VecDeque<Frame>,
@@ -137,7 +138,7 @@ impl Batches {
                 Some(Ok(frame)) => frame,
                 Some(Err(fault)) => {
                     let tail = self.walk.in_last_segment() && fault.may_be_torn();
-                    return if self.may_grow && tail && fault.seq > self.anchor {
+                    return if self.may_grow && tail && fault.seq > self.anchor.seq {
                         Ok(false)
                     } else {
                         Err(fault.error())
@@ -145,6 +146,10 @@ impl Batches {
                 }
                 None => return self.end().map(|()| false),
             };
+            if frame.seq == self.anchor.seq && frame.hash != self.anchor.hash {
+                let what = format!("event {} is not the one that HEAD names", frame.seq);
+                return Err(damaged(files::BROKEN, &self.path, what));
+            }
             let last = frame.last_of_batch.then_some(frame.seq);
             self.partial_octets = self.partial_octets.saturating_add(frame.bytes.len());
             if self.partial_octets > COMMIT_OCTETS_MAX {
@@ -162,10 +167,10 @@ impl Batches {
     }
 
     fn end(&self) -> Result<(), StoreError> {
-        if self.last < self.anchor && self.from <= self.anchor {
+        if self.last < self.anchor.seq && self.from <= self.anchor.seq {
             let what = format!(
                 "it ends after event {}, but {} events were acknowledged",
-                self.last, self.anchor
+                self.last, self.anchor.seq
             );
             return Err(damaged(files::SHORT, &self.path, what));
         }

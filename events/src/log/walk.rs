@@ -196,9 +196,8 @@ impl Walk {
     fn check(&mut self, bytes: &[u8]) -> Result<Frame, Fault> {
         let frame =
             Frame::read(bytes).map_err(|cause| self.fault(FaultKind::Broken, cause.to_string()))?;
-        if let Some(next) = self.next
-            && frame.seq != next
-        {
+        // An exported file begins with any event, but there is none before the first.
+        if frame.seq == Seq(0) || self.next.is_some_and(|next| frame.seq != next) {
             let what = format!("event {} stands in its place", frame.seq);
             return Err(self.fault(FaultKind::Broken, what));
         }

@@ -57,6 +57,20 @@ pub(super) fn account() -> Vec<Event> {
             })
         },
         |f| AccountEvent::TermsAccepted { terms_url: None, by: f.text("by") },
+        |f| AccountEvent::PersonRequired {
+            problem: f.problem(ProblemClass::Acme),
+            failed_at: f.moment(),
+        },
+        |f| {
+            AccountEvent::AgreementRequested(AccountRequest {
+                key_ref: f.key_ref(),
+                thumbprint: f.text("thumbprint"),
+                contacts_hash: f.hash(),
+            })
+        },
+        |f| AccountEvent::AgreementTaken { url: f.url() },
+        |f| AccountEvent::AgreementRefused { problem: f.problem(ProblemClass::Acme) },
+        |f| AccountEvent::RegistrationUnanswered { problem: f.problem(ProblemClass::Http) },
     ])
 }
 

@@ -4,8 +4,10 @@
 mod bench;
 mod ci;
 mod deny;
+mod fuzz;
 mod layers;
 mod lint;
+mod planted;
 mod say;
 mod step;
 mod test;
@@ -19,7 +21,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 7] = [
+const COMMANDS: [(&str, &str, Run); 9] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -38,6 +40,8 @@ const COMMANDS: [(&str, &str, Run); 7] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
+    ("planted", "plants bugs, or BUG, each of which the simulation must find", planted::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 

@@ -11,6 +11,9 @@ use crate::escape;
 use crate::sentence;
 use crate::when;
 
+/// What a CA asks a person for: two URLs and its words.
+const SAID_MAX: usize = 700;
+
 fn action(at: Option<WallMs>, what: &str, why: String) -> NextAction {
     NextAction { at, what: what.to_owned(), why }
 }
@@ -46,6 +49,11 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
     if let Some(waits) = account_action(facts, it, now) {
         return waits;
     }
+    if let Some((_, setback)) = super::challenge_port_held(facts).filter(|_| is_due(facts, id, now))
+    {
+        let what = "renew, as soon as the port for challenges is free";
+        return action(None, what, escape::field(&setback.problem.detail, 300));
+    }
     match facts.schedules.get(&id) {
         Some(schedule) => planned(schedule, it, now),
         None => action(None, "plan the renewal", "the clock has not planned it yet".to_owned()),
@@ -67,16 +75,33 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
     if !account.terms_are_accepted() {
         let terms = account.directory.as_ref().and_then(|directory| directory.terms_url.as_deref());
         let at = terms.map_or_else(String::new, |url| format!(" at {}", escape::field(url, 200)));
-        let why = format!("the CA's terms{at} are not accepted (`renewd accept-terms`)");
-        return Some(action(None, "wait for a person to accept the terms", why));
+        let Some(person) = &account.person else {
+            let why = format!("the CA's terms{at} are not accepted (`renewd accept-terms`)");
+            return Some(action(None, "wait for a person to accept the terms", why));
+        };
+        let said = escape::field(&person.problem.detail, SAID_MAX);
+        let why = format!(
+            "the CA orders nothing before a person does what it asks, then `renewd accept-terms`: {said}"
+        );
+        return Some(action(None, "wait for a person to act at the CA", why));
     }
     match &account.registration {
-        Registration::Registered { .. } => None,
-        Registration::Requested(_) => Some(action(
-            None,
-            "wait for the CA's answer to the registration",
-            "certificates are ordered by an account".to_owned(),
-        )),
+        Registration::Registered { .. } => (!account.may_order()).then(|| {
+            let why = "a person accepted its terms, and orders come after that".to_owned();
+            action(None, "tell the CA of the agreement", why)
+        }),
+        Registration::Requested(_) => Some(match &account.unreachable {
+            Some((problem, _)) => action(
+                None,
+                "register the account again, with growing waits",
+                format!("the CA has not answered it: {}", sentence::problem(problem)),
+            ),
+            None => action(
+                None,
+                "wait for the CA's answer to the registration",
+                "certificates are ordered by an account".to_owned(),
+            ),
+        }),
         Registration::Refused { problem, .. } => Some(action(
             None,
             "register the account again, with growing waits",

@@ -295,6 +295,9 @@ fn closed(
     Some(found)
 }
 
+/// What a CA asks a person for: two URLs and its words.
+const SAID_MAX: usize = 700;
+
 /// A person must accept terms first.
 fn terms(facts: &Facts, it: &Certificate) -> Option<Found> {
     let account = facts.accounts.get(&it.declared.as_ref()?.account)?;
@@ -304,25 +307,36 @@ fn terms(facts: &Facts, it: &Certificate) -> Option<Found> {
     let url = account.directory.as_ref().and_then(|directory| directory.terms_url.as_deref());
     let changed = account.terms.is_some();
     let name = escape::text(it.name());
+    let person = account.person.as_ref();
+    let terms = url.map(|url| Evidence {
+        seq: None,
+        at: None,
+        text: format!("the terms: {}", escape::field(url, 200)),
+    });
+    let said = person.map(|person| Evidence {
+        seq: None,
+        at: Some(person.since),
+        text: format!("the CA says: {}", escape::field(&person.problem.detail, SAID_MAX)),
+    });
     Some(Found {
         code: codes::TERMS,
-        sentence: if changed {
+        sentence: if person.is_some() {
+            format!("{name} waits: the CA orders nothing before a person does what it asks.")
+        } else if changed {
             format!(
                 "{name} waits: the CA's terms have changed and a person must accept them again."
             )
         } else {
             format!("{name} waits: a person must read and accept the CA's terms.")
         },
-        remedy: "read them, then run renewd accept-terms".to_owned(),
-        evidence: url
-            .map(|url| Evidence {
-                seq: None,
-                at: None,
-                text: format!("the terms: {}", escape::field(url, 200)),
-            })
-            .into_iter()
-            .collect(),
-        since: facts.engine.booted_at,
+        remedy: if person.is_some() {
+            "visit the address that the CA names below, agree there, then run renewd accept-terms"
+        } else {
+            "read them, then run renewd accept-terms"
+        }
+        .to_owned(),
+        evidence: terms.into_iter().chain(said).collect(),
+        since: person.map_or(facts.engine.booted_at, |person| person.since),
         tries: 0,
     })
 }

@@ -175,6 +175,9 @@ pub fn problem_of(event: &Event) -> Option<(Step, &Problem)> {
         Event::Account(
             AccountEvent::DirectoryUnreachable { problem }
             | AccountEvent::AccountRefused { problem }
+            | AccountEvent::RegistrationUnanswered { problem }
+            | AccountEvent::PersonRequired { problem, .. }
+            | AccountEvent::AgreementRefused { problem }
             | AccountEvent::ContactsChangeFailed { problem, .. },
         ) => Some((Step::Account, problem)),
         Event::Certificate(CertificateEvent::CertificateKeyFailed { problem }) => {

@@ -4,16 +4,19 @@
 //! [`Authority::store`] first.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::task::JoinSet;
 
+use crate::clock::ClockSkew;
 use crate::fault::{FaultKind, Script};
 use crate::issue::Issuing;
 use crate::jws;
 use crate::ledger::{Endpoint, Ledger, Mark};
 use crate::nonce::Nonces;
 use crate::options::Options;
+use crate::pause::Pauses;
 use crate::problem::Problem;
 use crate::route::Route;
 use crate::store::Store;
@@ -34,6 +37,8 @@ pub(crate) struct Authority {
     nonces: Mutex<Nonces>,
     script: Mutex<Script>,
     ledger: Mutex<Ledger>,
+    skew: Mutex<ClockSkew>,
+    pauses: Mutex<Pauses>,
     /// Validations running. They hold the authority; the handle aborts them at its end.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -41,6 +46,7 @@ pub(crate) struct Authority {
 impl Authority {
     /// A CA without accounts.
     pub(crate) fn new(options: Options, origin: String, issuing: Issuing) -> Result<Self, Problem> {
+        let skew = options.clock;
         let store = Store { terms: options.terms_url.clone(), ..Store::default() };
         Ok(Self {
             options,
@@ -51,8 +57,20 @@ impl Authority {
             nonces: Mutex::default(),
             script: Mutex::default(),
             ledger: Mutex::default(),
+            skew: Mutex::new(skew),
+            pauses: Mutex::default(),
             tasks: Mutex::default(),
         })
+    }
+
+    /// The CA's own time.
+    pub(crate) fn now(&self) -> SystemTime {
+        lock(&self.skew).now()
+    }
+
+    /// Sets the CA's clock.
+    pub(crate) fn set_skew(&self, skew: ClockSkew) {
+        *lock(&self.skew) = skew;
     }
 
     /// The state.
@@ -73,6 +91,11 @@ impl Authority {
     /// The counters.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// The waits that clients were asked for.
+    pub(crate) fn pauses(&self) -> MutexGuard<'_, Pauses> {
+        lock(&self.pauses)
     }
 
     /// The client broke a rule: writes it down.

@@ -10,13 +10,13 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
-use crate::clock;
+use crate::clock::ClockSkew;
 use crate::fault::Fault;
 use crate::issue::Issuing;
 use crate::ledger::Counts;
 use crate::options::Options;
 use crate::route::Route;
-use crate::store::{Certificate, Order};
+use crate::store::{Certificate, Order, Root};
 use crate::{server, tls};
 
 /// A running CA. Dropping it closes its listener and every connection.
@@ -131,6 +131,12 @@ impl TestCa {
         self.authority.ledger().violations()
     }
 
+    /// Takes the deviations out of the list, after they were looked at; their count stays.
+    #[must_use]
+    pub fn forgive(&self) -> Vec<String> {
+        self.authority.ledger().forgive()
+    }
+
     /// Arms a fault. Several at one endpoint play in the order armed.
     pub fn inject(&self, fault: Fault) {
         self.authority.script().arm(fault);
@@ -156,11 +162,39 @@ impl TestCa {
         self.authority.store().terms = Some(url.to_owned());
     }
 
+    /// A person visits the `instance` URL and agrees there, for every account.
+    pub fn agree_by_hand(&self) {
+        let mut store = self.authority.store();
+        let terms = store.terms.clone();
+        for account in store.accounts.values_mut() {
+            account.agreed.clone_from(&terms);
+        }
+    }
+
+    /// Sets the CA's clock from now on; what was issued keeps its dates.
+    pub fn set_clock(&self, skew: ClockSkew) {
+        self.authority.set_skew(skew);
+    }
+
+    /// Every authorization runs out now, and with it each order that is not finalized.
+    pub fn expire_authorizations(&self) {
+        let now = self.authority.now();
+        let mut store = self.authority.store();
+        for authorization in store.authorizations.values_mut() {
+            authorization.expires = authorization.expires.min(now);
+        }
+    }
+
+    /// From now on the chain under this root is the default one, for every download.
+    pub fn serve_chain(&self, root: Root) {
+        self.authority.store().default_root = root;
+    }
+
     /// All orders, account by account, oldest first.
     #[must_use]
     pub fn orders(&self) -> Vec<OrderSummary> {
         let store = self.authority.store();
-        let now = clock::now();
+        let now = self.authority.now();
         let ids = store.accounts.values().flat_map(|account| &account.orders);
         ids.filter_map(|id| Some((id, store.orders.get(id)?)))
             .map(|(id, order)| self.summary(id, order, store.status(order, now).as_str()))

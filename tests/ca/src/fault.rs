@@ -4,6 +4,37 @@ use std::time::Duration;
 
 use crate::ledger::Endpoint;
 
+/// Every error type with a status that goes with it: RFC 8555 §6.7, RFC 9773 §5, and `invalidProfile`
+/// of the profiles draft. For [`FaultKind::Problem`].
+pub const ERROR_TYPES: [(&str, u16); 26] = [
+    ("accountDoesNotExist", 400),
+    ("alreadyReplaced", 409),
+    ("alreadyRevoked", 400),
+    ("badCSR", 400),
+    ("badNonce", 400),
+    ("badPublicKey", 400),
+    ("badRevocationReason", 400),
+    ("badSignatureAlgorithm", 400),
+    ("caa", 403),
+    ("compound", 403),
+    ("connection", 400),
+    ("dns", 400),
+    ("externalAccountRequired", 403),
+    ("incorrectResponse", 403),
+    ("invalidContact", 400),
+    ("invalidProfile", 400),
+    ("malformed", 400),
+    ("orderNotReady", 403),
+    ("rateLimited", 429),
+    ("rejectedIdentifier", 400),
+    ("serverInternal", 500),
+    ("tls", 400),
+    ("unauthorized", 403),
+    ("unsupportedContact", 400),
+    ("unsupportedIdentifier", 400),
+    ("userActionRequired", 403),
+];
+
 /// One scripted fault: the requests to `endpoint` after the first `skip` get it, `times` of them.
 #[derive(Debug, Clone)]
 pub struct Fault {

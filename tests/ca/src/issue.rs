@@ -60,15 +60,15 @@ impl Issuing {
         })
     }
 
-    /// Signs a leaf for exactly `names` from now on. `serial` are 16 random bytes.
+    /// Signs a leaf for exactly `names`, from an instant on. `serial` are 16 random bytes.
     pub(crate) fn issue(
         &self,
         csr: &Csr,
         names: &[String],
-        lifetime: Duration,
+        (from, lifetime): (SystemTime, Duration),
         serial: &[u8],
     ) -> Result<Issued, Problem> {
-        let not_before = clock::whole_second(clock::now());
+        let not_before = clock::whole_second(from);
         let not_after = not_before + lifetime;
         let mut leaf = CertificateParams::new(names.to_vec()).map_err(internal)?;
         leaf.distinguished_name = DistinguishedName::new(); // names live in the SAN alone

@@ -153,6 +153,11 @@ impl Ledger {
         self.violations.clone()
     }
 
+    /// The same, and none is left.
+    pub(crate) fn forgive(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.violations)
+    }
+
     /// The counters.
     pub(crate) fn counts(&self) -> Counts {
         let at = |endpoint| self.endpoints.get(&endpoint).copied().unwrap_or_default();

@@ -25,6 +25,7 @@ mod gate;
 mod issue;
 mod jws;
 mod nonce;
+mod pause;
 mod problem;
 mod reply;
 mod route;
@@ -34,6 +35,8 @@ mod tls;
 mod validate;
 
 pub use ca::{CertificateSummary, OrderSummary, TestCa};
-pub use fault::{Fault, FaultKind};
+pub use clock::{ClockSkew, http_date};
+pub use fault::{ERROR_TYPES, Fault, FaultKind};
 pub use ledger::{Counts, Endpoint};
-pub use options::Options;
+pub use options::{Agreement, Options};
+pub use store::Root;

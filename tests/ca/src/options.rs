@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::clock::ClockSkew;
+
 /// Settings of one [`TestCa`](crate::TestCa), fixed for its life.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -38,6 +40,42 @@ pub struct Options {
     pub ari_retry_after: Duration,
     /// Suggested renewal window as percent of the life of the certificate: from, to.
     pub renewal_window_percent: (u32, u32),
+    /// The CA's clock beside the system's.
+    pub clock: ClockSkew,
+    /// How an account agrees to terms that changed.
+    pub agreement: Agreement,
+}
+
+/// How an account that exists agrees to new terms. RFC 8555 §7.3.3 leaves it to a web page; CAs differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Agreement {
+    /// `termsOfServiceAgreed` in newAccount or in an update of the account, as the client likes.
+    #[default]
+    Either,
+    /// Only in newAccount.
+    NewAccount,
+    /// Only in an update of the account.
+    Update,
+    /// Only by a person at the `instance` URL: [`TestCa::agree_by_hand`](crate::TestCa::agree_by_hand).
+    ByHand,
+}
+
+impl Agreement {
+    /// Whether the field counts in newAccount of a known key.
+    pub(crate) fn by_new_account(self) -> bool {
+        match self {
+            Self::Either | Self::NewAccount => true,
+            Self::Update | Self::ByHand => false,
+        }
+    }
+
+    /// Whether the field counts in an update.
+    pub(crate) fn by_update(self) -> bool {
+        match self {
+            Self::Either | Self::Update => true,
+            Self::NewAccount | Self::ByHand => false,
+        }
+    }
 }
 
 impl Default for Options {
@@ -59,6 +97,8 @@ impl Default for Options {
             ari: true,
             ari_retry_after: Duration::from_secs(21_600), // Pebble and Let's Encrypt: 6 h
             renewal_window_percent: (66, 72),
+            clock: ClockSkew::None,
+            agreement: Agreement::Either,
         }
     }
 }

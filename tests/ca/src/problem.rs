@@ -13,8 +13,10 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     /// `Retry-After` as written into the header.
     pub(crate) retry_after: Option<String>,
-    /// Terms to agree to: a `Link` header and the `instance` to visit (RFC 8555 §7.3.3).
+    /// Terms to agree to: a `Link` header (RFC 8555 §7.3.3).
     pub(crate) terms: Option<String>,
+    /// Where a person learns what to do: a member of the document.
+    pub(crate) instance: Option<String>,
 }
 
 impl Problem {
@@ -26,6 +28,7 @@ impl Problem {
             detail: detail.into(),
             retry_after: None,
             terms: None,
+            instance: None,
         }
     }
 
@@ -56,8 +59,8 @@ impl Problem {
             "detail": self.detail,
             "status": self.status,
         });
-        if let (Some(terms), Some(object)) = (&self.terms, document.as_object_mut()) {
-            object.insert("instance".to_owned(), json!(terms));
+        if let (Some(instance), Some(object)) = (&self.instance, document.as_object_mut()) {
+            object.insert("instance".to_owned(), json!(instance));
         }
         document
     }

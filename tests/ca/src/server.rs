@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, USER_AGENT};
+use http::header::{CACHE_CONTROL, DATE, USER_AGENT};
 use http::{HeaderName, Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -19,9 +19,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::authority::Authority;
 use crate::bend::{self, Before, Cut, Progress};
 use crate::body::Shaped;
+use crate::clock;
 use crate::endpoints;
 use crate::gate;
 use crate::ledger::{Endpoint, Mark};
+use crate::pause;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::route::Route;
@@ -99,9 +101,14 @@ async fn road(
         Before::Cut => return Err(Cut),
         Before::Act | Before::Answer(_) => read(body).await,
     };
+    if let Ok(body) = &body {
+        pause::keep(&authority, endpoint, head.uri.path(), body);
+    }
     let reply = match (before, body) {
         (Before::Answer(reply), body) => {
-            gate::spend_only(&authority, &body.unwrap_or_default());
+            let body = body.unwrap_or_default();
+            pause::ask(&authority, endpoint, head.uri.path(), &body, &reply);
+            gate::spend_only(&authority, &body);
             reply
         }
         (_, Err(problem)) => problem.into(),
@@ -167,6 +174,7 @@ fn complete(authority: &Authority, endpoint: Endpoint, reply: Reply) -> Reply {
     let reply = match authority.nonce() {
         Ok(nonce) => reply
             .with(HeaderName::from_static("replay-nonce"), &nonce)
+            .with(DATE, &clock::http_date(authority.now()))
             .with(CACHE_CONTROL, "no-store"),
         Err(problem) => problem.into(),
     };

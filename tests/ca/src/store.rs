@@ -20,6 +20,18 @@ pub(crate) struct Store {
     pub(crate) certificates: BTreeMap<String, Certificate>,
     /// Terms now in force.
     pub(crate) terms: Option<String>,
+    /// Root of the chain that a certificate's own URL gives.
+    pub(crate) default_root: Root,
+}
+
+/// The two roots, each certifying the one intermediate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Root {
+    /// [`TestCa::issuer_root_pem`](crate::TestCa::issuer_root_pem).
+    #[default]
+    A,
+    /// [`TestCa::alternate_root_pem`](crate::TestCa::alternate_root_pem).
+    B,
 }
 
 /// An account (RFC 8555 §7.1.2).
@@ -151,7 +163,9 @@ impl Store {
                 Some(_) | None => Status::Processing,
             };
         }
-        if order.expires <= now || self.failure(order).is_some() {
+        let ran_out = |authorization: &Authorization| authorization.expires <= now;
+        let ran_out = order.expires <= now || self.authorizations_of(order).any(ran_out);
+        if ran_out || self.failure(order).is_some() {
             return Status::Invalid;
         }
         let proven = |authorization: &Authorization| match authorization.state {

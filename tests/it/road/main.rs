@@ -13,13 +13,25 @@
 #![expect(clippy::print_stdout, reason = "how often a kill cost an order is worth a line")]
 
 mod ca;
+mod ca_answers;
+mod ca_cases;
+mod ca_cases_order;
+mod ca_foreign;
+mod ca_moods;
 mod check;
 mod damage;
+mod force_ssl;
+mod held_port;
 mod issue;
 mod kill;
 mod kill_random;
+mod kill_renewal;
 mod lives;
+mod old_keys;
 mod place;
 mod process;
 mod renew;
+mod restart;
 mod secrets;
+mod terms;
+mod vault_key;

@@ -26,6 +26,8 @@ use crate::world::{World, binding_of, certificate_of};
 
 /// Requests for one order: looks grow slower up to four a minute and end after an hour.
 const REQUESTS_MAX: u32 = 400;
+/// Longest wait after a certificate that was bought and cannot be used.
+pub(crate) const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.
 const OPEN_MAX: Duration = Duration::from_secs(8 * 86_400);
 
@@ -45,7 +47,7 @@ pub(crate) fn live(world: &World, facts: &Facts) {
 
 /// Every certificate is valid, served as it should be, and scheduled.
 pub(crate) fn healed(world: &World) {
-    let now = world.wall();
+    let now = world.time();
     let mut wrong = Vec::new();
     for wanted in &world.plan.certificates {
         let id = certificate_of(wanted.name());
@@ -276,7 +278,7 @@ impl<'a> Reading<'a> {
             return;
         };
         let wait = at.since(*failed);
-        let longest = RETRY_MAX.max(Duration::from_millis(asked.unwrap_or(0)));
+        let longest = UNUSABLE_MAX.max(RETRY_MAX).max(Duration::from_millis(asked.unwrap_or(0)));
         if wait < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
             let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
             self.world.broken(Invariant::BackoffBounds, what);

@@ -58,7 +58,7 @@ pub struct Outcome {
 
 /// Runs a world to its end and says what is broken.
 pub fn run(world: &Arc<World>) -> Outcome {
-    let began = world.wall();
+    let began = world.time();
     let mut lives = 0;
     loop {
         lives += 1;
@@ -78,7 +78,7 @@ pub fn run(world: &Arc<World>) -> Outcome {
         lives,
         events,
         renewals,
-        elapsed: world.wall().since(began),
+        elapsed: world.time().since(began),
         head,
     }
 }
@@ -204,7 +204,7 @@ async fn live(world: &Arc<World>) -> End {
 async fn drive(world: &Arc<World>, engine: &Engine) -> End {
     let mut fatal = engine.fatal();
     let last = world.last();
-    let mut next_tick = world.wall().after(world.plan.tick);
+    let mut next_tick = world.time().after(world.plan.tick);
     loop {
         if world.is_dead() {
             return End::Killed;
@@ -218,12 +218,12 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
             return End::Stuck;
         }
         tick::validate(world, true);
-        let now = world.wall();
+        let now = world.time();
         if now >= next_tick {
             if tick::tick(world).await {
                 return End::Stopped;
             }
-            next_tick = world.wall().after(world.plan.tick);
+            next_tick = world.time().after(world.plan.tick);
         }
         match world.plan.goal {
             Goal::Generation(generation) if tick::reached(world, generation) => {
@@ -242,7 +242,7 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
             Goal::Generation(_) | Goal::Days(_) => {}
         }
         let due = world.state().ca.jobs.first().map_or(next_tick, |job| job.0.min(next_tick));
-        let nap = due.since(world.wall()).saturating_add(Duration::from_millis(1));
+        let nap = due.since(world.time()).saturating_add(Duration::from_millis(1));
         tokio::select! {
             biased;
             () = world.news.notified() => {}

@@ -109,8 +109,8 @@ fn show_failure(failure: &seeds::Failure, size: Size) {
     let Some(first) = failure.violations.first() else {
         return;
     };
-    let small = seeds::shrink(failure.seed, size, &failure.script, first.invariant);
     println!("seed {} breaks {first}", failure.seed);
+    let small = seeds::shrink(failure.seed, size, &failure.script, first.invariant);
     println!("  {} faults, {} are enough; to repeat it:", failure.script.0.len(), small.0.len());
     let large = if size == Size::Large { " --large" } else { "" };
     println!("  cargo xtask sim --seed {}{large}", failure.seed);

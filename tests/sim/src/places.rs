@@ -199,7 +199,7 @@ impl HostProcess for World {
     ) -> Act<'a, Result<(), Problem>> {
         self.witness(intent.meta());
         self.local(move |state| {
-            state.restarts.push((restart, self.wall()));
+            state.restarts.push((restart, self.time()));
             // What the restart is for: the next life has the right to listen.
             state.listener_free = self.plan.restart_helps;
             self.ask_restart(restart);

@@ -32,6 +32,8 @@ pub struct Ca {
     pub list: bool,
     /// It offers renewal information (RFC 9773).
     pub renewal_info: bool,
+    /// How often it wants its windows to be looked at.
+    pub window_every_ms: u64,
     /// A name once validated is not validated again for 30 days.
     pub reuse: bool,
     /// It finalizes at a later time than it answers, up to this.
@@ -90,6 +92,7 @@ impl Plan {
             ca: Ca {
                 list: true,
                 renewal_info: false,
+                window_every_ms: 6 * 3_600_000,
                 reuse: false,
                 processing_ms: 2_000,
                 validation_ms: 3_000,

@@ -8,6 +8,7 @@ use renewd_events::certificate::Certificate;
 use renewd_events::id::{CertificateId, Hash};
 use renewd_events::schedule::Cause;
 
+use crate::audit::UNUSABLE_MAX;
 use crate::ca::token;
 use crate::fate::{Fault, Place};
 use crate::invariant::Invariant;
@@ -21,7 +22,7 @@ const VALIDATOR_PAUSE: Duration = Duration::from_secs(5);
 /// The validators whose time has come look at their challenges. `up`: the process answers.
 pub(crate) fn validate(world: &World, up: bool) {
     loop {
-        let now = world.wall();
+        let now = world.time();
         let job = {
             let mut state = world.state();
             let due = state.ca.jobs.first().filter(|job| job.0 <= now).cloned();
@@ -52,7 +53,7 @@ pub(crate) fn validate(world: &World, up: bool) {
 /// The order is open: its token is needed.
 fn pending(world: &World, url: &str) -> bool {
     use renewd_events::order::OrderStatus;
-    let now = world.wall();
+    let now = world.time();
     let state = world.state();
     state.ca.orders.get(url).is_some_and(|order| order.status(now) == OrderStatus::Pending)
 }
@@ -78,17 +79,16 @@ pub(crate) fn with_facts<T>(world: &World, read: impl FnOnce(&Facts) -> T) -> Op
 
 /// Some hours went by. True when a person stops the process.
 pub(crate) async fn tick(world: &World) -> bool {
-    next_actions(world);
+    next_actions(world).await;
     retries(world);
     people(world).await;
     let Some(harm) = world.fate(Place::Tick) else {
         return false;
     };
-    let time = Duration::from_secs(harm.seconds);
     match harm.fault {
-        Fault::Forward => world.skip(time),
-        Fault::Back => world.set_wall(|wall| wall.before(time)),
-        Fault::WindowsMove => world.state().ca.windows_moved = Some(world.wall()),
+        Fault::Forward => world.set_wall(i64::try_from(harm.seconds).unwrap_or(0)),
+        Fault::Back => world.set_wall(i64::try_from(harm.seconds).map_or(0, |back| -back)),
+        Fault::WindowsMove => world.state().ca.windows_moved = Some(world.time()),
         Fault::CrashBefore | Fault::CrashAfter => world.end_life(),
         Fault::Stop => return true,
         Fault::Renew => {
@@ -126,7 +126,7 @@ pub(crate) async fn tick(world: &World) -> bool {
 
 /// Somebody agrees to changed terms, at the CA and by command.
 async fn people(world: &World) {
-    let now = world.wall();
+    let now = world.time();
     let asked = world.state().ca.agreed_at.is_some_and(|at| at <= now);
     let Some(handle) = world.handle().filter(|_| asked) else {
         return;
@@ -147,7 +147,8 @@ async fn people(world: &World) {
 /// Nothing goes wrong any more, and people have mended what only people can.
 pub(crate) fn heal(world: &World) {
     world.fates().heal();
-    let now = world.wall();
+    world.right_wall();
+    let now = world.time();
     let mut state = world.state();
     if state.ca.agreed_at.is_some() {
         state.ca.agreed_at = Some(now);
@@ -201,7 +202,7 @@ fn retries(world: &World) {
             let planned = schedule.planned.filter(|planned| planned.cause == Cause::Retry)?;
             let failure = facts.certificates.get(id)?.failure.as_ref()?;
             let asked = Duration::from_millis(failure.problem.retry_after_ms.unwrap_or(0));
-            let longest = RETRY_MAX.max(asked);
+            let longest = UNUSABLE_MAX.max(RETRY_MAX).max(asked);
             let wait = planned.at.since(now);
             (wait > longest + longest / 8).then(|| format!("certificate {id}: a retry in {wait:?}"))
         });
@@ -212,39 +213,41 @@ fn retries(world: &World) {
     }
 }
 
-/// While nothing is under way, every certificate has one next action, or a person must act.
-fn next_actions(world: &World) {
-    let Some(handle) = world.handle() else {
-        return;
-    };
-    if world.calls() > 0 || handle.log_broken().is_some() || world.is_dead() {
+/// While nothing is under way, every certificate has one next action, or a person must act. What is
+/// on its way between actors has arrived a moment later.
+async fn next_actions(world: &World) {
+    if without_action(world).is_empty() {
         return;
     }
-    let idle = with_facts(world, |facts| {
-        let account = facts.accounts.get(&account());
-        let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
-        let waiting = |id: &CertificateId| {
-            let planned = facts.schedules.get(id).is_some_and(|s| s.planned.is_some());
-            let running = facts.certificates.get(id).is_some_and(|c| c.run.is_some());
-            (planned, running)
-        };
-        let full = facts.runs.len() >= world.plan.parallel;
-        let wrong: Vec<String> = facts
-            .certificates
-            .iter()
-            .filter(|(_, certificate)| !certificate.orphaned)
-            .filter_map(|(id, certificate)| {
-                let (planned, running) = waiting(id);
-                let woken = handle.next_wake(*id).is_some();
-                let name = certificate.name();
-                (usable && !full && !woken)
-                    .then(|| format!("{name}: nobody will look at it again (planned {planned}, running {running})"))
-                    .or_else(|| (planned == running).then(|| format!("{name}: planned {planned} and running {running}")))
-            })
-            .collect();
-        wrong
-    });
-    for what in idle.unwrap_or_default() {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for what in without_action(world) {
         world.broken(Invariant::OneNextAction, what);
     }
+}
+
+fn without_action(world: &World) -> Vec<String> {
+    let Some(handle) = world.handle() else {
+        return Vec::new();
+    };
+    if world.calls() > 0 || handle.log_broken().is_some() || world.is_dead() {
+        return Vec::new();
+    }
+    let wrong = with_facts(world, |facts| {
+        let account = facts.accounts.get(&account());
+        let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
+        let full = facts.runs.len() >= world.plan.parallel;
+        let wanted = facts.certificates.iter().filter(|(_, certificate)| !certificate.orphaned);
+        let without = wanted.filter_map(|(id, certificate)| {
+            let planned = facts.schedules.get(id).is_some_and(|s| s.planned.is_some());
+            let running = certificate.run.is_some();
+            let name = certificate.name();
+            if planned == running {
+                return Some(format!("{name}: planned {planned} and running {running}"));
+            }
+            let forgotten = usable && !full && handle.next_wake(*id).is_none();
+            forgotten.then(|| format!("{name}: nobody will look at it again (running {running})"))
+        });
+        without.collect()
+    });
+    wrong.unwrap_or_default()
 }

@@ -29,6 +29,8 @@ use crate::plan::{DAY, Goal, Plan, Served};
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
 /// Violations kept: the first ones say what is wrong.
 const VIOLATIONS_MAX: usize = 32;
+/// A clock is wrong by this at most, milliseconds: 40 days, longer than some certificates live.
+const WRONG_MAX_MS: i64 = 40 * 86_400_000;
 /// Issues that take longer than this many days of virtual time each do not come at all.
 const GENERATION_DAYS_MAX: u32 = 120;
 /// The last days of a run are without faults.
@@ -78,11 +80,12 @@ pub(crate) struct State {
     pub(crate) latency: Option<Draws>,
 }
 
-/// The wall clock: tokio's paused time on top of where the life began.
+/// Time: tokio's paused time on top of where the life began; and how wrong our wall clock is.
 #[derive(Debug)]
 struct Clock {
     base: WallMs,
     started: Option<Instant>,
+    wrong_ms: i64,
 }
 
 /// The present process, as far as the world can see it.
@@ -123,7 +126,7 @@ impl World {
             state: Mutex::new(State { latency, listener_free, ..State::default() }),
             platter: Mutex::default(),
             fate: Mutex::new(fate),
-            clock: Mutex::new(Clock { base: BEGINNING, started: None }),
+            clock: Mutex::new(Clock { base: BEGINNING, started: None, wrong_ms: 0 }),
             life: Mutex::default(),
             news: Notify::new(),
         })
@@ -158,11 +161,17 @@ impl World {
         self.state().broken(invariant, what);
     }
 
-    /// Now, on the wall.
-    pub fn wall(&self) -> WallMs {
+    /// Now, in truth: what the CA's clock says.
+    pub fn time(&self) -> WallMs {
         let clock = lock(&self.clock);
         let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
         clock.base.after(gone)
+    }
+
+    /// Now, as our wall clock shows it.
+    pub fn wall(&self) -> WallMs {
+        let now = self.time();
+        WallMs(now.0.saturating_add_signed(lock(&self.clock).wrong_ms))
     }
 
     /// When the run ends; none where it ends with an issue.
@@ -177,15 +186,23 @@ impl World {
 
     /// Time goes on without the process: at most to where the healing begins.
     pub(crate) fn skip(&self, time: Duration) {
-        let latest = self.healing();
-        self.set_wall(|wall| wall.after(time.min(latest.since(wall))));
+        let time = time.min(self.healing().since(self.time()));
+        let mut clock = lock(&self.clock);
+        clock.base = clock.base.after(time);
     }
 
-    /// Sets the wall clock.
-    pub(crate) fn set_wall(&self, change: impl FnOnce(WallMs) -> WallMs) {
+    /// Our wall clock is set by so many seconds.
+    pub(crate) fn set_wall(&self, seconds: i64) {
         self.state().ari_floors.clear();
         let mut clock = lock(&self.clock);
-        clock.base = change(clock.base);
+        let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
+        clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
+    }
+
+    /// Our wall clock is right again.
+    pub(crate) fn right_wall(&self) {
+        self.state().ari_floors.clear();
+        lock(&self.clock).wrong_ms = 0;
     }
 
     /// A life begins: its runtime has a time of its own.
@@ -225,9 +242,9 @@ impl World {
 
     /// Keeps the time of a life that ended.
     pub(crate) fn keep_time(&self) {
-        let now = self.wall();
+        let now = self.time();
         let mut clock = lock(&self.clock);
-        *clock = Clock { base: now, started: None };
+        (clock.base, clock.started) = (now, None);
     }
 
     /// Calls of ports under way.

@@ -166,6 +166,9 @@ impl CertificateAuthority for World {
         let url = challenge.intent().url.clone();
         let placed = state.orders.get_mut(order_url).unwrap();
         placed.ready.insert(url);
+        if let Some(engine) = self.visits.lock().unwrap().as_ref() {
+            engine.visited(&challenge.intent().token);
+        }
         if placed.names.iter().any(|name| failing.contains(name.as_str())) {
             placed.status = OrderStatus::Invalid;
         } else if placed.ready.len() == placed.names.len() && placed.status == OrderStatus::Pending

@@ -27,6 +27,9 @@ use renewd_events::{Envelope, Facts};
 /// How long a test waits for the engine before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// See [`State::same_names`].
+pub(crate) const SAME: &str = "same.test";
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) orders: BTreeMap<String, Placed>,
@@ -46,6 +49,8 @@ pub(crate) struct State {
     /// Orders whose names fail their challenge.
     pub(crate) failing: BTreeSet<String>,
     pub(crate) violations: Vec<String>,
+    /// All certificates are for the same name, whatever theirs is.
+    pub(crate) same_names: bool,
 }
 
 #[derive(Clone)]
@@ -61,11 +66,15 @@ pub(crate) struct World {
     pub(crate) disk: Arc<Mutex<Vec<Frame>>>,
     pub(crate) panic_next: AtomicBool,
     pub(crate) panics: AtomicU64,
+    /// Whoever reads the clock panics, the journal excepted: no actor starts, and none lives on.
+    pub(crate) panic_always: AtomicBool,
     pub(crate) has_list: bool,
     /// The listener can only be opened by a restart.
     pub(crate) needs_restart: AtomicBool,
     /// Restarts that were begun.
     pub(crate) restarts: Mutex<Vec<RestartId>>,
+    /// The engine that is told when the CA's validator fetches a token, as a responder does.
+    pub(crate) visits: Mutex<Option<renewd_actors::Handle>>,
 }
 
 /// A disk that holds `limit` events and then fails for ever, as a process that dies there would leave it.
@@ -111,7 +120,7 @@ fn target(name: &str) -> Target {
 }
 
 /// What the configuration of these certificates says.
-pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
+pub(crate) fn declarations(names: &[&str], same: bool, facts: &Facts) -> Vec<NewEvent> {
     if !facts.accounts.is_empty() {
         return Vec::new();
     }
@@ -134,7 +143,7 @@ pub(crate) fn declarations(names: &[&str], facts: &Facts) -> Vec<NewEvent> {
         let declaration = Declaration {
             name: (*name).to_owned(),
             account: account(),
-            identifiers: vec![DnsName::parse(name).unwrap()],
+            identifiers: vec![DnsName::parse(if same { SAME } else { name }).unwrap()],
             profile: None,
             ari: false,
             life_left: LifeLeft::Share(1, 3),
@@ -158,9 +167,11 @@ impl World {
             disk: Arc::default(),
             panic_next: AtomicBool::new(false),
             panics: AtomicU64::new(0),
+            panic_always: AtomicBool::new(false),
             has_list,
             needs_restart: AtomicBool::new(false),
             restarts: Mutex::default(),
+            visits: Mutex::default(),
         })
     }
 
@@ -187,11 +198,21 @@ impl World {
         parallel: usize,
         limit: usize,
     ) -> Option<Engine> {
+        self.try_start(names, parallel, limit).await.ok()
+    }
+
+    /// The same, and says why not.
+    pub(crate) async fn try_start(
+        self: &Arc<Self>,
+        names: &[&str],
+        parallel: usize,
+        limit: usize,
+    ) -> Result<Engine, renewd_actors::EngineError> {
         let mut facts = Facts::default();
         for envelope in self.envelopes() {
             facts.apply(&envelope);
         }
-        let declarations = declarations(names, &facts);
+        let declarations = declarations(names, self.state().same_names, &facts);
         let ports = Ports {
             ca: self.clone(),
             vault: self.clone(),
@@ -218,7 +239,6 @@ impl World {
             seat: Seat::Thread,
         })
         .await
-        .ok()
     }
 
     /// Waits until something holds; fails the test otherwise.

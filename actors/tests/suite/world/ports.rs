@@ -112,6 +112,11 @@ impl HostProcess for World {
 
 impl TimeSource for World {
     fn now(&self) -> WallMs {
+        let always = self.panic_always.load(Ordering::Acquire);
+        if always && std::thread::current().name() != Some("journal") {
+            self.panics.fetch_add(1, Ordering::AcqRel);
+            panic!("a planted panic, again");
+        }
         if self.panic_next.swap(false, Ordering::AcqRel) {
             // The journal's thread reads the clock as well; it must not be the one that dies.
             if std::thread::current().name() != Some("journal") {

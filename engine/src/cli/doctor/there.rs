@@ -318,6 +318,7 @@ mod tests {
         let options = ResponderOptions {
             lookup: std::sync::Arc::new(|_| None),
             visited: None,
+            opened: None,
             redirect: Redirect::default(),
         };
         let responder = Responder::start(&["127.0.0.1:0".parse().unwrap()], options).unwrap();

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, random_id};
-use crate::clock;
 use crate::gate::Signed;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -27,8 +26,8 @@ struct NewAccount {
 
 /// POST newAccount. The same key gets the same account with 200.
 ///
-/// More liberal than RFC 8555 §7.3 in one point: a known key that agrees here agrees to the terms
-/// now in force, because clients without a browser have no other way through `userActionRequired`.
+/// More liberal than RFC 8555 §7.3 in one point, where [`Options::agreement`](crate::Options) says so:
+/// a known key that agrees here agrees to the terms now in force.
 pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Problem> {
     let asked: NewAccount = signed.parse()?;
     let mut store = authority.store();
@@ -40,7 +39,8 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
         if account.deactivated {
             return Err(Problem::unauthorized("the account of this key is deactivated"));
         }
-        if asked.terms_of_service_agreed && !asked.only_return_existing {
+        let counts = authority.options.agreement.by_new_account();
+        if asked.terms_of_service_agreed && !asked.only_return_existing && counts {
             account.agreed = terms;
         }
         return Ok(answer(authority, StatusCode::OK, &id, account));
@@ -51,7 +51,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
     if let Some(terms) = &terms
         && !asked.terms_of_service_agreed
     {
-        return Err(must_agree(terms));
+        return Err(must_agree(authority, terms));
     }
     let account = Account {
         key: signed.key.clone(),
@@ -83,6 +83,11 @@ pub(super) fn update(authority: &Authority, signed: &Signed, id: &str) -> Result
     let account = own(&mut store.accounts, signed, id)?;
     if !signed.payload.is_empty() {
         let asked: Update = signed.parse()?;
+        let counts = authority.options.agreement.by_update();
+        if asked.status.is_none() && asked.contact.is_none() && !counts {
+            // As Pebble: an update of what it does not look at is none.
+            return Err(Problem::malformed("an empty update; POST-as-GET shows the account"));
+        }
         match asked.status.as_deref() {
             None => {}
             Some("deactivated") => account.deactivated = true,
@@ -93,7 +98,7 @@ pub(super) fn update(authority: &Authority, signed: &Signed, id: &str) -> Result
         if let Some(contact) = asked.contact {
             account.contact = checked(contact)?;
         }
-        if asked.terms_of_service_agreed {
+        if asked.terms_of_service_agreed && counts {
             account.agreed = terms;
         }
     }
@@ -113,7 +118,7 @@ pub(super) fn orders(
     }
     let mut store = authority.store();
     let ids = own(&mut store.accounts, signed, id)?.orders.clone();
-    let now = clock::now();
+    let now = authority.now();
     let alive: Vec<&String> = ids
         .iter()
         .filter(|id| {
@@ -137,13 +142,14 @@ pub(super) fn orders(
 }
 
 /// Refusal until the terms are agreed to (§7.3.3).
-pub(super) fn must_agree(terms: &str) -> Problem {
+pub(super) fn must_agree(authority: &Authority, terms: &str) -> Problem {
     let mut problem = Problem::new(
         403,
         "userActionRequired",
         format!("the terms of service at {terms} must be agreed to"),
     );
     problem.terms = Some(terms.to_owned());
+    problem.instance = Some(format!("{}/agree", authority.origin));
     problem
 }
 

@@ -101,7 +101,7 @@ fn document(
     authorization: &Authorization,
     state: &Proving,
 ) -> Value {
-    let expired = authorization.expires <= clock::now();
+    let expired = authorization.expires <= authority.now();
     json!({
         "identifier": { "type": "dns", "value": authorization.name },
         "status": match state {

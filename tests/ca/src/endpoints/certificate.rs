@@ -7,6 +7,7 @@ use crate::gate::Signed;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::route::{Chain, Route};
+use crate::store::Root;
 
 /// POST-as-GET of a chain, as often as wanted; the default one links to its alternate.
 pub(super) fn download(
@@ -24,9 +25,13 @@ pub(super) fn download(
         return Err(Problem::unauthorized("the certificate belongs to another account"));
     }
     let issued = &certificate.issued;
-    let (pem, other) = match chain {
-        Chain::Default => (&issued.chain_pem, Chain::Alternate),
-        Chain::Alternate => (&issued.alternate_chain_pem, Chain::Default),
+    let other = match chain {
+        Chain::Default => Chain::Alternate,
+        Chain::Alternate => Chain::Default,
+    };
+    let pem = match (chain, store.default_root) {
+        (Chain::Default, Root::A) | (Chain::Alternate, Root::B) => &issued.chain_pem,
+        (Chain::Default, Root::B) | (Chain::Alternate, Root::A) => &issued.alternate_chain_pem,
     };
     let other = authority.url(&Route::Certificate(id.to_owned(), other));
     let media_type = "application/pem-certificate-chain";

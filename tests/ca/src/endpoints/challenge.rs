@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::authorization;
 use crate::authority::Authority;
 use crate::bend::{self, Progress};
-use crate::clock;
 use crate::fault::FaultKind;
 use crate::gate::Signed;
 use crate::ledger::Endpoint;
@@ -37,7 +36,7 @@ pub(super) fn respond(
     if !signed.payload.is_empty() {
         let Ready {} = signed.parse()?;
         may_start(authority, id, &challenge.state)?;
-        if challenge.expires <= clock::now() {
+        if challenge.expires <= authority.now() {
             return Err(Problem::malformed("the authorization has expired"));
         }
         challenge.state = Proving::Validating;
@@ -90,7 +89,7 @@ async fn prove(authority: Arc<Authority>, id: String, proof: Proof) {
         && authorization.state == Proving::Validating
     {
         authorization.state = match outcome {
-            Ok(()) => Proving::Valid(clock::now()),
+            Ok(()) => Proving::Valid(authority.now()),
             Err(problem) => Proving::Invalid(problem),
         };
     }

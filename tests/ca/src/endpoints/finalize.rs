@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::order;
 use crate::authority::{Authority, random_bytes};
 use crate::bend::Progress;
-use crate::clock;
 use crate::gate::Signed;
 use crate::issue::Csr;
 use crate::jws;
@@ -36,7 +35,7 @@ pub(super) fn finalize(
     let mut store = authority.store();
     let order = store.order_of(id, account)?;
     note_other_csr(authority, id, order, &der);
-    let status = store.status(order, clock::now());
+    let status = store.status(order, authority.now());
     if status != Status::Ready {
         let detail = format!("the order is {}, not ready", status.as_str());
         return Err(Problem::new(403, "orderNotReady", detail));
@@ -74,8 +73,8 @@ fn certify(
         return Err(Problem::new(400, "badCSR", detail));
     }
     csr.check_names(&order.names)?;
-    let lifetime = lifetime(authority, order);
-    let issued = authority.issuing.issue(&csr, &order.names, lifetime, &random_bytes()?)?;
+    let life = (authority.now(), lifetime(authority, order));
+    let issued = authority.issuing.issue(&csr, &order.names, life, &random_bytes()?)?;
     Ok(Certificate {
         account: order.account.clone(),
         names: order.names.clone(),

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::account::must_agree;
 use super::order;
 use crate::authority::{Authority, random_id};
-use crate::clock;
 use crate::gate::Signed;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -43,7 +42,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
     let asked: NewOrder = signed.parse()?;
     let account = signed.account()?.to_owned();
     let mut store = authority.store();
-    agreed(&store, &account)?;
+    agreed(authority, &store, &account)?;
     if asked.not_before.is_some() || asked.not_after.is_some() {
         return Err(Problem::malformed("notBefore and notAfter are not supported here"));
     }
@@ -59,7 +58,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
         profile: asked.profile,
         replaces: asked.replaces,
         authorizations: Vec::new(),
-        expires: clock::now() + authority.options.order_lifetime,
+        expires: authority.now() + authority.options.order_lifetime,
         finalized: None,
         answered: true,
         look_after: None,
@@ -76,7 +75,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
     };
     order.answered = true;
     let order = store.order_of(&id, signed.account()?)?;
-    let status = store.status(order, clock::now());
+    let status = store.status(order, authority.now());
     let document = order::document(authority, &store, &id, order, status);
     let url = authority.url(&Route::Order(id));
     Ok(Reply::json(StatusCode::CREATED, &document).located(&url))
@@ -85,7 +84,7 @@ pub(super) fn create(authority: &Authority, signed: &Signed) -> Result<Reply, Pr
 /// The unfinished twin, when this CA hands it back. A twin the client could have known (it got the
 /// answer, or there is a list to look in) makes the request a violation: an order bought twice.
 fn handed_back(authority: &Authority, store: &Store, wanted: &Order) -> Option<String> {
-    let id = store.twin(wanted, clock::now())?.to_owned();
+    let id = store.twin(wanted, authority.now())?.to_owned();
     let twin = store.orders.get(&id)?;
     let options = &authority.options;
     if twin.answered || (options.list_orders && !options.reuse_pending_orders) {
@@ -110,7 +109,7 @@ fn authorize(
     store: &mut Store,
     order: &Order,
 ) -> Result<Vec<String>, Problem> {
-    let now = clock::now();
+    let now = authority.now();
     let mut ids = Vec::with_capacity(order.names.len());
     for name in &order.names {
         if authority.options.reuse_authorizations
@@ -134,10 +133,10 @@ fn authorize(
     Ok(ids)
 }
 
-fn agreed(store: &Store, account: &str) -> Result<(), Problem> {
+fn agreed(authority: &Authority, store: &Store, account: &str) -> Result<(), Problem> {
     let account = store.accounts.get(account).ok_or_else(|| Problem::not_found("account"))?;
     match &store.terms {
-        Some(terms) if account.agreed.as_ref() != Some(terms) => Err(must_agree(terms)),
+        Some(terms) if account.agreed.as_ref() != Some(terms) => Err(must_agree(authority, terms)),
         Some(_) | None => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn look(
     let mut store = authority.store();
     let order = store.order_of(id, account)?;
     note_early(authority, "Order", id, order.look_after);
-    let mut status = store.status(order, clock::now());
+    let mut status = store.status(order, authority.now());
     if progress == Progress::Hidden && status == Status::Valid {
         status = Status::Processing;
     }

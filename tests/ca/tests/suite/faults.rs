@@ -1,8 +1,8 @@
 //! Each fault does what its documentation says, to the request it was meant for and no other.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use renewd_testca::{Endpoint, Fault, FaultKind, Options, TestCa};
+use renewd_testca::{ClockSkew, Endpoint, Fault, FaultKind, Options, TestCa};
 use serde_json::json;
 
 use crate::bare::{Acme, order_of};
@@ -106,10 +106,10 @@ async fn refusals_come_as_scripted_and_nothing_is_done() {
     inject(&ca, limited);
     inject(&ca, page);
     inject(&ca, FaultKind::BadNonce);
-    let payload = order_of(&["a.example"]);
-    let answer = acme.new_order(&payload).await.unwrap();
+    let answer = acme.new_order(&order_of(&["limited.example"])).await.unwrap();
     assert_eq!((answer.status, answer.problem().as_str()), (429, "rateLimited"));
     assert_eq!(answer.header("retry-after"), Some("Wed, 21 Oct 2065 07:28:00 GMT"));
+    let payload = order_of(&["a.example"]);
     let answer = acme.new_order(&payload).await.unwrap();
     assert_eq!((answer.status, answer.header("age")), (502, Some("7")));
     assert_eq!(answer.body, b"<h1>Bad Gateway</h1>");
@@ -211,4 +211,54 @@ async fn a_validation_can_fail_with_any_problem() {
     acme.post(challenge["url"].as_str().unwrap(), Some(&json!({}))).await.unwrap();
     let dead = acme.wait(authorization, "invalid").await;
     assert_eq!(dead["challenges"][0]["error"]["type"], "urn:ietf:params:acme:error:caa");
+}
+
+#[tokio::test]
+async fn asking_again_before_retry_after_is_a_violation_and_other_names_are_not_meant() {
+    for wait in ["5", &renewd_testca::http_date(SystemTime::now() + Duration::from_secs(5))] {
+        let (_responder, ca, mut acme) = start(Options::default()).await;
+        let kind = FaultKind::Problem {
+            status: 429,
+            kind: "rateLimited".to_owned(),
+            detail: "slowly".to_owned(),
+            retry_after: Some(wait.to_owned()),
+        };
+        inject(&ca, kind);
+        acme.new_order(&order_of(&["a.example", "b.example"])).await.unwrap();
+        acme.order(&["c.example"]).await;
+        assert_eq!(ca.violations(), Vec::<String>::new());
+        acme.order(&["b.example", "a.example"]).await;
+        let expected = "NewOrder: a.example, b.example asked again before Retry-After";
+        assert_eq!(ca.forgive(), [expected]);
+        assert_eq!((ca.violations().len(), ca.counts().violations), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn authorizations_run_out_on_demand_and_their_order_with_them() {
+    let (responder, ca, mut acme) = start(Options::default()).await;
+    let (url, order) = acme.order(&["a.example"]).await;
+    let authorization = order["authorizations"][0].as_str().unwrap();
+    acme.prove(&responder, authorization).await;
+    ca.expire_authorizations();
+    assert_eq!(acme.post(authorization, None).await.unwrap().json()["status"], "expired");
+    assert_eq!(acme.post(&url, None).await.unwrap().json()["status"], "invalid");
+    let finalize = order["finalize"].as_str().unwrap();
+    let refused = acme.post(finalize, Some(&json!({ "csr": "AA" }))).await.unwrap();
+    assert_eq!(refused.problem(), "orderNotReady");
+}
+
+#[tokio::test]
+async fn the_clock_of_the_ca_is_in_its_date_and_in_what_it_issues() {
+    let day = Duration::from_secs(86_400);
+    let (responder, ca, mut acme) =
+        start(Options { clock: ClockSkew::Ahead(day), ..Options::default() }).await;
+    acme.obtain(&responder, &order_of(&["a.example"])).await;
+    let [certificate] = ca.certificates().try_into().unwrap();
+    assert!(certificate.not_before > SystemTime::now() + day / 2);
+    ca.set_clock(ClockSkew::Behind(day));
+    let url = acme.url("newNonce");
+    let answer = acme.get(&url).await.unwrap();
+    let yesterday = renewd_testca::http_date(SystemTime::now() - day);
+    assert_eq!(answer.header("date").unwrap().get(..16), yesterday.get(..16), "the day");
 }

@@ -77,10 +77,14 @@ impl World {
         harm: Option<Harm>,
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let now = self.wall();
+        let now = self.time();
         let mut state = self.state();
         match harm {
-            Some(Harm { fault: Fault::AccountLost, .. }) => state.ca.knows_account = false,
+            // With the account its orders are gone, and nobody validates them any more.
+            Some(Harm { fault: Fault::AccountLost, .. }) => {
+                state.ca.knows_account = false;
+                state.ca.jobs.clear();
+            }
             Some(Harm { fault: Fault::Terms, seconds }) => {
                 state.ca.terms += 1;
                 state.ca.agreed_at = Some(now.after(Duration::from_secs(seconds)));
@@ -296,7 +300,7 @@ impl CertificateAuthority for World {
             }
             let window = self.request(Kind::Read, move |state, _| {
                 let (start, end) = state.ca.window(ari_id)?;
-                let retry_after_ms = Some(6 * 3_600_000);
+                let retry_after_ms = Some(self.plan.ca.window_every_ms);
                 Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
             });
             let window = window.await?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use renewd_replay::sentence::sentence;
 pub use scenario::{Scenario, all};
 
 use crate::fate::{Fate, Fault, Harm, Place, Point, Script};
@@ -153,7 +154,8 @@ pub(crate) fn lines(world: &World) -> Vec<String> {
     let lines = crate::disk::decoded(&platter.frames).map(|envelope| {
         let (seq, at, actor) = (envelope.seq, envelope.at.rfc3339(), envelope.actor.to_string());
         let renewal = envelope.renewal.map_or(String::new(), |renewal| renewal.to_string());
-        format!("{seq:>5} {at} {actor:<12} {renewal:<8.8} {}", envelope.event.name())
+        let (name, said) = (envelope.event.name(), sentence(&envelope.event));
+        format!("{seq:>5} {at} {actor:<10} {renewal:<8.8} {name:<26} {said}")
     });
     lines.collect()
 }

@@ -106,6 +106,7 @@ fn large(seed: u64, draws: &mut Draws) -> Plan {
     let certificates = (0..400).map(|number| Wanted::builtin(&format!("c{number}.test"))).collect();
     let mut plan = plan(seed, draws, certificates, 2 * 365);
     plan.ca.validity = 90 * DAY;
+    plan.ca.window_every_ms = 24 * 3_600_000;
     plan.parallel = 20;
     plan.tick = DAY;
     plan
@@ -126,6 +127,7 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
         ca: Ca {
             list: !yes(draws, 3),
             renewal_info: !yes(draws, 3),
+            window_every_ms: 6 * 3_600_000,
             reuse: yes(draws, 3),
             processing_ms: [0, 2_000, 60_000, 4 * 3_600_000]
                 [usize::try_from(draws.below(4)).unwrap_or(0)],

@@ -1,20 +1,28 @@
 //! A failing history made smaller: faults are left out, halves first, as long as the same invariant
 //! breaks.
 
+use std::time::{Duration, Instant};
+
 use super::{Size, one};
 use crate::fate::Script;
 use crate::invariant::Invariant;
 
 /// Runs spent on one history.
 const RUNS_MAX: usize = 400;
+/// Time spent on one history: what is left of it then is small enough to read.
+const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The smallest part of a script found that breaks the same invariant under this seed.
 pub fn shrink(seed: u64, size: Size, script: &Script, invariant: Invariant) -> Script {
+    let began = Instant::now();
     let mut runs = 0;
     let mut fails = |script: &Script| {
         runs += 1;
         let (outcome, _, _) = one(seed, size, Some(script));
-        (outcome.violations.iter().any(|v| v.invariant == invariant), runs >= RUNS_MAX)
+        (
+            outcome.violations.iter().any(|v| v.invariant == invariant),
+            runs >= RUNS_MAX || began.elapsed() > TIME_MAX,
+        )
     };
     let mut best = script.clone();
     if !fails(&best).0 {
