@@ -325,10 +325,11 @@ fn next_look(first: WallMs, looks: &Looks) -> WallMs {
         return first;
     }
     let mut wait = bounds::LOOK_FIRST / 4;
+    if planted::is(Bug::LooksUnbounded) {
+        return looks.last.after(wait);
+    }
     for _ in 1..looks.count.min(16) {
-        if !planted::is(Bug::LooksUnbounded) {
-            wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
-        }
+        wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
     }
     looks.last.after(wait).max(looks.not_before)
 }

@@ -23,6 +23,8 @@ use crate::{audit, tick};
 
 /// Lives of one run: faults have a bound, so lives have one.
 const LIVES_MAX: u32 = 1_000;
+/// Restarts of one run: the engine's own bound is two a day, and one is enough in every plan.
+const RESTARTS_MAX: usize = 64;
 /// First and slowest retry, as the daemon's defaults.
 pub(crate) const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// See [`RETRY_FIRST`].
@@ -65,6 +67,10 @@ pub fn run(world: &Arc<World>) -> Outcome {
         let end = one_life(world);
         match end {
             End::Goal | End::Stuck => break,
+            End::Restarted if world.state().restarts.len() > RESTARTS_MAX => {
+                world.broken(Invariant::RestartOnce, "the process does nothing but restart");
+                break;
+            }
             End::Killed | End::Restarted | End::Stopped if lives < LIVES_MAX => down(world),
             End::Killed | End::Restarted | End::Stopped => {
                 world.broken(Invariant::Ends, format!("{lives} lives and no end"));

@@ -177,10 +177,15 @@ impl HostProcess for World {
     }
 
     fn open_listener<'a>(&'a self, address: &'a str) -> Act<'a, Result<(), ListenerRefused>> {
-        self.local(move |state| {
-            if state.listener_free {
-                return Ok(());
-            }
+        if self.state().listener_free {
+            return self.local(|_| Ok(()));
+        }
+        // Nothing was done that the world could see: no boundary to end a life at.
+        Box::pin(async move {
+            let _under_way = self.call();
+            self.living().await;
+            tokio::time::sleep(self.delay(self.plan.disk_ms)).await;
+            self.living().await;
             let problem =
                 Problem::new(ProblemClass::Local, "listenNotPermitted", "permission denied");
             let problem = problem.about(address);

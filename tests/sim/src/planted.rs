@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use renewd_events::planted::{self, Bug};
 use strum::IntoEnumIterator;
@@ -91,6 +92,7 @@ pub fn hunt(names: &[&str]) -> Vec<Hunt> {
     let wanted = |bug: &Bug| names.is_empty() || names.contains(&bug.to_string().as_str());
     let bugs: Vec<Bug> = Bug::iter().filter(wanted).collect();
     let scenarios = crash::all();
+    let began = Instant::now();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -100,6 +102,7 @@ pub fn hunt(names: &[&str]) -> Vec<Hunt> {
                     planted::set(Some(*bug));
                     let hunt = one(*bug, &scenarios);
                     planted::set(None);
+                    progress(&hunt, began);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push(hunt);
                 }
             });
@@ -108,6 +111,11 @@ pub fn hunt(names: &[&str]) -> Vec<Hunt> {
     let mut hunts = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     hunts.sort_by_key(|hunt| hunt.bug);
     hunts
+}
+
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn progress(hunt: &Hunt, began: Instant) {
+    eprintln!("  {} s: {hunt}", began.elapsed().as_secs());
 }
 
 fn one(bug: Bug, scenarios: &[Scenario]) -> Hunt {

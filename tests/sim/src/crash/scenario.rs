@@ -70,13 +70,14 @@ pub fn all() -> Vec<Scenario> {
             plan.tick = std::time::Duration::from_secs(3600);
         }),
         scenario("slow-issuing", "", |plan| {
-            plan.seed = 5;
-            plan.ca.processing_ms = 14_400_000;
+            // The first seed that draws more than ten minutes.
+            plan.seed = 13;
+            plan.ca.processing_ms = 3_000_000;
             plan.network_ms = 5;
         }),
         scenario("policy-above-lifetime", "", |plan| {
             plan.life_left = LifeLeft::Time { left_ms: 17_280_000_000, check_every_ms: 86_400_000 };
-            plan.goal = Goal::Days(5);
+            plan.goal = Goal::Days(9);
         }),
         scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
         scenario("account-lost", "new-order:1=account-lost", |_| {}),
