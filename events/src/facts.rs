@@ -63,6 +63,8 @@ pub struct Facts {
     /// Certificates whose renewal is under way at the CA. One that is issued and not yet served does
     /// not count: it must not hold up the others.
     pub runs: BTreeSet<CertificateId>,
+    /// Certificates that asked for an order since events were last lost.
+    asked_about: BTreeSet<CertificateId>,
     versions: BTreeMap<StreamId, u32>,
     authorizations_of: BTreeMap<CertificateId, BTreeSet<AuthorizationId>>,
     bindings_of: BTreeMap<CertificateId, BTreeSet<BindingId>>,
@@ -185,10 +187,16 @@ impl Facts {
         let id = envelope.stream.id;
         match &envelope.event {
             Event::Engine(event) => {
+                let lost_at = self.engine.lost_at;
                 self.engine.evolve(&meta, event);
+<<<<<<< HEAD
                 let booted = matches!(event, EngineEvent::EngineBooted { .. });
                 if planted::is(Bug::BackoffForgottenAtStart) && booted {
                     self.certificates.values_mut().for_each(|certificate| certificate.failures = 0);
+=======
+                if self.engine.lost_at != lost_at {
+                    self.asked_about.clear();
+>>>>>>> main
                 }
                 Subject::Engine
             }
@@ -272,8 +280,16 @@ impl Facts {
     }
 
     fn order(&mut self, id: OrderId, envelope: &Envelope, event: &OrderEvent) -> Subject {
+        let mut meta = envelope.meta();
+        if let OrderEvent::OrderRequested(request) = event
+            && self.engine.may_have_forgotten_orders(envelope.at)
+            && self.asked_about.insert(request.certificate)
+        {
+            // It may have been bought in an event that is lost: the CA is asked first, once.
+            meta = meta.of_an_earlier_life();
+        }
         let order = self.orders.entry(id).or_default();
-        order.evolve(&envelope.meta(), event);
+        order.evolve(&meta, event);
         let certificate = order.request.as_ref().map(|request| request.certificate);
         if let OrderEvent::OrderRequested(request) = event
             && let Some(run) =

@@ -3,8 +3,10 @@
 
 mod bench;
 mod ci;
+mod damage;
 mod deny;
 mod fuzz;
+mod kill;
 mod layers;
 mod lint;
 mod planted;
@@ -21,7 +23,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 9] = [
+const COMMANDS: [(&str, &str, Run); 11] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -40,7 +42,9 @@ const COMMANDS: [(&str, &str, Run); 9] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
+    ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
     ("planted", "plants bugs, or BUG, each of which the simulation must find", planted::run),
     ("ci", "lint, deny, test", ci::run),
 ];
