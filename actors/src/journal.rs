@@ -127,13 +127,10 @@ impl Journal {
             observers,
             head: head_out,
             broken: broken_out,
-<<<<<<< HEAD
-            #[cfg(feature = "planted")]
-            late: Vec::new(),
-=======
             outage: None,
             room: Room::default(),
->>>>>>> main
+            #[cfg(feature = "planted")]
+            late: Vec::new(),
         };
         match seat {
             Seat::Thread => {
@@ -200,14 +197,11 @@ struct Writer {
     observers: Vec<Observer>,
     head: watch::Sender<Head>,
     broken: watch::Sender<Option<String>>,
-<<<<<<< HEAD
+    outage: Option<Outage>,
+    room: Room,
     /// Acknowledged, not committed yet ([`Bug::AckBeforeCommit`]).
     #[cfg(feature = "planted")]
     late: Vec<Frame>,
-=======
-    outage: Option<Outage>,
-    room: Room,
->>>>>>> main
 }
 
 /// A batch that passed its checks and waits for the commit.
@@ -297,25 +291,19 @@ impl Writer {
         ControlFlow::Break(())
     }
 
-<<<<<<< HEAD
-    fn accept(&self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
-        if planted::is(Bug::VersionIgnored) && batch.actor != ActorName::Engine {
-            let (expected, events, late) = (Vec::new(), batch.events.clone(), oneshot::channel().0);
-            if let Ok(envelopes) = self.check(group, Batch { expected, events, ..batch }) {
-                group.accepted.push(Accepted { envelopes, reply: late });
-            }
-            let batch = Batch { expected: Vec::new(), ..batch };
-            if let Ok(envelopes) = self.check(group, batch) {
-                group.accepted.push(Accepted { envelopes, reply });
-            }
-            return;
-=======
     fn accept(&mut self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
         if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.takes_outcomes()) {
             outage.refuse();
             let cause = outage.text();
             return drop(reply.send(Err(AppendError::ReadOnly(cause))));
->>>>>>> main
+        }
+        let mut batch = batch;
+        if planted::is(Bug::VersionIgnored) && batch.actor != ActorName::Engine {
+            batch.expected.clear();
+            let (expected, events, late) = (Vec::new(), batch.events.clone(), oneshot::channel().0);
+            if let Ok(envelopes) = self.check(group, Batch { expected, events, ..batch }) {
+                group.accepted.push(Accepted { envelopes, reply: late });
+            }
         }
         match self.check(group, batch) {
             Ok(envelopes) => group.accepted.push(Accepted { envelopes, reply }),

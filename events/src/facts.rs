@@ -189,14 +189,12 @@ impl Facts {
             Event::Engine(event) => {
                 let lost_at = self.engine.lost_at;
                 self.engine.evolve(&meta, event);
-<<<<<<< HEAD
+                if self.engine.lost_at != lost_at {
+                    self.asked_about.clear();
+                }
                 let booted = matches!(event, EngineEvent::EngineBooted { .. });
                 if planted::is(Bug::BackoffForgottenAtStart) && booted {
                     self.certificates.values_mut().for_each(|certificate| certificate.failures = 0);
-=======
-                if self.engine.lost_at != lost_at {
-                    self.asked_about.clear();
->>>>>>> main
                 }
                 Subject::Engine
             }

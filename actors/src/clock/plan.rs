@@ -5,12 +5,8 @@ use std::time::Duration;
 use renewd_events::WallMs;
 use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, LifeLeft};
 use renewd_events::id::CertificateId;
-<<<<<<< HEAD
 use renewd_events::planted::{self, Bug};
-use renewd_events::problem::ProblemClass;
-=======
 use renewd_events::problem::{Problem, ProblemClass};
->>>>>>> main
 use renewd_events::schedule::{Cause, Schedule, Window};
 
 use crate::bounds;
@@ -192,16 +188,12 @@ fn retry_at(
         .map(|issue| issue.leaf.not_after.since(failure.at) / 4)
         .filter(|quarter| !quarter.is_zero() && !unusable);
     let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
-<<<<<<< HEAD
-    let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
-    if let Some(asked) = named.map(Duration::from_millis) {
-=======
     if is_wrong_clock(problem) {
         wait =
             wait.max(left.map_or(bounds::WRONG_CLOCK_RETRY, |q| bounds::WRONG_CLOCK_RETRY.min(q)));
     }
-    if let Some(asked) = problem.retry_after_ms.map(Duration::from_millis) {
->>>>>>> main
+    let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
+    if let Some(asked) = named.map(Duration::from_millis) {
         // The CA named a time (RFC 8555 §6.6): a floor, with up to 3 % on top.
         let jitter = spread(&[&id.0, &failures.to_le_bytes()], asked * 3 / 100);
         wait = wait.max(asked + jitter);
