@@ -5,6 +5,7 @@
 //! A disk that takes no more stops every append, not the process: the log is opened again when it does
 //! (`outage`).
 
+mod batch;
 mod outage;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use renewd_events::codec::{CodecError, Frame};
-use renewd_events::event::{NewEvent, TraceContext};
+use renewd_events::codec::Frame;
 use renewd_events::id::{BootNo, StreamId};
 use renewd_events::planted::{self, Bug};
 use renewd_events::store::{EventStore, Head};
@@ -22,46 +22,10 @@ use renewd_events::{ActorName, Envelope, Facts};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+pub use self::batch::{AppendError, Batch};
 use self::outage::{Outage, Room};
 use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX, SETTLE_AFTER};
 use crate::ports::TimeSource;
-
-/// Events to append, all or none.
-#[derive(Debug)]
-pub struct Batch {
-    /// Whose.
-    pub actor: ActorName,
-    /// Which life of the actor.
-    pub incarnation: u16,
-    /// The streams and the versions they had when this was decided.
-    pub expected: Vec<(StreamId, u32)>,
-    /// The events.
-    pub events: Vec<NewEvent>,
-    /// An outside trace context.
-    pub trace: Option<TraceContext>,
-}
-
-/// Why nothing was appended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// The writer decided on an old state: a late duplicate, or a second owner.
-    #[error("{stream} has {actual} events, not {expected}: the decision is stale")]
-    Conflict {
-        /// Which stream.
-        stream: StreamId,
-        /// What was expected.
-        expected: u32,
-        /// What is.
-        actual: u32,
-    },
-    /// A write failed, now or earlier, or the journal is closed. Nothing was acknowledged; a failed
-    /// commit that is found whole on the disk afterwards counts all the same, as after a crash.
-    #[error("the log cannot be written: {0}")]
-    ReadOnly(String),
-    /// An event is too large.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-}
 
 /// What is told of committed events. It must not block: the journal waits for it.
 pub type Observer = Box<dyn Fn(&[Arc<Envelope>]) + Send>;
