@@ -27,8 +27,6 @@ pub enum Bug {
     MissingSync,
     /// A start does not fold the last event of a batch.
     BatchEndNotReplayed,
-    /// A late duplicate of a batch is appended: nobody looks at the expected version.
-    VersionIgnored,
     /// Batches of one commit all follow the head before it.
     GroupForgetsHead,
     /// A life has the number of the life before.
