@@ -6,6 +6,7 @@ use crate::id::{
     AccountId, CertificateId, DnsName, Fingerprint, Generation, Hash, KeyRef, OrderId, RenewalId,
 };
 use crate::intent::{Anomaly, Durable, Meta};
+use crate::planted::{self, Bug};
 use crate::problem::Problem;
 use crate::schedule::Cause;
 use crate::time::WallMs;
@@ -334,6 +335,9 @@ impl Certificate {
                 self.failures = 0;
             }
             CertificateEvent::RenewalFailed { code, problem } => {
+                if planted::is(Bug::FailureRemovesCurrent) {
+                    self.current = None;
+                }
                 let run = self.run.take();
                 self.failures = self.failures.saturating_add(1);
                 self.failure = Some(Failure {

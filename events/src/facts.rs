@@ -15,7 +15,8 @@ use crate::id::{
 };
 use crate::listener::Listener;
 use crate::order::{Order, OrderEvent};
-use crate::process::{ClockState, Engine};
+use crate::planted::{self, Bug};
+use crate::process::{ClockState, Engine, EngineEvent};
 use crate::restart::Restart;
 use crate::schedule::Schedule;
 
@@ -98,7 +99,11 @@ impl Facts {
     /// The key authorization to answer for a token (RFC 8555 §8.3), and the authorization behind it.
     pub fn answer(&self, token: &str) -> Option<(AuthorizationId, String)> {
         let id = self.tokens.get(token)?;
-        let challenge = self.authorizations.get(id)?.challenge.as_ref()?;
+        let authorization = self.authorizations.get(id)?;
+        if planted::is(Bug::TokensLostAtStart) && authorization.since < self.engine.booted_at {
+            return None;
+        }
+        let challenge = authorization.challenge.as_ref()?;
         Some((*id, challenge.key_authorization()))
     }
 
@@ -186,6 +191,10 @@ impl Facts {
                 self.engine.evolve(&meta, event);
                 if self.engine.lost_at != lost_at {
                     self.asked_about.clear();
+                }
+                let booted = matches!(event, EngineEvent::EngineBooted { .. });
+                if planted::is(Bug::BackoffForgottenAtStart) && booted {
+                    self.certificates.values_mut().for_each(|certificate| certificate.failures = 0);
                 }
                 Subject::Engine
             }

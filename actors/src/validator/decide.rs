@@ -5,6 +5,7 @@ use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::order;
+use renewd_events::planted::{self, Bug};
 use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
@@ -58,6 +59,9 @@ pub(super) fn decide(
 
 /// Tokens of orders that are no longer the renewal's order are withdrawn.
 fn withdraw_leftovers(facts: &Facts, id: CertificateId) -> Vec<NewEvent> {
+    if planted::is(Bug::TokenKept) {
+        return Vec::new();
+    }
     let present = facts.order_of(id).map(|(order, _)| order);
     facts
         .authorizations_of(id)
@@ -113,6 +117,10 @@ fn pending(
                 let challenge_url = challenge.url.clone();
                 let event = AuthorizationEvent::ReadinessRequested { challenge_url };
                 ready.push(fact(authorization_id, event, Some(place.renewal), None));
+                if planted::is(Bug::OutcomeBeforeAct) {
+                    let event = AuthorizationEvent::ReadinessAccepted { inferred: false };
+                    ready.push(fact(authorization_id, event, Some(place.renewal), None));
+                }
             }
             Phase::ReadinessRequested(intent) => {
                 // The CA refuses a second POST while it looks, so the settling look comes first;

@@ -9,6 +9,7 @@ mod fuzz;
 mod kill;
 mod layers;
 mod lint;
+mod planted;
 mod say;
 mod sim;
 mod soak;
@@ -24,7 +25,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 13] = [
+const COMMANDS: [(&str, &str, Run); 14] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -53,6 +54,7 @@ const COMMANDS: [(&str, &str, Run); 13] = [
     ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
     ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
+    ("planted", "plants bugs, or BUG, each of which the simulation must find", planted::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 

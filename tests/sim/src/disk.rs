@@ -6,6 +6,7 @@ use std::time::Duration;
 use renewd_events::Envelope;
 use renewd_events::codec::Frame;
 use renewd_events::id::Seq;
+use renewd_events::planted::{self, Bug};
 use renewd_events::store::{EventStore, FULL, Frames, Head, StoreError};
 
 use crate::fate::{Fault, Harm, Place};
@@ -22,6 +23,17 @@ pub struct Platter {
     pub frames: Vec<Frame>,
     /// The last frame that was acknowledged.
     pub acknowledged: Seq,
+    /// How many frames the last commit but one had brought: what a disk that lies about syncing keeps.
+    pub(crate) kept: usize,
+}
+
+impl Platter {
+    /// The machine lost its power.
+    pub(crate) fn lose_unsynced(&mut self) {
+        if planted::is(Bug::MissingSync) {
+            self.frames.truncate(self.kept);
+        }
+    }
 }
 
 /// The disk, as the journal sees it.
@@ -54,6 +66,10 @@ impl EventStore for Disk {
         }
         if self.world.disk_is_full() {
             return Err(full());
+        }
+        {
+            let mut platter = self.world.platter();
+            platter.kept = platter.frames.len();
         }
         for batch in frames.split_inclusive(|frame| frame.last_of_batch) {
             let drawn = self.world.fate(Place::Commit);
@@ -100,6 +116,8 @@ impl EventStore for Disk {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
+        let mut platter = self.world.platter();
+        platter.kept = platter.frames.len();
         Ok(())
     }
 }

@@ -27,14 +27,27 @@ fn main() -> ExitCode {
         ["sim", rest @ ..] => sim_command(rest),
         ["crash", "--script", script, name] => show_command(script, name),
         ["crash", rest @ ..] => crash_command(rest),
+        #[cfg(feature = "planted")]
+        ["planted", rest @ ..] => planted_command(rest),
         _ => {
             eprintln!("renewd-sim crash [--deep N] [SCENARIO]");
             eprintln!(
                 "renewd-sim sim --seeds N [--from S] | --years Y | --seed S [--script SCRIPT]"
             );
+            eprintln!("renewd-sim planted [BUG] (with --features planted)");
             ExitCode::from(2)
         }
     }
+}
+
+/// Every planted bug, or those named, must be found.
+#[cfg(feature = "planted")]
+fn planted_command(words: &[&str]) -> ExitCode {
+    let hunts = renewd_sim::planted::hunt(words);
+    hunts.iter().for_each(|hunt| println!("{hunt}"));
+    let found = hunts.iter().filter(|hunt| hunt.found.is_some()).count();
+    println!("planted: planted {}, found {found}", hunts.len());
+    if found == hunts.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn show_command(script: &str, name: &str) -> ExitCode {

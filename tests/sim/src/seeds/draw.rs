@@ -140,6 +140,7 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
         network_ms: draws.one_of(&[0, 5, 200, 20_000]),
         disk_ms: draws.one_of(&[0, 5, 40, 2_000]),
         listener_needs_restart: yes(draws, 8),
+        restart_helps: true,
         goal: Goal::Days(days),
         tick: Duration::from_secs(draws.one_of(&[3_600, 6 * 3_600])),
     }
