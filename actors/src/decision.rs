@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AuthorizationId, BootNo, RenewalId, Seq, StreamId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
 
@@ -112,6 +113,13 @@ impl Session {
         self.visited = self.visited.filter(|visited| *visited <= horizon);
     }
 
+    /// What was seen could not be recorded: it counts as not looked at, or it would not be looked at
+    /// again for as long as a good look lasts. The wait that was learnt stays.
+    pub fn forget_look(&mut self, key: EffectKey, before: Looks) {
+        let not_before = self.looks(&key).not_before;
+        self.looks.insert(key, Looks { not_before, ..before });
+    }
+
     /// Remembers that an effect ended: `None` when its port panicked or hung, `recorded` when it led to
     /// a fact. What failed or changed nothing is done again ever more slowly, so that nothing spins.
     pub fn ended(
@@ -212,7 +220,7 @@ impl Decision {
 /// resume logic: nothing else knows about crashes.
 pub fn may_do<I>(intent: &Durable<I>, session: &Session, cx: &Context) -> bool {
     let meta = intent.meta();
-    meta.boot == cx.boot
+    (meta.boot == cx.boot || planted::is(Bug::DoInsteadOfSettle))
         && meta.incarnation == cx.incarnation
         && !session.unsure.contains(&intent.effect_id())
 }

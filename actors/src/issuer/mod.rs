@@ -3,6 +3,10 @@
 mod decide;
 mod observe;
 mod order;
+mod pace;
+
+pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
+pub(crate) use self::order::EXPIRED_WHEN_MADE;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

@@ -1,20 +1,23 @@
 //! What to do about the order of a renewal, by its phase.
 
-use std::time::Duration;
-
 use renewd_events::authorization;
 use renewd_events::certificate::{Certificate, KeyStep, Run};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, CertificateId, Hash, OrderId};
 use renewd_events::order::{NewOrder, Order, OrderEvent, Phase};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::Step;
 
 use super::decide::{fail, may_order_again};
+use super::pace::{given_up, look_at, next_look};
 use crate::bounds;
-use crate::decision::{Context, Decision, Looks, Session, fact, may_do};
+use crate::decision::{Context, Decision, Session, fact, may_do};
 use crate::effect::{CREATE_ORDER, Effect, OrderStage};
+
+/// The kind of problem of an order that was over, by our clock, when the CA made it.
+pub(crate) const EXPIRED_WHEN_MADE: &str = "expired-when-made";
 
 /// What to do about an order.
 pub(super) fn decide(
@@ -39,7 +42,13 @@ pub(super) fn decide(
             decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
-            return Decision::record(vec![again(run, request.clone())]);
+            let mut request = request.clone();
+            // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
+            // over it with a 5xx says the same as a lost answer, every time.
+            if run.orders.saturating_add(1) >= bounds::ORDERS_PER_RENEWAL_MAX {
+                request.replaces = None;
+            }
+            return Decision::record(vec![again(run, request)]);
         }
         Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(id, run, request, problem),
@@ -95,7 +104,11 @@ fn finalizing(
     if let Some(problem) = session.looks(&settle.key()).hopeless() {
         return fail(id, run, Step::Finalize, problem);
     }
-    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr.clone());
+    let mut csr = csr.clone();
+    if planted::is(Bug::FreshCsr) && intent.meta().boot != cx.boot {
+        csr.push(0);
+    }
+    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr);
     // Whatever the CA shows while it is being told settles nothing.
     if session.running.contains(&effect.key()) {
         return decision;
@@ -149,7 +162,11 @@ fn download(
     session: &Session,
     cx: &Context,
 ) -> Decision {
-    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+    let looks = session.looks(&effect.key());
+    // What this host cannot store stays at the CA and is fetched again: another order would cost
+    // another certificate and end at the same disk.
+    let hopeless = looks.hopeless().filter(|problem| problem.class != ProblemClass::Local);
+    if let Some(problem) = hopeless {
         return fail(id, run, Step::Chain, problem);
     }
     let mut decision = Decision::none();
@@ -255,7 +272,15 @@ fn pending(
 ) -> Decision {
     let looks = session.looks(&effect.key());
     if order.expires.is_some_and(|expires| expires <= cx.now) {
-        let problem = Problem::new(ProblemClass::Acme, "expired", "the order expired unfinished");
+        // Dead before it was made: then it is our clock, and one more order would die the same way.
+        let (kind, detail) = match order.expires.is_some_and(|expires| expires <= order.since) {
+            true => (
+                EXPIRED_WHEN_MADE,
+                "by this host's clock the order expired before the CA made it: set the clock",
+            ),
+            false => ("expired", "the order expired unfinished"),
+        };
+        let problem = Problem::new(ProblemClass::Acme, kind, detail);
         return fail(id, run, Step::Validation, &problem);
     }
     if let Some(problem) = given_up(facts, order, &looks, cx) {
@@ -308,42 +333,6 @@ fn accepted<'a>(
         }
     }
     Ok((seen >= order.authorizations.len()).then_some(last))
-}
-
-fn look_at(effect: Effect, at: WallMs, why: &'static str, cx: &Context, decision: &mut Decision) {
-    if at <= cx.now { decision.effects.push(effect) } else { decision.wake_at(at, why) }
-}
-
-/// The first look at `first`, later ones ever more slowly; a Retry-After is a floor (RFC 8555 §7.5.1).
-fn next_look(first: WallMs, looks: &Looks) -> WallMs {
-    if looks.count == 0 {
-        return first;
-    }
-    let mut wait = bounds::LOOK_FIRST / 4;
-    for _ in 1..looks.count.min(16) {
-        wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
-    }
-    looks.last.after(wait).max(looks.not_before)
-}
-
-/// Why an order is given up that the CA leaves as it is. Only what this life has seen counts: time in
-/// which nobody looked, or the CA did not answer, is not the CA's.
-fn given_up(facts: &Facts, order: &Order, looks: &Looks, cx: &Context) -> Option<Problem> {
-    if let Some(problem) = looks.hopeless() {
-        return Some(problem.clone());
-    }
-    let waited = cx.now.since(order.since.max(facts.engine.booted_at));
-    let looked = looks.count > 1 && looks.failures == 0;
-    // After the wall clock was set back nothing seems to have waited: looks have a bound of their own.
-    let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
-    (looked && stalled).then(|| {
-        let text = format!("the CA left the order unfinished for {}", minutes(waited));
-        Problem::new(ProblemClass::Acme, "stalled", &text)
-    })
-}
-
-fn minutes(time: Duration) -> String {
-    format!("{} minutes", time.as_secs() / 60)
 }
 
 /// The order is dead: the challenge's own error is the useful one, so the Validator looks first.

@@ -5,6 +5,7 @@ use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::order;
+use renewd_events::planted::{self, Bug};
 use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
@@ -58,6 +59,9 @@ pub(super) fn decide(
 
 /// Tokens of orders that are no longer the renewal's order are withdrawn.
 fn withdraw_leftovers(facts: &Facts, id: CertificateId) -> Vec<NewEvent> {
+    if planted::is(Bug::TokenKept) {
+        return Vec::new();
+    }
     let present = facts.order_of(id).map(|(order, _)| order);
     facts
         .authorizations_of(id)
@@ -113,18 +117,26 @@ fn pending(
                 let challenge_url = challenge.url.clone();
                 let event = AuthorizationEvent::ReadinessRequested { challenge_url };
                 ready.push(fact(authorization_id, event, Some(place.renewal), None));
+                if planted::is(Bug::OutcomeBeforeAct) {
+                    let event = AuthorizationEvent::ReadinessAccepted { inferred: false };
+                    ready.push(fact(authorization_id, event, Some(place.renewal), None));
+                }
             }
             Phase::ReadinessRequested(intent) => {
                 // The CA refuses a second POST while it looks, so the settling look comes first;
                 // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
-                if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
-                    let effect = Effect::MakeReady(
-                        authorization_id,
-                        place.account,
-                        place.url.to_owned(),
-                        intent.clone(),
-                    );
+                let effect = Effect::MakeReady(
+                    authorization_id,
+                    place.account,
+                    place.url.to_owned(),
+                    intent.clone(),
+                );
+                let (told, seen) = (session.looks(&effect.key()), session.looks(&settle.key()));
+                // Seen untouched since the last try: one look serves all names, so a name that was tried
+                // after it has to be looked at again.
+                let untouched = seen.answered() && (told.count == 0 || seen.last > told.last);
+                if may_do(intent, session, cx) || untouched {
                     decision.when_due(effect, session, cx, "the CA did not take the challenge");
                 } else {
                     decision.when_due(settle, session, cx, "the CA is asked what it has seen");

@@ -6,25 +6,46 @@
 //! - `sled/`: an index from place to frame. It is made again from the mirror whenever it disagrees.
 //! - `CLEAN`: present after an orderly end only. `LOCK`: held by the one writer.
 //!
-//! A commit is durable in this order: mirror, sled, `HEAD`, acknowledgement. Hence the mirror may be
-//! ahead of the other two by one commit, never behind: behind is damage and is refused.
+//! A commit is written in this order: mirror and its sync, sled, `HEAD`, acknowledgement. sled and
+//! `HEAD` are synced now and then (ADR 0014). Hence the mirror may be ahead of the other two, by one
+//! commit after a kill and by some after a power cut, never behind: behind is damage and is refused.
 //!
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
-//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), [`SledLog`]; and for
+//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), `writing` (the files of a commit), [`SledLog`], `scan` (reading it); and for
 //! other processes [`MirrorReader`], [`export`] and [`mod@verify`].
+//!
+//! A damaged log: [`mod@examine`] says what is wrong and what cures it; `salvage`, `scratch` and `join`
+//! find what can be proven, `survey` says what is lost, `fresh` writes a log anew, and [`mod@repair`] and
+//! [`mod@restore`] are the two ways to come to one.
 
 mod anchor;
 pub mod bounds;
+mod examine;
 mod files;
+mod fresh;
 mod index;
+mod join;
 mod mirror;
 mod recover;
+mod repair;
+mod restore;
+mod salvage;
+mod scan;
+mod scratch;
 mod segment;
 mod sled_log;
+mod survey;
 mod verify;
 mod walk;
+mod writing;
 
+pub use examine::{CleanCheck, Cure, Examined, IndexCheck, examine};
+pub use files::room_left;
+pub use fresh::MendError;
 pub use mirror::{MirrorReader, export};
 pub use recover::{Opened, Torn};
+pub use repair::{Repaired, Wish, look, repair};
+pub use restore::{Restored, restore};
 pub use sled_log::SledLog;
+pub use survey::Survey;
 pub use verify::{AnchorCheck, FirstBad, Verified, verify};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::anchor::{self, Anchor, Reading};
 use super::bounds::{ROLL_FORWARD_FRAMES, TORN_KEPT_MAX};
-use super::files::{self, damaged, failed};
+use super::files::{self, damaged, failed, unsynced};
 use super::index::{self, Index, IndexError};
 use super::segment::{self, Segment};
 use super::walk::{Fault, Walk};
@@ -241,12 +241,11 @@ pub(super) fn cut(log: &Path, plan: &mut Plan) -> Result<(), StoreError> {
     let octets = reader
         .seek(SeekFrom::Start(end))
         .and_then(|_| io::copy(&mut reader, &mut &copy))
-        .and_then(|octets| copy.sync_all().map(|()| octets))
         .map_err(failed("copying the torn end to", &kept))?;
+    copy.sync_all().map_err(unsynced(&kept))?;
     files::sync_directory(&directory)?;
-    file.set_len(end)
-        .and_then(|()| file.sync_all())
-        .map_err(failed("cutting the torn end of", &path))?;
+    file.set_len(end).map_err(failed("cutting the torn end of", &path))?;
+    file.sync_all().map_err(unsynced(&path))?;
     plan.opened.torn = Some(Torn { seq, octets, kept });
     Ok(())
 }
@@ -256,10 +255,13 @@ pub(super) fn cut(log: &Path, plan: &mut Plan) -> Result<(), StoreError> {
 /// # Errors
 /// When the mirror is damaged, is behind the index, or the index cannot even be made anew.
 pub(super) fn index(log: &Path, plan: &mut Plan) -> Result<Index, StoreError> {
-    let mut result = follow(log, plan.anchor.head);
+    // After an orderly end it lacks nothing. One that does was emptied by sled, which opens some
+    // damaged files without a word and loses what is added to them too.
+    let complete = plan.opened.clean && index::directory(log).join("db").exists();
+    let mut result = follow(log, plan.anchor.head, complete);
     if let Err(Unfit::Index(IndexError::Damaged(_))) = &result {
         plan.opened.index_set_aside = index::set_aside(log)?;
-        result = follow(log, plan.anchor.head);
+        result = follow(log, plan.anchor.head, false);
     }
     match result {
         Ok((index, rolled)) => {
@@ -282,8 +284,8 @@ impl From<IndexError> for Unfit {
     }
 }
 
-/// Opens the index and adds what it lacks.
-fn follow(log: &Path, head: Head) -> Result<(Index, u64), Unfit> {
+/// Opens the index and adds what it lacks; one that must be complete is not mended.
+fn follow(log: &Path, head: Head, complete: bool) -> Result<(Index, u64), Unfit> {
     let index = Index::open(log)?;
     let last =
         index.last()?.map_or(Head::default(), |frame| Head { seq: frame.seq, hash: frame.hash });
@@ -299,7 +301,7 @@ fn follow(log: &Path, head: Head) -> Result<(Index, u64), Unfit> {
         return Ok((index, 0));
     }
     let differs = || IndexError::Damaged(format!("it differs from the mirror at {}", last.seq));
-    if last.seq == head.seq {
+    if last.seq == head.seq || complete {
         return Err(differs().into());
     }
     let segments = segment::list(log).map_err(Unfit::Store)?;

@@ -109,7 +109,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::ORDER_RAN_OUT,
         applies: |case| {
-            here(case) && (case.problem.kind == "expired" || case.says(&["expired authorization"]))
+            here(case)
+                && (case.problem.kind.starts_with("expired")
+                    || case.says(&["expired authorization"]))
         },
         sentence: "The order for {name} ran out before it was proven.",
         remedy: "renewd timeline shows what kept it waiting",
