@@ -3,7 +3,11 @@
 mod decide;
 mod observe;
 mod order;
+#[cfg(test)]
+mod order_tests;
 mod pace;
+#[cfg(test)]
+mod pace_tests;
 
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
 pub(crate) use self::order::EXPIRED_WHEN_MADE;
