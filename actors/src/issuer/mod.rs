@@ -2,6 +2,8 @@
 
 mod decide;
 mod observe;
+#[cfg(test)]
+mod observe_tests;
 mod order;
 #[cfg(test)]
 mod order_tests;

@@ -1,6 +1,6 @@
 //! What is done about an order whose answer is lost, that is refused, that waits, or that is dead.
 
-use renewd_events::authorization::AuthorizationEvent;
+use renewd_events::authorization::{self, AuthorizationEvent};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::id::{BootNo, CertificateId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
@@ -244,4 +244,58 @@ fn a_dead_order_waits_a_while_for_the_verdict_on_its_names() {
     };
     log.say(name, verdict("connection"));
     assert_eq!(kind(&log, NOW), acme("connection").kind);
+    // One that only ended with its order says nothing.
+    let undecided = AuthorizationEvent::AuthorizationBecameInvalid {
+        problem: Problem::new(ProblemClass::Acme, authorization::UNDECIDED, ""),
+        visits: 0,
+    };
+    log.say(name, undecided);
+    assert_eq!(kind(&log, NOW), acme("malformed").kind);
+}
+
+#[test]
+fn orders_of_other_names_do_not_wait() {
+    let other = CertificateId([8; 16]);
+    let mut log = Folded::ordered(ID);
+    log.begin(other);
+    let twin = order(ID, 1);
+    let mut third = request(ID);
+    third.identifiers.push(renewd_events::id::DnsName::parse("b.test").unwrap());
+    log.say(twin, OrderEvent::OrderRequested(third));
+    let decision = decide(&log.facts, other, &Session::default(), &context(NOW, log.boot));
+    assert!(matches!(decision.effects.as_slice(), [Effect::CreateOrder(..)]), "{decision:?}");
+}
+
+#[test]
+fn a_chain_that_this_host_cannot_store_is_fetched_again_and_no_other_bought() {
+    let fetched = |class| {
+        let mut log = Folded::ordered(ID);
+        log.created(1, None);
+        let ready = OrderEvent::CertificateReady { url: String::new(), looks: 0 };
+        log.say(order(ID, 1), ready);
+        let url = "https://ca.test/order/1".to_owned();
+        let effect = Effect::Download(order(ID, 1), request(ID).account, url);
+        let problem = Some(Problem::new(class, "x", ""));
+        let looks = Looks { failures: bounds::HOPELESS_AFTER, problem, ..Looks::default() };
+        let decision = at(&log, &looked(&effect, looks), NOW);
+        (decision.effects.len(), failed(&decision).is_some())
+    };
+    assert_eq!(fetched(ProblemClass::Local), (1, false));
+    assert_eq!(fetched(ProblemClass::Protocol), (0, true));
+}
+
+#[test]
+fn an_order_that_another_renewal_knows_is_not_taken_for_the_lost_one() {
+    let other = CertificateId([8; 16]);
+    let mut log = Folded::ordered(ID);
+    log.begin(other);
+    let mut third = request(ID);
+    third.identifiers.push(renewd_events::id::DnsName::parse("b.test").unwrap());
+    log.say(order(ID, 1), OrderEvent::OrderRequested(third));
+    log.created(1, None);
+    let decision = decide(&log.facts, other, &Session::default(), &context(NOW, BootNo(2)));
+    let [Effect::FindOrder(_, _, known)] = decision.effects.as_slice() else {
+        panic!("{decision:?}");
+    };
+    assert_eq!(known.as_slice(), ["https://ca.test/order/1"]);
 }

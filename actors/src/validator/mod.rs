@@ -1,6 +1,8 @@
 //! The Validator: authorizations and their http-01 challenges (RFC 8555 §7.5, §8.3).
 
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod observe;
 
 use renewd_events::event::NewEvent;
