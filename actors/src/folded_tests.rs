@@ -147,8 +147,9 @@ impl Folded {
         self.add(fact(order(id, 1), OrderEvent::OrderRequested(request(id)), of, None));
     }
 
-    /// The CA made the first order, with so many authorizations.
+    /// The CA made the present order, with so many authorizations.
     pub(crate) fn created(&mut self, authorizations: u8, expires: Option<WallMs>) {
+        let (present, _) = self.facts.order_of(ID).unwrap();
         let event = OrderEvent::OrderCreated {
             url: "https://ca.test/order/1".to_owned(),
             authorizations: (0..authorizations).map(|n| format!("https://ca.test/a/{n}")).collect(),
@@ -156,7 +157,7 @@ impl Folded {
             expires,
             found: Found::Answer,
         };
-        self.say(order(ID, 1), event);
+        self.say(present, event);
     }
 
     /// An authorization of the first order, its challenge chosen.

@@ -18,6 +18,8 @@ mod binder;
 pub mod bounds;
 pub mod clock;
 pub mod decision;
+#[cfg(test)]
+mod decision_tests;
 pub mod effect;
 #[expect(clippy::disallowed_methods, reason = "starts the timers' task")]
 pub mod engine;

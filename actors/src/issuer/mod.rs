@@ -1,6 +1,8 @@
 //! The Issuer: renewals and their orders (RFC 8555 §7.4), from the start of a renewal to its end.
 
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod observe;
 #[cfg(test)]
 mod observe_tests;

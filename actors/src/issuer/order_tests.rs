@@ -7,6 +7,8 @@ use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Event, WallMs};
 
+use renewd_replay::codes::{Step, classify};
+
 use super::decide::decide;
 use super::order::EXPIRED_WHEN_MADE;
 use crate::bounds;
@@ -238,6 +240,13 @@ fn a_dead_order_waits_a_while_for_the_verdict_on_its_names() {
     assert_eq!(early.wake.map(|(at, _)| at), Some(give_up));
     let kind = |log: &Folded, now| failed(&at(log, &Session::default(), now)).unwrap().kind;
     assert_eq!(kind(&log, give_up), acme("malformed").kind);
+    let end = at(&log, &Session::default(), give_up);
+    let event = end.records.first().map(|new| &new.event);
+    let Some(Event::Certificate(CertificateEvent::RenewalFailed { code, problem })) = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(code, classify(Step::Order, problem), "no name is to blame");
+    assert_ne!(code, classify(Step::Validation, problem));
     let verdict = |kind: &str| AuthorizationEvent::AuthorizationBecameInvalid {
         problem: acme(kind),
         visits: 0,
@@ -253,15 +262,21 @@ fn a_dead_order_waits_a_while_for_the_verdict_on_its_names() {
     assert_eq!(kind(&log, NOW), acme("malformed").kind);
 }
 
-#[test]
-fn orders_of_other_names_do_not_wait() {
+/// Another certificate's order is lost while one of more names is at the CA.
+fn beside_other_names() -> (Folded, CertificateId) {
     let other = CertificateId([8; 16]);
     let mut log = Folded::ordered(ID);
+    let mut more = request(ID);
+    more.identifiers.push(renewd_events::id::DnsName::parse("b.test").unwrap());
+    log.say(order(ID, 2), OrderEvent::OrderRequested(more));
+    log.created(1, None);
     log.begin(other);
-    let twin = order(ID, 1);
-    let mut third = request(ID);
-    third.identifiers.push(renewd_events::id::DnsName::parse("b.test").unwrap());
-    log.say(twin, OrderEvent::OrderRequested(third));
+    (log, other)
+}
+
+#[test]
+fn orders_of_other_names_do_not_wait() {
+    let (log, other) = beside_other_names();
     let decision = decide(&log.facts, other, &Session::default(), &context(NOW, log.boot));
     assert!(matches!(decision.effects.as_slice(), [Effect::CreateOrder(..)]), "{decision:?}");
 }
@@ -286,13 +301,7 @@ fn a_chain_that_this_host_cannot_store_is_fetched_again_and_no_other_bought() {
 
 #[test]
 fn an_order_that_another_renewal_knows_is_not_taken_for_the_lost_one() {
-    let other = CertificateId([8; 16]);
-    let mut log = Folded::ordered(ID);
-    log.begin(other);
-    let mut third = request(ID);
-    third.identifiers.push(renewd_events::id::DnsName::parse("b.test").unwrap());
-    log.say(order(ID, 1), OrderEvent::OrderRequested(third));
-    log.created(1, None);
+    let (log, other) = beside_other_names();
     let decision = decide(&log.facts, other, &Session::default(), &context(NOW, BootNo(2)));
     let [Effect::FindOrder(_, _, known)] = decision.effects.as_slice() else {
         panic!("{decision:?}");

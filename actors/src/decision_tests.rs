@@ -1,0 +1,123 @@
+//! What is remembered of looks, and whether an act may simply be done.
+
+use std::time::Duration;
+
+use renewd_events::WallMs;
+use renewd_events::id::BootNo;
+use renewd_events::order::Phase;
+use renewd_events::problem::{Problem, ProblemClass};
+
+use crate::bounds;
+use crate::decision::{Decision, Looks, Session, may_do, spread};
+use crate::effect::{Effect, OrderStage};
+use crate::folded_tests::{Folded, ID, NOW, context, order, request};
+
+fn failed(class: ProblemClass, kind: &str, status: u16, failures: u32) -> Looks {
+    let mut problem = Problem::new(class, kind, "");
+    problem.status = status;
+    Looks { count: failures, failures, problem: Some(problem), ..Looks::default() }
+}
+
+#[test]
+fn a_look_answered_when_the_last_one_did() {
+    assert!(!Looks::default().answered());
+    assert!(Looks { count: 1, ..Looks::default() }.answered());
+    assert!(!Looks { count: 1, failures: 1, ..Looks::default() }.answered());
+}
+
+#[test]
+fn only_an_answer_that_asking_does_not_change_is_hopeless() {
+    use ProblemClass::{Acme, Http, Local, Protocol, Transport};
+    let limited = "urn:ietf:params:acme:error:rateLimited";
+    let few = bounds::HOPELESS_AFTER - 1;
+    assert!(failed(Acme, "malformed", 400, few).hopeless().is_none());
+    for (class, kind, status, hopeless) in [
+        (Acme, "malformed", 400, true),
+        (Acme, "malformed", 499, true),
+        (Acme, "serverInternal", 500, false),
+        (Acme, limited, 429, false),
+        (Local, "disk", 0, true),
+        (Protocol, "noise", 200, true),
+        (Transport, "timeout", 0, false),
+        (Http, "gone", 404, true),
+        (Http, "gateway", 502, false),
+    ] {
+        for failures in [bounds::HOPELESS_AFTER, bounds::HOPELESS_AFTER + 1] {
+            let looks = failed(class, kind, status, failures);
+            assert_eq!(looks.hopeless().is_some(), hopeless, "{class:?} {kind} {status}");
+        }
+    }
+}
+
+#[test]
+fn what_is_remembered_of_the_future_is_forgotten() {
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    let key =
+        Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
+            .key();
+    for (at, kept) in [(NOW, true), (horizon, true), (WallMs(horizon.0 + 1), false)] {
+        let mut session = Session { visited: Some(at), ..Session::default() };
+        session.looks.insert(key, Looks { count: 1, last: at, ..Looks::default() });
+        session.forget_future(NOW);
+        assert_eq!(session.looks(&key).count, u32::from(kept), "{at:?}");
+        assert_eq!(session.visited.is_some(), kept, "{at:?}");
+    }
+}
+
+#[test]
+fn a_look_that_could_not_be_recorded_leaves_only_its_wait() {
+    let key =
+        Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
+            .key();
+    let mut session = Session::default();
+    let before = Looks { count: 1, ..Looks::default() };
+    session.looks.insert(key, Looks { count: 2, not_before: NOW, ..Looks::default() });
+    session.forget_look(key, before.clone());
+    assert_eq!(session.looks(&key), Looks { not_before: NOW, ..before });
+}
+
+#[test]
+fn jitter_is_the_same_for_the_same_parts_and_uses_all_of_its_span() {
+    let span = Duration::from_secs(1_000);
+    let draws: Vec<Duration> = (0..200u8).map(|n| spread(&[&[n]], span)).collect();
+    assert_eq!(spread(&[&[7]], span), draws[7]);
+    assert!(draws.iter().all(|draw| *draw < span));
+    for quarter in 0..4u32 {
+        let (from, to) = (span / 4 * quarter, span / 4 * (quarter + 1));
+        let within = draws.iter().filter(|draw| (from..to).contains(draw)).count();
+        assert!((25..=75).contains(&within), "quarter {quarter} has {within} of 200");
+    }
+    // Eight bytes of the hash, the first of them highest: what a restart draws is what was drawn.
+    assert_eq!(spread(&[b"a"], Duration::MAX), spread(&[b"a"], Duration::MAX));
+    assert!(spread(&[b"a"], Duration::MAX) > Duration::from_millis(u64::from(u32::MAX)));
+}
+
+#[test]
+fn an_act_is_simply_done_only_in_the_life_that_recorded_it() {
+    let log = Folded::ordered(ID);
+    let phase = log.facts.order_of(ID).map(|(_, order)| &order.phase);
+    let Some(Phase::Requested(intent)) = phase else { panic!("{phase:?}") };
+    let same = context(NOW, log.boot);
+    let mut session = Session::default();
+    assert!(may_do(intent, &session, &same));
+    assert!(!may_do(intent, &session, &context(NOW, BootNo(2))));
+    let mut next = context(NOW, log.boot);
+    next.incarnation = 2;
+    assert!(!may_do(intent, &session, &next));
+    session.unsure.insert(intent.effect_id());
+    assert!(!may_do(intent, &session, &same));
+}
+
+#[test]
+fn of_two_wakes_the_earlier_wins_and_its_reason_stays() {
+    let mut decision = Decision::none();
+    decision.wake_at(WallMs(5), "first");
+    decision.wake_at(WallMs(5), "as early");
+    decision.wake_at(WallMs(6), "later");
+    assert_eq!(decision.wake, Some((WallMs(5), "first")));
+    let mut other = Decision::none();
+    other.wake_at(WallMs(4), "earlier");
+    other.waits_for_turn = true;
+    decision.and(other);
+    assert_eq!((decision.wake, decision.waits_for_turn), (Some((WallMs(4), "earlier")), true));
+}
