@@ -157,8 +157,12 @@ fn a_retry_planned_under_a_clock_that_was_set_back_is_not_waited_for() {
 
 #[test]
 fn only_a_certificate_with_a_name_in_common_is_replaced() {
-    let replaces = |names: &[&str]| {
-        let decision = at(&due(names), NOW);
+    let replaces = |names: &[&str], renewal_info| {
+        let mut log = due(names);
+        let directory = Directory { renewal_info, ..Directory::default() };
+        let account = crate::folded_tests::request(ID).account;
+        log.say(account, AccountEvent::DirectoryObserved(directory));
+        let decision = at(&log, NOW);
         let event = &decision.records.first().unwrap().event;
         let renewd_events::Event::Certificate(CertificateEvent::RenewalStarted {
             replaces, ..
@@ -168,6 +172,7 @@ fn only_a_certificate_with_a_name_in_common_is_replaced() {
         };
         replaces.clone()
     };
-    assert_eq!(replaces(&[NAME, "b.test"]).as_deref(), Some("aki.0a"));
-    assert_eq!(replaces(&["b.test"]), None);
+    assert_eq!(replaces(&[NAME, "b.test"], true).as_deref(), Some("aki.0a"));
+    assert_eq!(replaces(&["b.test"], true), None);
+    assert_eq!(replaces(&[NAME], false), None, "a CA without renewal information");
 }

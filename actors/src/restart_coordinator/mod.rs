@@ -2,6 +2,8 @@
 //! once, and recognised by the next life of the process.
 
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

@@ -1,0 +1,162 @@
+//! A restart is planned for a listener that needs one, happens once, is seen, and is never one of too
+//! many.
+
+use std::time::Duration;
+
+use renewd_events::WallMs;
+use renewd_events::event::NewEvent;
+use renewd_events::id::{BootNo, ListenerId, RestartId};
+use renewd_events::listener::ListenerEvent;
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::process::{EngineEvent, StopReason};
+use renewd_events::restart::{Method, Phase, RestartEvent};
+
+use super::decide::{listener, restart};
+use crate::bounds;
+use crate::decision::{Context, Decision, Looks, Session};
+use crate::effect::Effect;
+use crate::folded_tests::{Folded, NOW, context};
+
+const LISTENER: ListenerId = ListenerId([3; 16]);
+
+fn cx(now: WallMs, boot: u32) -> Context {
+    let mut cx = context(now, BootNo(boot));
+    cx.rules.restart = Some(Method::Exec);
+    cx
+}
+
+fn names(records: &[NewEvent]) -> Vec<&'static str> {
+    records.iter().map(|new| new.event.name()).collect()
+}
+
+fn refused(log: &mut Folded, needs_restart: bool) {
+    let problem = Problem::new(ProblemClass::Local, "permission", "");
+    let address = "0.0.0.0:443".to_owned();
+    log.say(
+        LISTENER,
+        ListenerEvent::ListenerFailed { address, problem, holder: None, needs_restart },
+    );
+}
+
+/// Writes down what was decided, in the life of the log.
+fn record(log: &mut Folded, decision: Decision) {
+    decision.records.into_iter().for_each(|new| log.add(new));
+}
+
+fn planned() -> (Folded, RestartId) {
+    let mut log = Folded::new();
+    refused(&mut log, true);
+    let decision = listener(&log.facts, LISTENER, &cx(NOW, 1));
+    assert_eq!(names(&decision.records), ["RestartPlanned", "RestartRequested"]);
+    record(&mut log, decision);
+    let id = log.facts.restarts.keys().next().copied().unwrap();
+    (log, id)
+}
+
+#[test]
+fn a_restart_is_planned_once_in_a_life_and_only_where_it_helps() {
+    let (log, _) = planned();
+    assert!(listener(&log.facts, LISTENER, &cx(NOW, 1)).records.is_empty());
+    let mut log = Folded::new();
+    refused(&mut log, false);
+    assert!(listener(&log.facts, LISTENER, &cx(NOW, 1)).records.is_empty());
+    refused(&mut log, true);
+    assert!(
+        listener(&log.facts, LISTENER, &context(NOW, BootNo(1))).records.is_empty(),
+        "no method"
+    );
+    assert!(listener(&log.facts, LISTENER, &cx(NOW, 2)).records.is_empty(), "of another life");
+}
+
+#[test]
+fn no_more_restarts_within_the_window_than_allowed() {
+    let (mut log, _) = planned();
+    for boot in 2..=3 {
+        log.boot = BootNo(boot);
+        refused(&mut log, true);
+        let decision = listener(&log.facts, LISTENER, &cx(NOW, boot));
+        let allowed = usize::try_from(boot).unwrap() <= bounds::RESTARTS_MAX;
+        assert_eq!(names(&decision.records).contains(&"RestartPlanned"), allowed, "{boot}");
+        record(&mut log, decision);
+    }
+    let over = |wait| names(&listener(&log.facts, LISTENER, &cx(NOW.after(wait), 3)).records);
+    assert!(over(bounds::RESTART_WINDOW - Duration::from_millis(1)).is_empty());
+    assert_eq!(over(bounds::RESTART_WINDOW), ["RestartPlanned", "RestartRequested"]);
+}
+
+#[test]
+fn a_restart_is_begun_once_and_given_up_at_its_deadline() {
+    let (log, id) = planned();
+    let decide = |session: &Session, now| restart(&log.facts, id, session, &cx(now, 1));
+    let end = NOW.after(bounds::RESTART_DEADLINE);
+    let first = decide(&Session::default(), NOW);
+    let [effect @ Effect::Restart(..)] = first.effects.as_slice() else { panic!("{first:?}") };
+    assert_eq!(first.wake.map(|(at, _)| at), Some(end));
+    let mut session = Session::default();
+    session.looks.insert(effect.key(), Looks { count: 1, ..Looks::default() });
+    assert!(decide(&session, NOW).effects.is_empty(), "it was begun");
+    let mut unsure = Session::default();
+    let phase = log.facts.restarts.get(&id).map(|restart| &restart.phase);
+    let Some(Phase::Requested(intent)) = phase else { panic!("{phase:?}") };
+    unsure.unsure.insert(intent.effect_id());
+    assert!(decide(&unsure, NOW).effects.is_empty());
+    assert!(decide(&session, WallMs(end.0 - 1)).records.is_empty());
+    assert_eq!(names(&decide(&session, end).records), ["RestartNotObserved"]);
+}
+
+#[test]
+fn the_next_life_sees_the_restart_and_says_whose_it_was() {
+    for (reason, wanted) in [(None, false), (Some(()), true)] {
+        let (mut log, id) = planned();
+        if reason.is_some() {
+            let reason = StopReason::Restart(id);
+            log.say(renewd_events::id::StreamId::ENGINE, EngineEvent::EngineStopping { reason });
+        }
+        log.boot = BootNo(2);
+        let booted = EngineEvent::EngineBooted {
+            identity: cx(NOW, 2).rules.identity,
+            version: String::new(),
+            previous: renewd_events::process::Previous::default(),
+            tail: log.facts.seq,
+        };
+        log.say(renewd_events::id::StreamId::ENGINE, booted);
+        let decision = restart(&log.facts, id, &Session::default(), &cx(NOW, 2));
+        assert!(decision.effects.is_empty(), "it is not repeated");
+        let event = decision.records.first().map(|new| &new.event);
+        let Some(renewd_events::Event::Restart(RestartEvent::RestartObserved {
+            attributed, ..
+        })) = event
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!(*attributed, wanted);
+    }
+}
+
+#[test]
+fn a_restart_is_over_when_its_listener_is_open_or_has_failed_again() {
+    let observed = || {
+        let (mut log, id) = planned();
+        log.boot = BootNo(2);
+        let decision = restart(&log.facts, id, &Session::default(), &cx(NOW, 2));
+        record(&mut log, decision);
+        (log, id)
+    };
+    let end = |log: &Folded, id| {
+        let decision = restart(&log.facts, id, &Session::default(), &cx(NOW, 2));
+        decision.records.first().map(|new| new.event.clone())
+    };
+    let over = |verified| Some(RestartEvent::RestartFinished { verified }.into());
+    let (log, id) = observed();
+    assert_eq!(end(&log, id), None, "the listener is neither");
+    let (mut log, id) = observed();
+    log.say(LISTENER, ListenerEvent::ListenerOpened { address: String::new() });
+    assert_eq!(end(&log, id), over(true));
+    let (mut log, id) = observed();
+    refused(&mut log, true);
+    assert_eq!(end(&log, id), over(false));
+    // Not a restart of another listener.
+    let other = ListenerId([4; 16]);
+    log.say(other, ListenerEvent::ListenerOpened { address: String::new() });
+    assert!(listener(&log.facts, other, &cx(NOW, 2)).records.is_empty());
+}
