@@ -16,6 +16,8 @@ pub mod certificate;
 pub mod codec;
 pub mod event;
 pub mod facts;
+#[cfg(test)]
+mod facts_tests;
 pub mod id;
 pub mod intent;
 pub mod listener;

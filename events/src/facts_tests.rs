@@ -1,0 +1,162 @@
+//! What several streams say together: a forgotten account, a person who is wanted, tokens and orders.
+
+use crate::account::AccountEvent;
+use crate::authorization::{AuthorizationEvent, Challenge};
+use crate::certificate::{CertificateEvent, Declaration, LifeLeft};
+use crate::event::Envelope;
+use crate::id::{AccountId, AuthorizationId, BootNo, CertificateId, Hash, OrderId, RenewalId};
+use crate::id::{Seq, StreamId};
+use crate::problem::{Problem, ProblemClass};
+use crate::schedule::Cause;
+use crate::{ActorName, Event, Facts, Subject, WallMs};
+
+const ACCOUNT: AccountId = AccountId([1; 16]);
+const ID: CertificateId = CertificateId([2; 16]);
+const NOW: u64 = 1_800_000_000_000;
+
+fn say(facts: &mut Facts, at: u64, stream: impl Into<StreamId>, event: impl Into<Event>) {
+    let stream = stream.into();
+    let envelope = Envelope {
+        seq: Seq(facts.seq.0 + 1),
+        stream,
+        version: facts.version(stream) + 1,
+        batch_index: 0,
+        batch_len: 1,
+        at: WallMs(at),
+        boot: BootNo(1),
+        actor: ActorName::Issuer,
+        incarnation: 1,
+        renewal: Some(RenewalId::default()),
+        cause: None,
+        trace: None,
+        previous: Hash::default(),
+        event: event.into(),
+    };
+    facts.apply(&envelope);
+}
+
+fn registered(at: u64) -> Facts {
+    let mut facts = Facts::default();
+    let url = "https://ca.test/account/1".to_owned();
+    say(&mut facts, at, ACCOUNT, AccountEvent::AccountRegistered { url, already_existed: false });
+    facts
+}
+
+fn declared(facts: &mut Facts, id: CertificateId, account: AccountId) {
+    let declaration = Declaration {
+        name: "a".to_owned(),
+        account,
+        identifiers: Vec::new(),
+        profile: None,
+        ari: false,
+        life_left: LifeLeft::Share(1, 3),
+    };
+    say(facts, NOW, id, CertificateEvent::CertificateDeclared(declaration));
+}
+
+fn failed(facts: &mut Facts, id: CertificateId, at: u64, kind: &str) {
+    let started = CertificateEvent::RenewalStarted {
+        number: 1,
+        cause: Cause::FirstIssue,
+        attempt: 1,
+        replaces: None,
+    };
+    let kind = format!("urn:ietf:params:acme:error:{kind}");
+    let problem = Problem::new(ProblemClass::Acme, &kind, "");
+    say(facts, at, id, started);
+    say(facts, at, id, CertificateEvent::RenewalFailed { code: "R0000".to_owned(), problem });
+}
+
+#[test]
+fn an_account_is_forgotten_when_the_ca_says_so_after_it_registered_it() {
+    for (at, kind, account, forgotten) in [
+        (NOW, "accountDoesNotExist", ACCOUNT, false),
+        (NOW + 1, "accountDoesNotExist", ACCOUNT, true),
+        (NOW - 1, "accountDoesNotExist", ACCOUNT, false),
+        (NOW + 1, "rateLimited", ACCOUNT, false),
+        (NOW + 1, "accountDoesNotExist", AccountId([9; 16]), false),
+    ] {
+        let mut facts = registered(NOW);
+        declared(&mut facts, ID, account);
+        assert!(!facts.is_forgotten(ACCOUNT));
+        failed(&mut facts, ID, at, kind);
+        assert_eq!(facts.is_forgotten(ACCOUNT), forgotten, "{at} {kind}");
+    }
+    assert!(!Facts::default().is_forgotten(ACCOUNT));
+}
+
+#[test]
+fn a_person_is_wanted_until_somebody_accepts() {
+    let accepted = |facts: &mut Facts| {
+        let terms = AccountEvent::TermsAccepted { terms_url: None, by: "test".to_owned() };
+        say(facts, NOW, ACCOUNT, terms);
+    };
+    for (at, kind, wanted) in [
+        (NOW, "userActionRequired", false),
+        (NOW + 1, "userActionRequired", true),
+        (NOW - 1, "userActionRequired", false),
+        (NOW + 1, "rateLimited", false),
+    ] {
+        let mut facts = registered(NOW);
+        declared(&mut facts, ID, ACCOUNT);
+        accepted(&mut facts);
+        failed(&mut facts, ID, at, kind);
+        assert_eq!(facts.wants_person(ACCOUNT).is_some(), wanted, "{at} {kind}");
+        assert!(facts.wants_person(AccountId([9; 16])).is_none());
+    }
+    // The oldest of two is the one that is told.
+    let mut facts = registered(NOW);
+    let other = CertificateId([1; 16]);
+    accepted(&mut facts);
+    for (id, at) in [(ID, NOW + 1), (other, NOW + 2)] {
+        declared(&mut facts, id, ACCOUNT);
+        failed(&mut facts, id, at, "userActionRequired");
+    }
+    assert_eq!(facts.wants_person(ACCOUNT).map(|failure| failure.at), Some(WallMs(NOW + 1)));
+}
+
+#[test]
+fn a_change_of_an_account_concerns_its_certificates_and_no_others() {
+    let mut facts = registered(NOW);
+    let other = CertificateId([3; 16]);
+    declared(&mut facts, ID, ACCOUNT);
+    declared(&mut facts, other, AccountId([9; 16]));
+    assert_eq!(facts.related(Subject::Account(ACCOUNT)), [Subject::Certificate(ID)]);
+    assert!(facts.related(Subject::Certificate(ID)).is_empty());
+    for (kind, concerns) in
+        [("accountDoesNotExist", true), ("userActionRequired", true), ("rateLimited", false)]
+    {
+        failed(&mut facts, ID, NOW + 1, kind);
+        let wanted: &[Subject] = if concerns { &[Subject::Account(ACCOUNT)] } else { &[] };
+        assert_eq!(facts.related(Subject::Certificate(ID)), wanted, "{kind}");
+    }
+}
+
+#[test]
+fn a_token_is_answered_from_its_choice_until_it_is_withdrawn() {
+    let mut facts = Facts::default();
+    let id = AuthorizationId([5; 16]);
+    let seen = AuthorizationEvent::AuthorizationSeen {
+        order: OrderId([6; 16]),
+        certificate: ID,
+        url: "https://ca.test/a/1".to_owned(),
+        identifier: "a.test".to_owned(),
+        expires: None,
+        offers: Vec::new(),
+        valid: false,
+    };
+    let challenge = Challenge {
+        url: "https://ca.test/c/1".to_owned(),
+        token: "token".to_owned(),
+        thumbprint: "thumb".to_owned(),
+    };
+    say(&mut facts, NOW, id, seen);
+    assert_eq!((facts.answers(), facts.answer("token")), (0, None));
+    say(&mut facts, NOW, id, AuthorizationEvent::ChallengeChosen(challenge));
+    assert_eq!(facts.answers(), 1);
+    assert_eq!(facts.answer("token"), Some((id, "token.thumb".to_owned())));
+    assert_eq!(facts.answer("other"), None);
+    assert_eq!(facts.version(id.into()), 2);
+    say(&mut facts, NOW, id, AuthorizationEvent::ChallengeWithdrawn);
+    assert_eq!((facts.answers(), facts.answer("token")), (0, None));
+}
