@@ -98,6 +98,22 @@ fn a_renewal_waits_to_be_served_for_an_hour_or_a_quarter_of_the_life() {
 }
 
 #[test]
+fn a_renewal_that_is_served_has_succeeded() {
+    let mut log = to_be_served(Duration::from_secs(90 * 86_400));
+    let seen = |generation| BindingEvent::ServedVerified {
+        generation: Generation(generation),
+        address: String::new(),
+        fingerprint: Fingerprint::default(),
+    };
+    log.say(BindingId([1; 16]), seen(0));
+    assert!(at(&log, NOW).records.is_empty(), "the issue before is served");
+    for generation in [1, 2] {
+        log.say(BindingId([1; 16]), seen(generation));
+        assert_eq!(names(&at(&log, NOW)), ["RenewalSucceeded"], "{generation}");
+    }
+}
+
+#[test]
 fn a_certificate_that_is_not_wanted_any_more_is_not_renewed() {
     let mut log = due(&[NAME]);
     assert!(!at(&log, NOW).records.is_empty());

@@ -180,3 +180,29 @@ fn a_dead_order_gives_every_name_its_end() {
     let said = says(&log, &verdict, look(Valid));
     assert_eq!(said, ["AuthorizationBecameValid", "ChallengeWithdrawn"]);
 }
+
+#[test]
+fn when_the_order_went_on_its_names_are_valid_and_the_tokens_go() {
+    let (mut log, id, _) = told();
+    log.say(order(ID, 1), OrderEvent::OrderBecameReady { looks: 1 });
+    let at = |log: &Folded| decide(&log.facts, ID, &Session::default(), &context(NOW, log.boot));
+    let first = at(&log);
+    assert_eq!(names(&first.records), ["AuthorizationBecameValid", "ChallengeWithdrawn"]);
+    assert!(first.records.iter().all(|new| new.stream == id.into()));
+    first.records.into_iter().for_each(|new| log.add(new));
+    assert!(at(&log).records.is_empty());
+}
+
+#[test]
+fn of_a_dead_order_the_verdict_on_open_names_is_asked_for() {
+    let (mut log, id, _) = told();
+    let problem = problem(ProblemClass::Acme, "malformed", 400);
+    log.say(order(ID, 1), OrderEvent::OrderBecameInvalid { problem: problem.clone() });
+    let asks = |log: &Folded| {
+        let decision = decide(&log.facts, ID, &Session::default(), &context(NOW, log.boot));
+        decision.effects.first().map(Effect::key)
+    };
+    assert_eq!(asks(&log), Some(see(AuthorizationStage::Verdict).key()));
+    log.say(id, AuthorizationEvent::AuthorizationBecameInvalid { problem, visits: 0 });
+    assert_eq!(asks(&log), None);
+}
