@@ -3,6 +3,8 @@
 mod decide;
 mod observe;
 mod order;
+mod questions;
+mod request;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

@@ -4,11 +4,14 @@ use renewd_events::Facts;
 use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
-use renewd_events::order;
+use renewd_events::order::{self, Asked};
 use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
-use crate::effect::{AuthorizationStage, Effect};
+use crate::effect::{
+    AuthorizationStage, Effect, EffectKey, MAKE_READY, SEE_LEARNING, SEE_SETTLING, SEE_VERDICT,
+};
+use crate::waiting::{self, Question};
 
 /// The order whose authorizations are looked after.
 struct Place<'a> {
@@ -39,7 +42,7 @@ pub(super) fn decide(
         return Decision::none();
     };
     let place = Place { renewal: run.renewal, order: order_id, account: request.account, url };
-    match &order.phase {
+    let decision = match &order.phase {
         order::Phase::Pending => pending(facts, id, &place, order, session, cx),
         order::Phase::Dead(_) => verdict(facts, id, &place, session, cx),
         order::Phase::Ready
@@ -53,7 +56,49 @@ pub(super) fn decide(
         | order::Phase::Requested(_)
         | order::Phase::Refused(_)
         | order::Phase::Unresolved => Decision::none(),
+    };
+    let questions = questions(facts, id, order_id, order);
+    waiting::told(decision, (order_id, order, run.renewal), &questions, session)
+}
+
+/// What the CA is asked about the names in this phase.
+fn questions(
+    facts: &Facts,
+    id: CertificateId,
+    order_id: OrderId,
+    order: &order::Order,
+) -> Vec<Question> {
+    let see = |kind| {
+        let key = EffectKey { kind, stream: order_id.into(), version: 0 };
+        Question::new(Asked::Authorizations, vec![key])
+    };
+    if let order::Phase::Dead(_) = order.phase {
+        return vec![see(SEE_VERDICT)];
     }
+    if !matches!(order.phase, order::Phase::Pending) {
+        return Vec::new();
+    }
+    if of_order(facts, id, order_id).count() < order.authorizations.len() {
+        return vec![see(SEE_LEARNING)];
+    }
+    let open = of_order(facts, id, order_id).filter_map(|(_, it)| match &it.phase {
+        Phase::ReadinessRequested(intent) => {
+            let id = intent.effect_id();
+            Some(EffectKey { kind: MAKE_READY, stream: id.stream, version: id.version })
+        }
+        Phase::Seen
+        | Phase::Chosen
+        | Phase::Published
+        | Phase::Ready
+        | Phase::ReadinessRefused(_)
+        | Phase::Valid
+        | Phase::Invalid(_) => None,
+    });
+    let told: Vec<EffectKey> = open.collect();
+    if told.is_empty() {
+        return Vec::new();
+    }
+    vec![Question::new(Asked::Challenge, told), see(SEE_SETTLING)]
 }
 
 /// Tokens of orders that are no longer the renewal's order are withdrawn.
@@ -87,8 +132,13 @@ fn pending(
     let see =
         |stage| Effect::SeeAuthorizations(place.order, place.account, place.url.to_owned(), stage);
     let mut decision = Decision::none();
+    let at = (place.order, order, place.renewal);
     if of_order(facts, id, place.order).count() < order.authorizations.len() {
         let effect = see(AuthorizationStage::Learning);
+        if let Some(problem) = session.looks(&effect.key()).hopeless() {
+            let event = waiting::given_up(at, Asked::Authorizations, problem);
+            return Decision::record(event);
+        }
         decision.when_due(effect, session, cx, "the authorizations could not be read");
         return decision;
     }
@@ -118,6 +168,9 @@ fn pending(
                 // The CA refuses a second POST while it looks, so the settling look comes first;
                 // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
+                if let Some(problem) = session.looks(&settle.key()).hopeless() {
+                    return Decision::record(waiting::given_up(at, Asked::Authorizations, problem));
+                }
                 if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
                     let effect = Effect::MakeReady(
                         authorization_id,
