@@ -27,6 +27,11 @@ pub const INTENSITY_WINDOW: Duration = Duration::from_secs(60);
 /// Waits before an actor is started again: at once, then slower.
 pub const RESPAWN_WAITS: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(10)];
+/// The wait before the start after this many failures within [`INTENSITY_WINDOW`].
+pub(crate) fn respawn_wait(failures: usize) -> Duration {
+    let [.., slowest] = RESPAWN_WAITS;
+    RESPAWN_WAITS.get(failures.saturating_sub(1)).copied().unwrap_or(slowest)
+}
 /// The longest sleep of the Clock: a suspended host or a set wall clock is noticed within it.
 pub const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// A difference between wall and monotonic time above this is a jump; NTP slews stay far below.

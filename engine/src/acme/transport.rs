@@ -93,7 +93,7 @@ impl Transport {
         let answer = self.get(&self.directory_url).await?;
         let raw = usable(answer)?;
         let document: Document =
-            serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
+            serde_json::from_slice(&raw).map_err(|e| no_directory(&e, &raw))?;
         if let Some(bad) = document.bad_url() {
             return Err(Fault::NotHttps(cut(bad, BEGINNING_OCTETS)));
         }

@@ -22,7 +22,7 @@ pub(super) fn find(facts: &Facts, id: CertificateId, it: &Certificate) -> Option
     let (name, what) = (escape::text(it.name()), sentence::asked(asked));
     let then = if missing.again.is_some() { PACE } else { "more asking would not change it" };
     found.sentence =
-        format!("The renewal of {name} waits for an answer to {what}: {then}. {}", found.sentence);
+        format!("{} The renewal of {name} waits for an answer to {what}: {then}.", found.sentence);
     found.since = missing.since;
     for (other, missing) in waiting::others(facts, id, asked) {
         let text = format!(

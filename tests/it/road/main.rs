@@ -35,3 +35,4 @@ mod restart;
 mod secrets;
 mod terms;
 mod vault_key;
+mod waiting;
