@@ -265,3 +265,12 @@ impl HttpClient for Shared {
         })
     }
 }
+
+/// Something else answers at the directory's URL, whatever its status says: a web page, say.
+fn no_directory(cause: &serde_json::Error, body: &[u8]) -> Fault {
+    let body = String::from_utf8_lossy(body);
+    let beginning = cut(body.trim(), BEGINNING_OCTETS);
+    Fault::Json(format!(
+        "{cause}; this is no directory (RFC 8555 §7.1.1), it begins: `{beginning}`"
+    ))
+}
