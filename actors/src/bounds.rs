@@ -5,10 +5,21 @@ use std::time::Duration;
 /// Appends waiting for the journal. Six actors with [`EFFECTS_MAX`] outcomes each fit; more means that
 /// the disk stalls, and then waiting is right.
 pub const APPENDS_WAITING_MAX: usize = 1024;
+/// A pause of this length between appends is used to make the log's anchor durable: after the pauses
+/// within an order, before anybody would cut the power by hand.
+pub const SETTLE_AFTER: Duration = Duration::from_millis(100);
 /// Events in one commit: one fdatasync for many appends, and a frame group below sled's segment.
 pub const EVENTS_PER_COMMIT_MAX: usize = 256;
 /// Events in one batch of an actor: an order of 100 names has 100 authorizations with two events each.
 pub const EVENTS_PER_BATCH_MAX: usize = 256;
+/// First wait before a log that could not be written is opened again, doubled up to [`LOG_RETRY_MAX`]:
+/// a file that is removed at once is noticed at once.
+pub const LOG_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// See [`LOG_RETRY_FIRST`]. A full disk is looked at (one system call) this often for as long as it
+/// takes; whoever makes room sees the engine go on while still watching.
+pub const LOG_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Least time between two looks at the space that is left: one system call, but not one per commit.
+pub const ROOM_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Effects of one actor under way at once: connections and file handles stay few.
 pub const EFFECTS_MAX: usize = 64;
 /// Commands waiting for an actor: people and scripts, not load.
@@ -104,5 +115,8 @@ pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);
 /// A new issue that is not served everywhere by then ends its renewal all the same: otherwise a wrong
 /// `verify` address would keep the next renewal from ever beginning.
 pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's):
+/// asking does not set a clock. When the clock is set back, the next try comes at once.
+pub const WRONG_CLOCK_RETRY: Duration = Duration::from_secs(24 * 3600);
 /// The period of the daily check.
 pub const DAILY: Duration = Duration::from_secs(24 * 3600);

@@ -112,6 +112,13 @@ impl Session {
         self.visited = self.visited.filter(|visited| *visited <= horizon);
     }
 
+    /// What was seen could not be recorded: it counts as not looked at, or it would not be looked at
+    /// again for as long as a good look lasts. The wait that was learnt stays.
+    pub fn forget_look(&mut self, key: EffectKey, before: Looks) {
+        let not_before = self.looks(&key).not_before;
+        self.looks.insert(key, Looks { not_before, ..before });
+    }
+
     /// Remembers that an effect ended: `None` when its port panicked or hung, `recorded` when it led to
     /// a fact. What failed or changed nothing is done again ever more slowly, so that nothing spins.
     pub fn ended(

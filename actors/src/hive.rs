@@ -12,6 +12,7 @@ use ractor::ActorRef;
 use renewd_events::event::NewEvent;
 use renewd_events::id::CertificateId;
 use renewd_events::listener::ListenerEvent;
+use renewd_events::process::EngineEvent;
 use renewd_events::{ActorName, Envelope, Event, Facts, Subject, WallMs};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -99,6 +100,14 @@ impl Inboxes {
     pub(crate) fn announce(&self, facts: &Facts, envelopes: &[Arc<Envelope>]) {
         let mut subjects = BTreeSet::new();
         for envelope in envelopes {
+            if let Event::Engine(EngineEvent::LogWritableAgain { .. }) = &envelope.event {
+                // Whatever was due meanwhile was dropped: everybody looks at everything, as at a start.
+                for actor in ACTORS {
+                    for subject in all_subjects(actor, facts) {
+                        self.nudge(actor, subject);
+                    }
+                }
+            }
             let subject = subject_of(facts, envelope);
             subjects.extend(facts.related(subject));
             subjects.insert(subject);
@@ -153,6 +162,22 @@ fn concerns(actor: ActorName, subject: Subject) -> bool {
             crate::restart_coordinator::RestartCoordinator::concerns(subject)
         }
         ActorName::Clock => crate::clock::Clock::concerns(subject),
+    }
+}
+
+/// Everything that concerns an actor.
+fn all_subjects(actor: ActorName, facts: &Facts) -> Vec<Subject> {
+    use crate::decision::Role;
+    match actor {
+        ActorName::Engine => Vec::new(),
+        ActorName::Registrar => crate::registrar::Registrar::subjects(facts),
+        ActorName::Validator => crate::validator::Validator::subjects(facts),
+        ActorName::Issuer => crate::issuer::Issuer::subjects(facts),
+        ActorName::Binder => crate::binder::Binder::subjects(facts),
+        ActorName::RestartCoordinator => {
+            crate::restart_coordinator::RestartCoordinator::subjects(facts)
+        }
+        ActorName::Clock => crate::clock::Clock::subjects(facts),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The only writer. One thread owns the log, commits what has gathered (group commit), folds it into
 //! the shared facts, tells the observers, and then answers: state never runs ahead of the disk.
 //! In a simulation the same writer is a task, so that its disk takes virtual time.
+//!
+//! A disk that takes no more stops every append, not the process: the log is opened again when it does
+//! (`outage`).
+
+mod outage;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,8 +19,10 @@ use renewd_events::id::{BootNo, StreamId};
 use renewd_events::store::{EventStore, Head};
 use renewd_events::{ActorName, Envelope, Facts};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX};
+use self::outage::{Outage, Room};
+use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX, SETTLE_AFTER};
 use crate::ports::TimeSource;
 
 /// Events to append, all or none.
@@ -46,7 +53,8 @@ pub enum AppendError {
         /// What is.
         actual: u32,
     },
-    /// A write failed earlier, or the journal is closed: this process writes no more.
+    /// A write failed, now or earlier, or the journal is closed. Nothing was acknowledged; a failed
+    /// commit that is found whole on the disk afterwards counts all the same, as after a crash.
     #[error("the log cannot be written: {0}")]
     ReadOnly(String),
     /// An event is too large.
@@ -63,7 +71,7 @@ pub enum Seat {
     Thread,
     /// As a task of the present runtime that waits this long before each commit: a simulation, whose
     /// time stands still while anything can run, must not depend on threads.
-    Task(Box<dyn FnMut() -> Duration + Send>),
+    Task(Latency),
 }
 
 impl std::fmt::Debug for Seat {
@@ -74,6 +82,9 @@ impl std::fmt::Debug for Seat {
         })
     }
 }
+
+/// How long a simulated disk takes for the next commit.
+type Latency = Box<dyn FnMut() -> Duration + Send>;
 
 type Appended = Result<Vec<Arc<Envelope>>, AppendError>;
 
@@ -107,15 +118,27 @@ impl Journal {
         let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
         let (head_out, head) = watch::channel(store.head());
         let (broken_out, broken) = watch::channel(None);
-        let writer =
-            Writer { store, facts, boot, time, observers, head: head_out, broken: broken_out };
+        let writer = Writer {
+            store,
+            facts,
+            boot,
+            time,
+            observers,
+            head: head_out,
+            broken: broken_out,
+            outage: None,
+            room: Room::default(),
+        };
         match seat {
-            Seat::Thread => drop(
+            Seat::Thread => {
+                // For its clock: the wait for a disk ends early when somebody appends.
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_time().build()?;
                 std::thread::Builder::new()
                     .name("journal".to_owned())
-                    .spawn(move || writer.run_thread(inbox))?,
-            ),
-            Seat::Task(latency) => drop(tokio::spawn(writer.run_task(inbox, latency))),
+                    .spawn(move || runtime.block_on(writer.run(inbox, None)))?;
+            }
+            Seat::Task(latency) => drop(tokio::spawn(writer.run(inbox, Some(latency)))),
         }
         Ok(Self { requests, head, broken })
     }
@@ -146,7 +169,7 @@ impl Journal {
         self.head.clone()
     }
 
-    /// Why the log cannot be written, once that is so.
+    /// Why the log cannot be written and what to do, while that is so.
     pub fn broken(&self) -> watch::Receiver<Option<String>> {
         self.broken.clone()
     }
@@ -171,6 +194,8 @@ struct Writer {
     observers: Vec<Observer>,
     head: watch::Sender<Head>,
     broken: watch::Sender<Option<String>>,
+    outage: Option<Outage>,
+    room: Room,
 }
 
 /// A batch that passed its checks and waits for the commit.
@@ -180,36 +205,52 @@ struct Accepted {
 }
 
 impl Writer {
-    fn run_thread(mut self, mut inbox: mpsc::Receiver<Request>) {
-        while let Some(first) = inbox.blocking_recv() {
-            if self.guarded_turn(first, &mut inbox).is_break() {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Request>, mut latency: Option<Latency>) {
+        loop {
+            let first = match self.outage.as_ref().and_then(Outage::next_try) {
+                Some(at) if at <= Instant::now() => {
+                    if self.guarded(Self::heal).is_break() {
+                        return;
+                    }
+                    continue;
+                }
+                // Who comes meanwhile is refused at once.
+                Some(at) => match tokio::time::timeout_at(at, inbox.recv()).await {
+                    Ok(first) => first,
+                    Err(_) => continue,
+                },
+                // A pause is used for what need not hold up an append.
+                None if !self.store.is_settled() => {
+                    match tokio::time::timeout(SETTLE_AFTER, inbox.recv()).await {
+                        Ok(first) => first,
+                        Err(_) => {
+                            if let Err(cause) = self.store.settle() {
+                                drop(self.failed(&cause));
+                            }
+                            continue;
+                        }
+                    }
+                }
+                None => inbox.recv().await,
+            };
+            let Some(first) = first else {
                 return;
+            };
+            if let Some(latency) = &mut latency {
+                tokio::time::sleep(latency()).await;
             }
-        }
-    }
-
-    async fn run_task(
-        mut self,
-        mut inbox: mpsc::Receiver<Request>,
-        mut latency: Box<dyn FnMut() -> Duration + Send>,
-    ) {
-        while let Some(first) = inbox.recv().await {
-            tokio::time::sleep(latency()).await;
-            if self.guarded_turn(first, &mut inbox).is_break() {
+            if self.guarded(|writer| writer.turn(first, &mut inbox)).is_break() {
                 return;
             }
         }
     }
 
     /// An observer or a fold that panics leaves a log of unknown state: no more acts.
-    fn guarded_turn(
-        &mut self,
-        first: Request,
-        inbox: &mut mpsc::Receiver<Request>,
-    ) -> ControlFlow<()> {
-        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(first, inbox)));
-        turn.unwrap_or_else(|_| {
-            self.broken.send_replace(Some("the journal's thread panicked".to_owned()));
+    fn guarded(&mut self, act: impl FnOnce(&mut Self) -> ControlFlow<()>) -> ControlFlow<()> {
+        let done = catch_unwind(AssertUnwindSafe(|| act(self)));
+        done.unwrap_or_else(|_| {
+            let text = "the journal's thread panicked; restart renewd".to_owned();
+            self.broken.send_replace(Some(text));
             ControlFlow::Break(())
         })
     }
@@ -240,7 +281,12 @@ impl Writer {
         ControlFlow::Break(())
     }
 
-    fn accept(&self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
+    fn accept(&mut self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
+        if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.takes_outcomes()) {
+            outage.refuse();
+            let cause = outage.text();
+            return drop(reply.send(Err(AppendError::ReadOnly(cause))));
+        }
         match self.check(group, batch) {
             Ok(envelopes) => group.accepted.push(Accepted { envelopes, reply }),
             Err(refusal) => drop(reply.send(Err(refusal))),
@@ -248,9 +294,6 @@ impl Writer {
     }
 
     fn check(&self, group: &mut Group, batch: Batch) -> Result<Vec<Arc<Envelope>>, AppendError> {
-        if let Some(cause) = self.broken.borrow().as_ref() {
-            return Err(AppendError::ReadOnly(cause.clone()));
-        }
         let mut versions = BTreeMap::new();
         {
             let facts = self.facts.read().unwrap_or_else(PoisonError::into_inner);
@@ -313,27 +356,36 @@ impl Writer {
             return;
         }
         if let Err(cause) = self.store.commit(&group.frames) {
-            // A failed fsync is final: the next one may succeed without the data.
-            let cause = cause.to_string();
-            tracing::error!(%cause, "the log cannot be written any more; no new act is begun");
-            self.broken.send_replace(Some(cause.clone()));
+            let text = self.failed(&cause);
             for accepted in group.accepted {
-                drop(accepted.reply.send(Err(AppendError::ReadOnly(cause.clone()))));
+                if let Some(outage) = &mut self.outage {
+                    outage.refuse();
+                }
+                drop(accepted.reply.send(Err(AppendError::ReadOnly(text.clone()))));
             }
             return;
         }
-        {
-            let mut facts = self.facts.write().unwrap_or_else(PoisonError::into_inner);
-            for envelope in group.accepted.iter().flat_map(|accepted| &accepted.envelopes) {
-                facts.apply(envelope);
-            }
-        }
+        self.fold(group.accepted.iter().flat_map(|accepted| &accepted.envelopes));
         self.head.send_replace(group.head);
+        // Before the observers: whom they wake must find that it may act.
+        self.end_outage();
         for accepted in group.accepted {
-            for observer in &self.observers {
-                observer(&accepted.envelopes);
-            }
+            self.tell(&accepted.envelopes);
             drop(accepted.reply.send(Ok(accepted.envelopes)));
+        }
+        self.look_at_room();
+    }
+
+    fn fold<'e>(&self, envelopes: impl Iterator<Item = &'e Arc<Envelope>>) {
+        let mut facts = self.facts.write().unwrap_or_else(PoisonError::into_inner);
+        for envelope in envelopes {
+            facts.apply(envelope);
+        }
+    }
+
+    fn tell(&self, envelopes: &[Arc<Envelope>]) {
+        for observer in &self.observers {
+            observer(envelopes);
         }
     }
 }

@@ -285,19 +285,24 @@ impl Life {
             let (kind, status) = (&problem.kind, problem.status);
             tracing::debug!(actor = %R::NAME, effect = key.kind, %kind, status, "an effect failed");
         }
-        let mut recorded = false;
+        let (mut recorded, mut lost) = (false, false);
         if let Some(batch) = self.observe::<R>(subject, &effect, outcome.as_ref()) {
             // An outcome that is not on disk did not happen: the intent is settled by asking.
             match self.hive.journal.append(batch).await {
                 Ok(_) => recorded = true,
                 Err(cause) => {
+                    lost = matches!(cause, AppendError::ReadOnly(_));
                     tracing::warn!(actor = %R::NAME, %cause, "an outcome was not recorded");
                 }
             }
         }
         let now = self.hive.ports.time.now();
         let session = self.sessions.entry(subject).or_default();
+        let before = session.looks(&key);
         session.ended(key, outcome.as_ref(), recorded, now);
+        if lost {
+            session.forget_look(key, before);
+        }
         session.running.remove(&key);
         if !recorded && key.version > 0 {
             session.unsure.insert(EffectId { stream: key.stream, version: key.version });

@@ -184,6 +184,8 @@ pub struct Run {
     pub started: WallMs,
     /// The certificate it replaces.
     pub replaces: Option<String>,
+    /// The names its key was asked for, and its order is for.
+    pub identifiers: Vec<DnsName>,
     /// Its key.
     pub key: KeyStep,
     /// Its present order.
@@ -301,6 +303,7 @@ impl Certificate {
                     attempt: *attempt,
                     started: meta.at,
                     replaces: replaces.clone(),
+                    identifiers: Vec::new(),
                     key: KeyStep::Absent,
                     order: None,
                     orders: 0,
@@ -308,6 +311,9 @@ impl Certificate {
                 });
             }
             CertificateEvent::CertificateKeyRequested(request) => {
+                if let Some(run) = &mut self.run {
+                    run.identifiers.clone_from(&request.identifiers);
+                }
                 self.key_step(meta, event, KeyStep::Requested(Durable::of(meta, request.clone())));
             }
             CertificateEvent::CertificateKeyCreated { key_ref, spki, csr } => {

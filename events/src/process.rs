@@ -53,6 +53,16 @@ pub enum EngineEvent {
         /// Failures within the window.
         failures: u32,
     },
+    // New variants go to the end: their place is their number on disk.
+    /// The log could not be written for a while, and nothing was begun meanwhile.
+    LogWritableAgain {
+        /// When the first commit failed.
+        since: WallMs,
+        /// Why, in words; cut.
+        cause: String,
+        /// Appends that were refused meanwhile, the failed commit's included.
+        refused: u32,
+    },
 }
 
 /// How the last life ended.
@@ -123,7 +133,9 @@ impl Engine {
             EngineEvent::ActorFailed { .. } => {
                 self.actor_failures = self.actor_failures.saturating_add(1);
             }
-            EngineEvent::ActorRestarted { .. } | EngineEvent::RestartIntensityExceeded { .. } => {}
+            EngineEvent::ActorRestarted { .. }
+            | EngineEvent::RestartIntensityExceeded { .. }
+            | EngineEvent::LogWritableAgain { .. } => {}
         }
     }
 }

@@ -119,6 +119,12 @@ fn engine(event: &EngineEvent) -> String {
         EngineEvent::RestartIntensityExceeded { actor, failures } => {
             format!("{actor} failed {failures} times within the window; the process ends")
         }
+        EngineEvent::LogWritableAgain { since, cause, refused } => format!(
+            "the log is written again; since {} it could not be ({}), {} refused",
+            when::moment(*since),
+            field(cause, SAID_CHARACTERS_MAX),
+            times(*refused, "append")
+        ),
     }
 }
 

@@ -60,6 +60,12 @@ impl Host {
         self.folder.path()
     }
 
+    /// Keeps the folder beyond this value's life and tells where it is: evidence for a person.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+
     /// Where the configuration should put its state; exists and is empty at first.
     pub fn state_dir(&self) -> PathBuf {
         self.folder().join("state")
@@ -86,6 +92,11 @@ impl Host {
         let path = self.folder().join(name);
         fs::write(&path, content).map_err(HarnessError::io("write", path.display().to_string()))?;
         Ok(path)
+    }
+
+    /// Starts another program from now on, for example a script that does harm first.
+    pub fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
     }
 
     /// Sets a variable for every later start, for example a kill point.

@@ -4,7 +4,8 @@
 //! (the ACME server and its DNS), [`host`] (a directory, a configuration and the binary), [`record`]
 //! (what the log says), [`tls`] (what is served, as a visitor sees it). Below them: [`passage`] (late
 //! or no answers between the two), [`process`] (a child that dies with its owner), [`wait`] (the only
-//! sleep), [`https`] (a bounded client without `renewd`'s own code), [`ports`] and [`error`].
+//! sleep), [`https`] (a bounded client without `renewd`'s own code), [`ports`] and [`error`]. On top of
+//! all: [`kill`] (SIGKILL thousands of times, counted from the CA's side).
 //!
 //! Everything here blocks and has a named bound. Not here: the fault-injecting CA
 //! (`renewd-testca`) and the tests themselves (`tests/it`).
@@ -16,6 +17,7 @@ pub mod fault_site;
 pub mod foreign;
 pub mod host;
 pub mod https;
+pub mod kill;
 pub mod passage;
 pub mod pebble;
 pub mod ports;

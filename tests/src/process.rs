@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
+
 use crate::error::HarnessError;
 use crate::{ports, wait};
 
@@ -126,12 +128,31 @@ impl Process {
     /// # Errors
     /// When there is no such process any more.
     pub fn sigterm(&self) -> Result<(), HarnessError> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        let sent = match pid {
-            Some(pid) => rustix::process::kill_process(pid, rustix::process::Signal::TERM),
+        self.send("stop", Signal::TERM)
+    }
+
+    /// SIGSTOP: it stands still, with all of its sockets open, as on a suspended host.
+    ///
+    /// # Errors
+    /// When there is no such process any more.
+    pub fn suspend(&self) -> Result<(), HarnessError> {
+        self.send("suspend", Signal::STOP)
+    }
+
+    /// SIGCONT: it goes on.
+    ///
+    /// # Errors
+    /// When there is no such process any more.
+    pub fn resume(&self) -> Result<(), HarnessError> {
+        self.send("resume", Signal::CONT)
+    }
+
+    fn send(&self, what: &'static str, signal: Signal) -> Result<(), HarnessError> {
+        let sent = match i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            Some(pid) => rustix::process::kill_process(pid, signal),
             None => Err(rustix::io::Errno::SRCH),
         };
-        sent.map_err(|errno| HarnessError::io("stop", &*self.name)(errno.into()))
+        sent.map_err(|errno| HarnessError::io(what, &*self.name)(errno.into()))
     }
 
     /// SIGKILL, and waits until the process is gone: its sockets and locks are free afterwards.

@@ -104,6 +104,9 @@ pub struct Plan {
     pub certificates: Vec<Wanted>,
     /// Whether the terms are accepted.
     pub terms_accepted: bool,
+    /// Where `renewd` answers challenges: the port that the CA's validator asks, unless something
+    /// stands between them.
+    pub responder_port: u16,
 }
 
 impl Plan {
@@ -113,7 +116,12 @@ impl Plan {
     /// When there is no free port.
     pub fn new(certificates: Vec<Wanted>) -> Result<Self, HarnessError> {
         let [http] = ports::free()?;
-        Ok(Self { pebble: PebbleOptions::for_responder(http), certificates, terms_accepted: true })
+        Ok(Self {
+            pebble: PebbleOptions::for_responder(http),
+            certificates,
+            terms_accepted: true,
+            responder_port: http,
+        })
     }
 
     /// These certificates from a Pebble that does the same every time.
@@ -174,7 +182,7 @@ impl Site {
              \"vault.key\"\n",
             self.passage.port(),
             self.plan.terms_accepted,
-            self.plan.pebble.http_port,
+            self.plan.responder_port,
         );
         toml.extend(self.plan.certificates.iter().map(Wanted::toml));
         toml
@@ -252,7 +260,7 @@ impl Site {
     /// When nobody answers.
     pub fn ask_responder(&self, path: &str) -> Result<crate::https::Answer, HarnessError> {
         let responder = crate::https::Endpoint {
-            port: self.plan.pebble.http_port,
+            port: self.plan.responder_port,
             host: "127.0.0.1".to_owned(),
             roots_pem: None,
         };

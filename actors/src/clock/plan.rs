@@ -5,11 +5,12 @@ use std::time::Duration;
 use renewd_events::WallMs;
 use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, LifeLeft};
 use renewd_events::id::CertificateId;
-use renewd_events::problem::ProblemClass;
+use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule, Window};
 
 use crate::bounds;
 use crate::decision::{Context, backoff, spread};
+use crate::issuer::{EXPIRED_ON_ARRIVAL, EXPIRED_WHEN_MADE};
 
 /// The one next renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +178,10 @@ fn retry_at(
         .map(|issue| issue.leaf.not_after.since(failure.at) / 4)
         .filter(|quarter| !quarter.is_zero() && !unusable);
     let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
+    if is_wrong_clock(problem) {
+        wait =
+            wait.max(left.map_or(bounds::WRONG_CLOCK_RETRY, |q| bounds::WRONG_CLOCK_RETRY.min(q)));
+    }
     if let Some(asked) = problem.retry_after_ms.map(Duration::from_millis) {
         // The CA named a time (RFC 8555 §6.6): a floor, with up to 3 % on top.
         let jitter = spread(&[&id.0, &failures.to_le_bytes()], asked * 3 / 100);
@@ -185,4 +190,11 @@ fn retry_at(
         wait += spread(&[&id.0, &failures.to_le_bytes()], wait / 10);
     }
     failure.at.after(wait)
+}
+
+/// What the CA gave was over, by our clock, before it came.
+fn is_wrong_clock(problem: &Problem) -> bool {
+    let order = problem.class == ProblemClass::Acme && problem.kind == EXPIRED_WHEN_MADE;
+    let chain = problem.class == ProblemClass::Protocol && problem.kind == EXPIRED_ON_ARRIVAL;
+    order || chain
 }

@@ -3,6 +3,7 @@
 use renewd_events::certificate::{
     Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
 };
+use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
@@ -19,6 +20,8 @@ use crate::effect::Effect;
 
 /// Why a renewal that is due does not begin.
 const HELD: &str = "another program holds the port for challenges";
+/// The kind of problem of a certificate that was over, by our clock, when it came.
+pub(crate) const EXPIRED_ON_ARRIVAL: &str = "expired";
 
 /// What to do about a certificate.
 pub(super) fn decide(
@@ -126,20 +129,26 @@ fn start(
         key_ref: KeyRef(format!("cert-{id}-{number}")),
         identifiers: declared.identifiers.clone(),
     };
-    let order = NewOrder {
-        certificate: id,
-        account: declared.account,
-        identifiers: declared.identifiers.clone(),
-        profile: declared.profile.clone(),
-        replaces: replaces.clone(),
-    };
     let started = CertificateEvent::RenewalStarted { number, cause, attempt, replaces };
-    let order_id = Certificate::order_id(renewal, 1);
+    // No order is bought before its key is durable: a vault that cannot be written would cost one with
+    // every try.
     Decision::record(vec![
         fact(id, started, Some(renewal), None),
         fact(id, CertificateEvent::CertificateKeyRequested(key), Some(renewal), None),
-        fact(order_id, OrderEvent::OrderRequested(order), Some(renewal), None),
     ])
+}
+
+/// The first order of a renewal, for the names that its CSR is for: others may be configured since.
+fn first_order(id: CertificateId, run: &Run, declared: &Declaration) -> NewEvent {
+    let order = NewOrder {
+        certificate: id,
+        account: declared.account,
+        identifiers: run.identifiers.clone(),
+        profile: declared.profile.clone(),
+        replaces: run.replaces.clone(),
+    };
+    let order_id = Certificate::order_id(run.renewal, 1);
+    fact(order_id, OrderEvent::OrderRequested(order), Some(run.renewal), None)
 }
 
 fn carry_on(
@@ -163,6 +172,9 @@ fn carry_on(
         return fail(id, run, Step::Key, problem);
     }
     let Some((order_id, order)) = facts.order_of(id) else {
+        if let (KeyStep::Created { .. }, Some(declared)) = (&run.key, &certificate.declared) {
+            return Decision::record(vec![first_order(id, run, declared)]);
+        }
         return decision;
     };
     if order.anomaly.is_some() {
@@ -241,7 +253,7 @@ fn adopt(
     } else if leaf.not_after <= leaf.not_before {
         Some(("no-lifetime", "the certificate ends before it begins"))
     } else if leaf.not_after <= cx.now {
-        Some(("expired", "the certificate is expired on arrival: look at this host's clock"))
+        Some((EXPIRED_ON_ARRIVAL, "the certificate is expired on arrival: set this host's clock"))
     } else {
         None
     };

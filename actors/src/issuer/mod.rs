@@ -6,6 +6,9 @@ mod order;
 mod questions;
 mod request;
 
+pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
+pub(crate) use self::order::EXPIRED_WHEN_MADE;
+
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};
 

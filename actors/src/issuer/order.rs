@@ -19,6 +19,9 @@ use crate::decision::{Context, Decision, Looks, Session, fact, may_do};
 use crate::effect::{Effect, OrderStage};
 use crate::waiting;
 
+/// The kind of problem of an order that was over, by our clock, when the CA made it.
+pub(crate) const EXPIRED_WHEN_MADE: &str = "expired-when-made";
+
 /// What to do about an order.
 pub(super) fn decide(
     facts: &Facts,
@@ -60,7 +63,13 @@ fn next(
             decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
-            return Decision::record(vec![again(run, request.clone())]);
+            let mut request = request.clone();
+            // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
+            // over it with a 5xx says the same as a lost answer, every time.
+            if run.orders.saturating_add(1) >= bounds::ORDERS_PER_RENEWAL_MAX {
+                request.replaces = None;
+            }
+            return Decision::record(vec![again(run, request)]);
         }
         Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(id, run, request, problem),
@@ -136,7 +145,11 @@ fn download(
     session: &Session,
     cx: &Context,
 ) -> Decision {
-    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+    let looks = session.looks(&effect.key());
+    // What this host cannot store stays at the CA and is fetched again: another order would cost
+    // another certificate and end at the same disk.
+    let hopeless = looks.hopeless().filter(|problem| problem.class != ProblemClass::Local);
+    if let Some(problem) = hopeless {
         return fail(id, run, Step::Chain, problem);
     }
     let mut decision = Decision::none();
@@ -193,7 +206,15 @@ fn pending(
 ) -> Decision {
     let looks = session.looks(&effect.key());
     if order.expires.is_some_and(|expires| expires <= cx.now) {
-        let problem = Problem::new(ProblemClass::Acme, "expired", "the order expired unfinished");
+        // Dead before it was made: then it is our clock, and one more order would die the same way.
+        let (kind, detail) = match order.expires.is_some_and(|expires| expires <= order.since) {
+            true => (
+                EXPIRED_WHEN_MADE,
+                "by this host's clock the order expired before the CA made it: set the clock",
+            ),
+            false => ("expired", "the order expired unfinished"),
+        };
+        let problem = Problem::new(ProblemClass::Acme, kind, detail);
         return fail(id, run, Step::Validation, &problem);
     }
     if let Some(problem) = looks.hopeless() {

@@ -9,6 +9,7 @@
 
 mod fleet;
 mod guards;
+mod outage;
 mod restart;
 mod road;
 mod served;

@@ -65,6 +65,20 @@ async fn without_a_list_exactly_one_more_order_is_asked_for_and_the_log_says_why
     assert_eq!(world.count("OrderRequestUnresolved"), 1);
 }
 
+/// Pebble does so for a serial number whose first octet is 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_that_stumbles_over_replaces_is_asked_without_it() {
+    let world = World::new();
+    world.state().stumbles_over_replaces = true;
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    engine.handle().renew("a.test", "test").await.unwrap();
+    world.until("a second success", |w| w.count("RenewalSucceeded") == 2).await;
+    let counts = ["OrderRequested", "OrderRequestUnresolved", "RenewalFailed"];
+    assert_eq!(counts.map(|name| world.count(name)), [4, 2, 0]);
+    assert_eq!(world.state().new_orders, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_broken_certificate_does_not_stop_the_others() {
     let world = World::new();

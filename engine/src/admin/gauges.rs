@@ -1,6 +1,7 @@
 //! Gauges: read off the facts at each scrape, so they cannot disagree with the status page.
 
 use std::fmt::Error;
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use prometheus_client::collector::Collector;
@@ -10,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use renewd_actors::Handle;
 use renewd_actors::ports::TimeSource;
+use renewd_events::log::room_left;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::status::{CertificateStatus, State, status};
@@ -38,17 +40,17 @@ const STATES: [State; 9] = [
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-/// Reads the facts of an engine when it is scraped.
+/// Reads the facts of an engine when it is scraped; and the space of its log, where that is on a disk.
 #[derive(Debug)]
-struct Gauges(Handle);
+struct Gauges(Handle, Option<PathBuf>);
 
 /// Everything that `/metrics` shows.
-pub(super) fn registry(handle: Handle, counters: &Counters) -> Registry {
+pub(super) fn registry(handle: Handle, log: Option<PathBuf>, counters: &Counters) -> Registry {
     let mut registry = Registry::default();
     counters.register(&mut registry);
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
     registry.register("renewd_build", "The program that runs", Info::new(version));
-    registry.register_collector(Box::new(Gauges(handle)));
+    registry.register_collector(Box::new(Gauges(handle, log)));
     registry
 }
 
@@ -61,6 +63,7 @@ pub(super) fn scrape(registry: &Registry) -> Result<String, Error> {
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        self.disk(&mut encoder)?;
         let facts = self.0.facts();
         let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
         let rows = status(&facts, SystemClock.now());
@@ -73,6 +76,19 @@ impl Collector for Gauges {
         next(&mut encoder, &facts, &rows)?;
         served(&mut encoder, &rows)?;
         info(&mut encoder, &facts, &rows)
+    }
+}
+
+impl Gauges {
+    fn disk(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "1 while the log cannot be written: no new act is begun";
+        gauge(encoder, "renewd_log_unwritable", help, None)?
+            .encode_gauge(&u64::from(self.0.log_broken().is_some()))?;
+        if let Some(octets) = self.1.as_deref().and_then(|log| room_left(log).ok()) {
+            let help = "What may still be written where the log is";
+            gauge(encoder, "renewd_log_room", help, Some(&Unit::Bytes))?.encode_gauge(&octets)?;
+        }
+        Ok(())
     }
 }
 

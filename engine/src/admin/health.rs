@@ -1,6 +1,7 @@
 //! `/livez` and `/readyz`: looked at when asked, never remembered.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use renewd_actors::Handle;
 use renewd_events::Facts;
 use renewd_events::account::Registration;
 use renewd_events::id::CertificateId;
+use renewd_events::log::{bounds::ROOM_LOW_OCTETS, room_left};
+use renewd_events::store::LOW;
 use tokio::net::TcpStream;
 
 use crate::challenge::Waiting;
@@ -34,6 +37,8 @@ pub(super) struct Health {
     pub(super) checks: Vec<Check>,
     /// Certificates whose last renewal failed: shown, but a reason for a person, not for a restart.
     pub(super) degraded: Vec<String>,
+    /// Octets left for the log, when they are few: shown likewise.
+    pub(super) room_low: Option<u64>,
 }
 
 impl Health {
@@ -53,6 +58,11 @@ impl Health {
             }
         }
         if verbose {
+            if let Some(octets) = self.room_low {
+                out.push_str(&format!(
+                    "[!]log/room degraded: {octets} octets are left ({LOW}): make room\n"
+                ));
+            }
             for name in &self.degraded {
                 out.push_str(&format!("[!]certificate/{name} degraded: its last renewal failed\n"));
             }
@@ -67,7 +77,12 @@ impl Health {
 }
 
 /// Looks at everything that a ready engine needs. Ends within three seconds.
-pub(super) async fn look(handle: &Handle, responder: &[SocketAddr], waiting: &Waiting) -> Health {
+pub(super) async fn look(
+    handle: &Handle,
+    responder: &[SocketAddr],
+    waiting: &Waiting,
+    log: Option<&Path>,
+) -> Health {
     let mut checks = vec![Check { name: "log".to_owned(), fault: handle.log_broken() }];
     for (actor, alive) in handle.beats().await {
         let fault = (!alive).then(|| "it does not answer".to_owned());
@@ -97,7 +112,8 @@ pub(super) async fn look(handle: &Handle, responder: &[SocketAddr], waiting: &Wa
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
     let failing = facts.certificates.values().filter(|it| it.failure.is_some() && !it.orphaned);
     let degraded = failing.map(|it| it.name().to_owned()).collect();
-    Health { checks, degraded }
+    let room = log.and_then(|log| room_left(log).ok());
+    Health { checks, degraded, room_low: room.filter(|octets| *octets < ROOM_LOW_OCTETS) }
 }
 
 /// HTTPS listeners of ours that this life of the process needs.

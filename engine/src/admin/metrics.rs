@@ -48,6 +48,7 @@ pub struct Counters {
     appended: Family<Labels, Counter>,
     renewals: Family<Labels, Counter>,
     restarts: Family<Labels, Counter>,
+    outages: Counter,
 }
 
 impl Default for Counters {
@@ -63,6 +64,7 @@ impl Counters {
             appended: Family::default(),
             renewals: Family::default(),
             restarts: Family::default(),
+            outages: Counter::default(),
         };
         // Through the numbers on disk: a new kind of stream cannot be forgotten here.
         for kind in (0..=u8::MAX).filter_map(StreamKind::from_number) {
@@ -94,6 +96,11 @@ impl Counters {
             "Actors started again after a failure",
             self.restarts.clone(),
         );
+        registry.register(
+            "renewd_log_outages",
+            "Times that the log could not be written for a while, and then was",
+            self.outages.clone(),
+        );
     }
 
     /// What the journal tells of committed events. It remembers why each renewal began until it ends.
@@ -124,6 +131,9 @@ impl Counters {
         }
         if let Event::Engine(EngineEvent::ActorRestarted { actor, .. }) = &envelope.event {
             self.restarts.get_or_create(&restart(*actor)).inc();
+        }
+        if let Event::Engine(EngineEvent::LogWritableAgain { .. }) = &envelope.event {
+            self.outages.inc();
         }
     }
 }

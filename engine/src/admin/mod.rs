@@ -24,7 +24,7 @@ mod story;
 mod view;
 
 pub use metrics::Counters;
-pub(crate) use routes::{ACCEPT_TERMS, TERMS_SCHEMA};
+pub(crate) use routes::{ACCEPT_TERMS, LOG_PATH, TERMS_SCHEMA};
 pub use server::{Admin, Options};
 
 /// The Unix socket's name inside the state directory.

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use renewd_actors::ports::TimeSource;
 use renewd_actors::{EngineError, Handle};
 use renewd_events::account::AccountEvent;
+use renewd_events::log::room_left;
 use renewd_events::store::StoreError;
 use renewd_events::{Envelope, Event, Facts, WallMs};
 use renewd_replay::renewals::Renewal;
@@ -39,6 +40,9 @@ const READ: &str = "GET, HEAD";
 const CERTIFICATE_SCHEMA: &str = "renewd.certificate/1";
 const HISTORY_SCHEMA: &str = "renewd.history/1";
 const RENEW_SCHEMA: &str = "renewd.renew/1";
+/// Whether the log can be written, and what space is left for it.
+pub(crate) const LOG_PATH: &str = "/api/v1/log";
+const LOG_SCHEMA: &str = "renewd.log/1";
 /// Said by the engine and, with `--json`, by the command.
 pub(crate) const TERMS_SCHEMA: &str = "renewd.accept-terms/1";
 
@@ -61,6 +65,8 @@ pub(super) struct Desk {
     responder: Vec<SocketAddr>,
     waiting: Arc<Waiting>,
     registry: Registry,
+    /// The log's folder, where it is on a disk.
+    log: Option<PathBuf>,
     story: Option<Arc<Mutex<Story>>>,
     policy: HeaderValue,
 }
@@ -74,10 +80,11 @@ impl Desk {
         counters: &Counters,
     ) -> Self {
         Self {
-            registry: gauges::registry(handle.clone(), counters),
+            registry: gauges::registry(handle.clone(), log.clone(), counters),
             handle,
             responder,
             waiting,
+            log: log.clone(),
             story: log.map(|log| Arc::new(Mutex::new(Story::new(log)))),
             policy: policy(),
         }
@@ -128,6 +135,11 @@ impl Desk {
                 reply::json(StatusCode::OK, status::SCHEMA, data)
             }
             "/api/v1/history" => self.history().await,
+            LOG_PATH => {
+                let room = self.log.as_deref().and_then(|log| room_left(log).ok());
+                let data = json!({ "unwritable": self.handle.log_broken(), "room_octets": room });
+                reply::json(StatusCode::OK, LOG_SCHEMA, data)
+            }
             _ => self.about(path, query).await,
         }
     }
@@ -279,7 +291,8 @@ impl Desk {
     }
 
     async fn ready(&self, query: &str) -> Answer {
-        let health = health::look(&self.handle, &self.responder, &self.waiting).await;
+        let log = self.log.as_deref();
+        let health = health::look(&self.handle, &self.responder, &self.waiting, log).await;
         let status =
             if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::plain(status, health.body(parameter(query, "verbose").is_some()))

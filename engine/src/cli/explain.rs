@@ -77,6 +77,11 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0605"),
     page!("R0606"),
     page!("R0607"),
+    page!("R0620"),
+    page!("R0621"),
+    page!("R0622"),
+    page!("R0623"),
+    page!("R0624"),
 ];
 
 /// The page of a code, `R0103` or `r0103`.

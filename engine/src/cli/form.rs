@@ -9,7 +9,8 @@ use renewd_replay::when;
 
 use super::exit::Reply;
 use super::source::{self, Source};
-use crate::config::Style;
+use crate::admin::SOCKET;
+use crate::config::{Config, Style};
 
 /// Narrower terminals get lines that they break themselves.
 const COLUMNS_MIN: u16 = 60;
@@ -42,6 +43,15 @@ impl Reading {
     /// The form wanted.
     pub(super) fn form(&self) -> Form {
         if self.json { Form::Json } else { Form::Text(columns()) }
+    }
+
+    /// The socket of the engine whose log is wanted; `None` when a copy or an export was named.
+    pub(super) fn socket(&self, config: Option<&Path>) -> Option<PathBuf> {
+        if self.log.is_some() {
+            return None;
+        }
+        let config = Config::load(&Config::locate(config)).ok()?;
+        Some(config.state_dir.join(SOCKET))
     }
 
     /// The log wanted.

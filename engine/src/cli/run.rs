@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use renewd_actors::EngineError;
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::StopReason;
 use renewd_events::restart::Method;
@@ -158,6 +159,10 @@ fn refused(error: &StartError) -> Reply {
         StartError::Vault(cause) => {
             let problem = Problem::new(ProblemClass::Local, cause.kind(), "");
             coded(Step::Key, &problem, error, vault_exit(cause))
+        }
+        StartError::Engine(EngineError::Append(_)) => {
+            let cure = "nothing is lost; mend the disk, then start renewd again";
+            failed(&format!("{error}\n  help: {cure}"), Exit::Failed)
         }
         StartError::Listener(refused) => {
             coded(Step::Listener, &refused.problem, error, Exit::Failed)

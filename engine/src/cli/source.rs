@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use renewd_events::id::Seq;
 use renewd_events::log::MirrorReader;
-use renewd_events::store::StoreError;
+use renewd_events::store::{READ_ONLY, StoreError};
 use renewd_events::{Envelope, Facts};
 
 use super::exit::{Exit, Reply};
@@ -75,6 +75,14 @@ pub(super) fn refused(error: &StoreError) -> Reply {
         StoreError::Io { cause, .. } if cause.kind() == std::io::ErrorKind::PermissionDenied => {
             (Exit::Permission, "run as the user that runs the engine")
         }
+        StoreError::NoRoom { code, .. } if *code == READ_ONLY => {
+            (Exit::Failed, "mount the file system read-write, then start renewd again")
+        }
+        StoreError::NoRoom { .. } => (
+            Exit::Failed,
+            "make room (`renewd explain R0620`), then start renewd again; nothing is lost",
+        ),
+        StoreError::Unsynced { .. } | StoreError::Index { .. } => (Exit::Failed, error.cure()),
         StoreError::Io { .. } | StoreError::Poisoned(_) | _ => {
             (Exit::Failed, "see the cause above")
         }

@@ -1,21 +1,28 @@
 //! `renewd status`: every certificate in one line, and what happens next to it.
 
 use std::path::Path;
+use std::time::Duration;
 
+use http::Method;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::status::{self, CertificateStatus, Served};
-use renewd_replay::when;
+use renewd_replay::{escape, when};
 
 use super::exit::{Exit, Reply, json};
 use super::form::{Form, Reading, lines, moment, now, plural, table};
+use crate::admin::LOG_PATH;
+use crate::admin::client::ask;
 use crate::config::Style;
+
+/// An engine that is stopped, or too busy to say, does not hold up what the log says.
+const ENGINE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Flags of the command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
     /// Only these certificates
     names: Vec<String>,
-    /// End with 10 when anything needs a person
+    /// End with 10 when anything needs a person; a running engine that cannot write its log always does
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -34,7 +41,33 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     {
         reply.exit = Exit::Finding;
     }
+    if let Some(cause) = flags.reading.socket(config).and_then(|socket| unwritable(&socket)) {
+        reply.err.push_str(&degraded(&cause));
+        if reply.exit == Exit::Done {
+            reply.exit = Exit::Finding;
+        }
+    }
     reply
+}
+
+/// Why the engine that runs cannot write its log, when it cannot. Without one, the log says all.
+fn unwritable(socket: &Path) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let asked = runtime.block_on(async {
+        tokio::time::timeout(ENGINE_TIME_MAX, ask(socket, Method::GET, LOG_PATH)).await
+    });
+    let answer = asked.ok()?.ok()?.json();
+    answer.get("data")?.get("unwritable")?.as_str().map(str::to_owned)
+}
+
+/// To stderr, so that what programs read stays as it is.
+fn degraded(cause: &str) -> String {
+    let cause = escape::text(cause);
+    format!(
+        "degraded: the engine cannot write its log: {cause}\n  \
+         published tokens are answered and certificates served on; `renewd explain` with the code \
+         says more\n"
+    )
 }
 
 /// All certificates, or those with these names.

@@ -130,6 +130,7 @@ mod tests {
             attempt: 1,
             started: WallMs(0),
             replaces: None,
+            identifiers: Vec::new(),
             key: renewd_events::certificate::KeyStep::Absent,
             order: None,
             orders: 1,

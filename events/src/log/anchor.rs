@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, failed};
+use super::files::{self, failed, unsynced};
 use crate::id::{Hash, Seq};
 use crate::store::{Head, StoreError};
 
@@ -156,9 +156,8 @@ pub(super) fn read_clean(dir: &Path) -> Result<Option<Anchor>, StoreError> {
 pub(super) fn write_clean(dir: &Path, anchor: &Anchor) -> Result<(), StoreError> {
     let path = clean_path(dir);
     let file = files::create_new(&path)?;
-    file.write_all_at(&anchor.encode(CLEAN_MAGIC), 0)
-        .and_then(|()| file.sync_all())
-        .map_err(failed("writing", &path))?;
+    file.write_all_at(&anchor.encode(CLEAN_MAGIC), 0).map_err(failed("writing", &path))?;
+    file.sync_all().map_err(unsynced(&path))?;
     files::sync_directory(dir)
 }
 
@@ -197,18 +196,20 @@ pub(super) struct AnchorFile {
 }
 
 impl AnchorFile {
-    /// Makes `HEAD` for a log without events.
+    /// Makes `HEAD` for a log without events: whole or not at all, or a disk that is full at the very
+    /// first start would leave an empty one behind, and that is damage.
     ///
     /// # Errors
-    /// When it exists or cannot be made.
+    /// When it cannot be made.
     pub(super) fn create(dir: &Path) -> Result<(), StoreError> {
-        let path = head_path(dir);
+        let path = dir.join("HEAD.new");
+        files::remove_durably(&path, dir)?;
         let file = files::create_new(&path)?;
         let mut content = Anchor::EMPTY.encode(HEAD_MAGIC);
         content.resize(HEAD_OCTETS, 0);
-        file.write_all_at(&content, 0)
-            .and_then(|()| file.sync_all())
-            .map_err(failed("writing", &path))?;
+        file.write_all_at(&content, 0).map_err(failed("writing", &path))?;
+        file.sync_all().map_err(unsynced(&path))?;
+        std::fs::rename(&path, head_path(dir)).map_err(failed("naming", &path))?;
         files::sync_directory(dir)
     }
 
@@ -221,15 +222,23 @@ impl AnchorFile {
         Ok(Self { file: files::open_writable(&path)?, path, next_slot: 1 - newest.min(1) })
     }
 
-    /// Writes the older slot; durable when it returns.
+    /// Writes the slot that is not the durable one: other processes see it at once, and a process that
+    /// is killed leaves it. It outlives the machine after [`Self::sync`].
     ///
     /// # Errors
-    /// When it is not known to be durable.
+    /// When it cannot be written.
     pub(super) fn write(&mut self, anchor: &Anchor) -> Result<(), StoreError> {
         self.file
             .write_all_at(&anchor.encode(HEAD_MAGIC), self.next_slot * SLOT_STRIDE)
-            .and_then(|()| self.file.sync_data())
-            .map_err(failed("writing", &self.path))?;
+            .map_err(failed("writing", &self.path))
+    }
+
+    /// Makes what was written durable; the other slot is written next.
+    ///
+    /// # Errors
+    /// When it is not known to be durable.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(unsynced(&self.path))?;
         self.next_slot = 1 - self.next_slot;
         Ok(())
     }

@@ -8,11 +8,14 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use super::bounds::{LOCK_TRIES, LOCK_WAIT};
-use crate::store::StoreError;
+use crate::store::{FULL, READ_ONLY, StoreError};
 
 /// Owner only: the log names every certificate, account and host.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+
+/// What NFS says of an exclusive lock on a file that is open for reading.
+const NOT_OPEN_FOR_WRITING: i32 = rustix::io::Errno::BADF.raw_os_error();
 
 /// The log is shorter than its anchor says.
 pub(super) const SHORT: &str = "R0601";
@@ -27,9 +30,42 @@ pub(super) const ANCHOR: &str = "R0606";
 /// A newer version wrote this.
 pub(super) const NEWER: &str = "R0607";
 
-/// An [`StoreError::Io`] from what was tried and where.
+/// The error of what was tried and where: [`StoreError::NoRoom`] when the file system takes no more,
+/// else [`StoreError::Io`]. Not for syncs: see [`unsynced`].
 pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |cause| StoreError::Io { what, path: path.to_owned(), cause }
+    move |cause| match no_room(cause.kind()) {
+        Some(code) => StoreError::NoRoom { code, what, path: path.to_owned(), cause },
+        None => StoreError::Io { what, path: path.to_owned(), cause },
+    }
+}
+
+/// The code for a file system that takes no more, when that is the error.
+pub(super) fn no_room(kind: io::ErrorKind) -> Option<&'static str> {
+    if kind == io::ErrorKind::ReadOnlyFilesystem {
+        return Some(READ_ONLY);
+    }
+    let full = kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded;
+    full.then_some(FULL)
+}
+
+/// The error of a sync. Even "no space" is final here: the pages may count as written since.
+pub(super) fn unsynced(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |cause| StoreError::Unsynced { path: path.to_owned(), cause }
+}
+
+/// Octets that may still be written where a log is.
+///
+/// # Errors
+/// When the file system cannot be asked, as without such a directory.
+pub fn room_left(dir: &Path) -> io::Result<u64> {
+    room(dir).map(|(octets, _)| octets)
+}
+
+/// Octets that the owner of `dir` may still write there, and whether it is mounted read-only.
+pub(super) fn room(dir: &Path) -> io::Result<(u64, bool)> {
+    let found = rustix::fs::statvfs(dir)?;
+    let read_only = found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), read_only))
 }
 
 /// A [`StoreError::Damaged`].
@@ -40,14 +76,24 @@ pub(super) fn damaged(code: &'static str, path: &Path, what: impl Into<String>) 
 /// Takes the log for this process; released when the file is dropped or the process dies.
 pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("LOCK");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(FILE_MODE)
-        .open(&path)
-        .map_err(failed("opening the lock", &path))?;
-    match lock_file(&file) {
+    let mut writable = OpenOptions::new();
+    writable.create(true).truncate(false).write(true).mode(FILE_MODE);
+    // For reading: a file system is mounted anew only when nothing is open for writing there, and the
+    // lock is held while the log waits for its disk.
+    let opened = match File::open(&path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            writable.open(&path).and_then(|_| File::open(&path))
+        }
+        opened => opened,
+    };
+    let mut file = opened.map_err(failed("opening the lock", &path))?;
+    let mut locked = lock_file(&file);
+    if locked.as_ref().is_err_and(|cause| cause.raw_os_error() == Some(NOT_OPEN_FOR_WRITING)) {
+        // NFS makes a record lock of it, which wants a file that is open for writing.
+        file = writable.open(&path).map_err(failed("opening the lock", &path))?;
+        locked = lock_file(&file);
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
             Err(StoreError::Locked { path: dir.to_owned() })
@@ -80,9 +126,8 @@ pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
 /// Makes the names in a directory durable. Without it a new file may be gone after a power cut,
 /// although its content was synced.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed("syncing the directory", path))
+    let directory = File::open(path).map_err(failed("opening the directory", path))?;
+    directory.sync_all().map_err(unsynced(path))
 }
 
 /// A file that must not exist yet.

@@ -18,7 +18,7 @@ const EVENT_PREFIX: u8 = b'e';
 /// Why sled did not do its part.
 #[derive(Debug)]
 pub(super) enum IndexError {
-    /// The disk is full or sled is held elsewhere: making it again would not help.
+    /// The disk takes no more or sled is held elsewhere: making it again would not help.
     Hopeless(std::io::Error),
     /// It is damaged.
     Damaged(String),
@@ -26,11 +26,10 @@ pub(super) enum IndexError {
 
 impl IndexError {
     pub(super) fn error(self, directory: &Path) -> StoreError {
-        let cause = match self {
-            Self::Hopeless(cause) => cause,
-            Self::Damaged(what) => std::io::Error::other(what),
-        };
-        failed("using the index", directory)(cause)
+        match self {
+            Self::Hopeless(cause) => failed("using the index", directory)(cause),
+            Self::Damaged(what) => StoreError::Index { path: directory.to_owned(), what },
+        }
     }
 }
 
@@ -42,6 +41,7 @@ impl From<sled::Error> for IndexError {
                     cause.kind(),
                     std::io::ErrorKind::StorageFull
                         | std::io::ErrorKind::QuotaExceeded
+                        | std::io::ErrorKind::ReadOnlyFilesystem
                         | std::io::ErrorKind::PermissionDenied
                         | std::io::ErrorKind::WouldBlock
                 ) =>

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::anchor::{self, Anchor, Reading};
 use super::bounds::COMMIT_OCTETS_MAX;
-use super::files::{self, damaged, failed};
+use super::files::{self, damaged, failed, unsynced};
 use super::segment::{self, Segment};
 use super::walk::Walk;
 use crate::codec::Frame;
@@ -229,9 +229,7 @@ fn write_all(reader: &MirrorReader, file: File, path: &Path) -> Result<Head, Sto
         out.write_all(&frame.bytes).map_err(failed("writing", path))?;
         head = Head { seq: frame.seq, hash: frame.hash };
     }
-    out.into_inner()
-        .map_err(|error| failed("writing", path)(error.into_error()))?
-        .sync_all()
-        .map_err(failed("syncing", path))?;
+    let file = out.into_inner().map_err(|error| failed("writing", path)(error.into_error()))?;
+    file.sync_all().map_err(unsynced(path))?;
     Ok(head)
 }

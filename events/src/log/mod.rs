@@ -6,11 +6,12 @@
 //! - `sled/`: an index from place to frame. It is made again from the mirror whenever it disagrees.
 //! - `CLEAN`: present after an orderly end only. `LOCK`: held by the one writer.
 //!
-//! A commit is durable in this order: mirror, sled, `HEAD`, acknowledgement. Hence the mirror may be
-//! ahead of the other two by one commit, never behind: behind is damage and is refused.
+//! A commit is written in this order: mirror and its sync, sled, `HEAD`, acknowledgement. sled and
+//! `HEAD` are synced now and then (ADR 0014). Hence the mirror may be ahead of the other two, by one
+//! commit after a kill and by some after a power cut, never behind: behind is damage and is refused.
 //!
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
-//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), [`SledLog`]; and for
+//! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), `writing` (the files of a commit), [`SledLog`], `scan` (reading it); and for
 //! other processes [`MirrorReader`], [`export`] and [`mod@verify`].
 
 mod anchor;
@@ -19,11 +20,14 @@ mod files;
 mod index;
 mod mirror;
 mod recover;
+mod scan;
 mod segment;
 mod sled_log;
 mod verify;
 mod walk;
+mod writing;
 
+pub use files::room_left;
 pub use mirror::{MirrorReader, export};
 pub use recover::{Opened, Torn};
 pub use sled_log::SledLog;

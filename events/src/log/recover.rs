@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::anchor::{self, Anchor, Reading};
 use super::bounds::{ROLL_FORWARD_FRAMES, TORN_KEPT_MAX};
-use super::files::{self, damaged, failed};
+use super::files::{self, damaged, failed, unsynced};
 use super::index::{self, Index, IndexError};
 use super::segment::{self, Segment};
 use super::walk::{Fault, Walk};
@@ -241,12 +241,11 @@ pub(super) fn cut(log: &Path, plan: &mut Plan) -> Result<(), StoreError> {
     let octets = reader
         .seek(SeekFrom::Start(end))
         .and_then(|_| io::copy(&mut reader, &mut &copy))
-        .and_then(|octets| copy.sync_all().map(|()| octets))
         .map_err(failed("copying the torn end to", &kept))?;
+    copy.sync_all().map_err(unsynced(&kept))?;
     files::sync_directory(&directory)?;
-    file.set_len(end)
-        .and_then(|()| file.sync_all())
-        .map_err(failed("cutting the torn end of", &path))?;
+    file.set_len(end).map_err(failed("cutting the torn end of", &path))?;
+    file.sync_all().map_err(unsynced(&path))?;
     plan.opened.torn = Some(Torn { seq, octets, kept });
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::bounds::SEGMENT_OCTETS;
-use super::files::{self, failed};
+use super::files::{self, failed, unsynced};
 use crate::id::Seq;
 use crate::store::StoreError;
 
@@ -67,7 +67,7 @@ fn first_of(name: &str) -> Option<Seq> {
 pub(super) fn create(log: &Path, first: Seq) -> Result<File, StoreError> {
     let path = path(log, first);
     let file = files::create_new(&path)?;
-    file.sync_all().map_err(failed("syncing", &path))?;
+    file.sync_all().map_err(unsynced(&path))?;
     files::sync_directory(&directory(log))?;
     Ok(file)
 }
@@ -112,10 +112,8 @@ impl Appender {
             self.first = first;
             self.end = 0;
         }
-        self.file
-            .write_all_at(bytes, self.end)
-            .and_then(|()| self.file.sync_data())
-            .map_err(failed("appending to", &self.path))?;
+        self.file.write_all_at(bytes, self.end).map_err(failed("appending to", &self.path))?;
+        self.file.sync_data().map_err(unsynced(&self.path))?;
         let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.end = self.end.saturating_add(octets);
         Ok(())
@@ -126,7 +124,7 @@ impl Appender {
     /// # Errors
     /// When the sync fails.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        self.file.sync_all().map_err(failed("syncing", &self.path))?;
+        self.file.sync_all().map_err(unsynced(&self.path))?;
         files::sync_directory(&directory(&self.log))
     }
 

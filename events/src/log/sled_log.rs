@@ -3,15 +3,18 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::anchor::{self, Anchor, AnchorFile, Reading};
-use super::bounds::{COMMIT_OCTETS_MAX, SLED_SYNC_COMMITS};
-use super::files::{self, damaged};
-use super::index::{self, Index};
+use super::bounds::{COMMIT_OCTETS_MAX, REOPEN_OCTETS_MIN};
+use super::files::{self, damaged, failed};
+use super::index;
 use super::mirror::MirrorReader;
 use super::recover::{self, Opened};
-use super::segment::{self, Appender};
+use super::scan::Scan;
+use super::segment;
+use super::writing::Writing;
 use crate::codec::Frame;
 use crate::event::Envelope;
 use crate::id::Seq;
@@ -20,16 +23,17 @@ use crate::store::{EventStore, Frames, Head, StoreError};
 /// The log of one directory, held by this process alone until it is dropped.
 pub struct SledLog {
     dir: PathBuf,
-    /// Held for its lock only.
+    /// Held for its lock only, over [`EventStore::reopen`] too: no second process slips in.
     _lock: File,
-    index: Index,
-    mirror: Appender,
-    anchor_file: AnchorFile,
+    /// Absent after a commit failed: while it waits for the disk, the log keeps no file open that it
+    /// could write, so that the file system can be checked and mounted anew.
+    writing: Option<Writing>,
+    /// The last acknowledged event.
     anchor: Anchor,
-    /// Commits since the index was made durable.
-    unsynced: u32,
     /// Why nothing may be written any more.
     refused: Option<String>,
+    /// Whether [`EventStore::reopen`] may take that back.
+    may_reopen: bool,
 }
 
 impl fmt::Debug for SledLog {
@@ -99,30 +103,16 @@ impl SledLog {
     }
 
     fn open_locked(dir: &Path, lock: File) -> Result<(Self, Opened), StoreError> {
-        let mut plan = recover::check(dir)?;
-        let (first, end) = plan.tail;
-        let mirror = Appender::open(dir, first, end)?;
-        if !plan.opened.clean {
-            // A killed process may have left its last write in the page cache. Index and anchor
-            // must not become durable before it.
-            mirror.sync()?;
-        }
-        let index = recover::index(dir, &mut plan)?;
-        recover::cut(dir, &mut plan)?;
-        let mut anchor_file = AnchorFile::open(dir, plan.slot)?;
-        anchor_file.write(&plan.anchor)?;
-        anchor::remove_clean(dir)?;
+        let (writing, anchor, opened) = Writing::open(dir)?;
         let log = Self {
             dir: dir.to_owned(),
             _lock: lock,
-            index,
-            mirror,
-            anchor_file,
-            anchor: plan.anchor,
-            unsynced: 0,
+            writing: Some(writing),
+            anchor,
             refused: None,
+            may_reopen: false,
         };
-        Ok((log, plan.opened))
+        Ok((log, opened))
     }
 
     /// Where it is.
@@ -135,7 +125,12 @@ impl SledLog {
     /// # Errors
     /// When the index cannot be read.
     pub fn frame(&self, seq: Seq) -> Result<Option<Frame>, StoreError> {
-        self.index.get(seq).map_err(|error| error.error(&index::directory(&self.dir)))
+        match &self.writing {
+            Some(writing) => {
+                writing.index.get(seq).map_err(|error| error.error(&index::directory(&self.dir)))
+            }
+            None => self.replay(seq)?.next().transpose(),
+        }
     }
 
     /// The frames from `from` on, read from the mirror in file order: several times faster than
@@ -159,9 +154,6 @@ impl SledLog {
     }
 
     fn try_commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
-        let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
-            return Ok(());
-        };
         check_follows(self.anchor.head, frames, &self.dir)?;
         let parts: Vec<&[u8]> = frames.iter().map(|frame| frame.bytes.as_slice()).collect();
         let bytes = parts.concat();
@@ -170,28 +162,31 @@ impl SledLog {
                 format!("a commit of {} octets; {COMMIT_OCTETS_MAX} are allowed", bytes.len());
             return Err(damaged(files::TOO_LARGE, &self.dir, what));
         }
-        self.mirror.append(first.seq, &bytes)?;
-        self.add_to_index(frames)?;
-        let (segment, end) = self.mirror.position();
-        let anchor = Anchor {
-            head: Head { seq: last.seq, hash: last.hash },
-            segment,
-            end: u32::try_from(end).unwrap_or(u32::MAX),
-            last_octets: u16::try_from(last.bytes.len()).unwrap_or(u16::MAX),
+        let Some(writing) = &mut self.writing else {
+            return Err(StoreError::Poisoned("it is not open for writing".to_owned()));
         };
-        self.anchor_file.write(&anchor)?;
-        self.anchor = anchor;
+        if let Some(anchor) = writing.commit(frames, &bytes, &self.dir)? {
+            self.anchor = anchor;
+        }
         Ok(())
     }
 
-    fn add_to_index(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
-        self.unsynced = self.unsynced.saturating_add(1);
-        let mut result = self.index.apply(frames);
-        if result.is_ok() && self.unsynced >= SLED_SYNC_COMMITS {
-            result = self.index.sync();
-            self.unsynced = 0;
-        }
-        result.map_err(|error| error.error(&index::directory(&self.dir)))
+    /// Closes what was open for writing. sled may panic when it meets the full disk once more.
+    fn let_go(&mut self) {
+        let writing = self.writing.take();
+        drop(catch_unwind(AssertUnwindSafe(move || drop(writing))));
+    }
+
+    /// Refuses while the disk is known to take nothing: recovery is not begun in vain.
+    fn check_room(&self) -> Result<(), StoreError> {
+        let what = "looking for room";
+        let (octets, read_only) = files::room(&self.dir).map_err(failed(what, &self.dir))?;
+        let kind = match (read_only, octets < REOPEN_OCTETS_MIN) {
+            (true, _) => io::ErrorKind::ReadOnlyFilesystem,
+            (false, true) => io::ErrorKind::StorageFull,
+            (false, false) => return Ok(()),
+        };
+        Err(failed(what, &self.dir)(kind.into()))
     }
 
     fn refuse_writes(&self) -> Result<(), StoreError> {
@@ -229,168 +224,67 @@ impl EventStore for SledLog {
         self.try_commit(frames).inspect_err(|error| {
             // A failed fsync is never tried again: the kernel reports it once and then forgets.
             self.refused = Some(error.to_string());
+            self.may_reopen = error.may_pass();
+            self.let_go();
         })
     }
 
+    fn reopen(&mut self) -> Result<Head, StoreError> {
+        if !self.may_reopen {
+            self.refuse_writes()?;
+            return Ok(self.anchor.head);
+        }
+        let opened = self.check_room().and_then(|()| Writing::open(&self.dir));
+        let (writing, anchor, _) = opened.inspect_err(|error| {
+            self.refused = Some(error.to_string());
+            self.may_reopen = error.may_pass();
+        })?;
+        if anchor.head.seq < self.anchor.head.seq {
+            self.may_reopen = false;
+            let what =
+                format!("it ends before event {}, an acknowledged one", self.anchor.head.seq);
+            return Err(damaged(files::SHORT, &self.dir, what));
+        }
+        self.writing = Some(writing);
+        self.anchor = anchor;
+        self.refused = None;
+        self.may_reopen = false;
+        Ok(anchor.head)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.writing.as_ref().is_none_or(Writing::is_settled)
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let settled = self.writing.as_mut().map_or(Ok(()), Writing::settle);
+        settled.inspect_err(|error| {
+            self.refused = Some(error.to_string());
+            self.may_reopen = error.may_pass();
+            self.let_go();
+        })
+    }
+
+    fn room(&self) -> Option<u64> {
+        files::room_left(&self.dir).ok()
+    }
+
     fn scan(&self, from: Seq) -> Result<Frames<'_>, StoreError> {
-        Ok(Box::new(Scan {
-            log: self,
-            source: Source::Index(Box::new(self.index.frames(from.max(Seq(1))))),
-            last: Head { seq: Seq(from.0.saturating_sub(1)), hash: Default::default() },
-            chained: from <= Seq(1),
-        }))
+        let index = self.writing.as_ref().map(|writing| &writing.index);
+        Ok(Box::new(Scan::new(self, index, from)))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
         self.refuse_writes()?;
         self.refused = Some("it was closed".to_owned());
-        self.index.sync().map_err(|error| error.error(&index::directory(&self.dir)))?;
+        let Some(writing) = &mut self.writing else {
+            return Err(StoreError::Poisoned("it is not open for writing".to_owned()));
+        };
+        writing.settle()?;
+        writing.index.sync().map_err(|error| error.error(&index::directory(&self.dir)))?;
         anchor::write_clean(&self.dir, &self.anchor)
     }
 }
 
-enum Source<'a> {
-    Index(Box<dyn Iterator<Item = Result<Frame, index::IndexError>> + 'a>),
-    Mirror(Frames<'a>),
-    Over,
-}
-
-/// Frames from the index; where it fails, is out of order or ends too early, from the mirror.
-struct Scan<'a> {
-    log: &'a SledLog,
-    source: Source<'a>,
-    last: Head,
-    chained: bool,
-}
-
-impl Scan<'_> {
-    fn fits(&self, frame: &Frame) -> bool {
-        frame.seq == self.last.seq.next() && (!self.chained || frame.previous == self.last.hash)
-    }
-}
-
-impl Iterator for Scan<'_> {
-    type Item = Result<Frame, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Source::Index(frames) = &mut self.source {
-            let next = frames.next();
-            if next.is_none() && self.last.seq >= self.log.anchor.head.seq {
-                self.source = Source::Over;
-                return None;
-            }
-            if let Some(Ok(frame)) = next
-                && self.fits(&frame)
-            {
-                self.last = Head { seq: frame.seq, hash: frame.hash };
-                self.chained = true;
-                return Some(Ok(frame));
-            }
-            match self.log.replay(self.last.seq.next()) {
-                Ok(frames) => self.source = Source::Mirror(frames),
-                Err(error) => {
-                    self.source = Source::Over;
-                    return Some(Err(error));
-                }
-            }
-        }
-        match &mut self.source {
-            Source::Mirror(frames) => frames.next(),
-            Source::Index(_) | Source::Over => None,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{BootNo, StreamId};
-    use crate::intent::ActorName;
-    use crate::log::verify;
-    use crate::process::EngineEvent;
-    use crate::time::WallMs;
-
-    fn next(head: Head) -> Frame {
-        Frame::encode(&Envelope {
-            seq: head.seq.next(),
-            stream: StreamId::ENGINE,
-            version: 1,
-            batch_index: 0,
-            batch_len: 1,
-            at: WallMs(1),
-            boot: BootNo(1),
-            actor: ActorName::Engine,
-            incarnation: 1,
-            renewal: None,
-            cause: None,
-            trace: None,
-            previous: head.hash,
-            event: EngineEvent::EngineStopped.into(),
-        })
-        .unwrap()
-    }
-
-    fn fill(log: &mut SledLog, events: u64) {
-        log.mirror.full_at = 1000;
-        for _ in 0..events {
-            log.commit(&[next(log.head())]).unwrap();
-        }
-    }
-
-    fn places(frames: Frames<'_>) -> Vec<u64> {
-        frames.map(|frame| frame.unwrap().seq.0).collect()
-    }
-
-    #[test]
-    fn a_log_of_several_segments_opens_and_reads_from_anywhere() {
-        let dir = tempfile::tempdir().unwrap();
-        fill(&mut SledLog::create(dir.path()).unwrap(), 30);
-        let (mut log, opened) = SledLog::open(dir.path()).unwrap();
-        assert_eq!((opened.torn, log.head().seq), (None, Seq(30)));
-        fill(&mut log, 10);
-        log.close().unwrap();
-        drop(log);
-        std::fs::remove_dir_all(index::directory(dir.path())).unwrap();
-        let (log, opened) = SledLog::open(dir.path()).unwrap();
-        assert!(opened.clean);
-        let report = verify(dir.path()).unwrap();
-        assert!(report.is_whole() && report.segments > 3, "{report:?}");
-        for from in 1..=41 {
-            let expected: Vec<u64> = (from..=40).collect();
-            assert_eq!(places(log.replay(Seq(from)).unwrap()), expected);
-            assert_eq!(places(log.scan(Seq(from)).unwrap()), expected);
-        }
-    }
-
-    #[test]
-    fn a_segment_that_a_crash_left_empty_is_gone_on_with() {
-        let dir = tempfile::tempdir().unwrap();
-        fill(&mut SledLog::create(dir.path()).unwrap(), 5);
-        segment::create(dir.path(), Seq(6)).unwrap();
-        std::fs::write(segment::path(dir.path(), Seq(6)), b"RNW1 torn").unwrap();
-        let (mut log, opened) = SledLog::open(dir.path()).unwrap();
-        assert_eq!(opened.torn.unwrap().octets, 9);
-        fill(&mut log, 3);
-        drop(log);
-        let (log, opened) = SledLog::open(dir.path()).unwrap();
-        assert_eq!((opened.torn, log.head().seq), (None, Seq(8)));
-        assert_eq!(places(log.replay(Seq(1)).unwrap()).len(), 8);
-    }
-
-    #[test]
-    fn a_missing_segment_is_never_skipped() {
-        let dir = tempfile::tempdir().unwrap();
-        fill(&mut SledLog::create(dir.path()).unwrap(), 30);
-        let segments = segment::list(dir.path()).unwrap();
-        let inner = segments.get(1).unwrap();
-        std::fs::remove_file(&inner.path).unwrap();
-        let reader = MirrorReader::open(dir.path()).unwrap();
-        assert!(reader.scan(Seq(1)).unwrap().any(|frame| frame.is_err()));
-        let bad = verify(dir.path()).unwrap().first_bad.unwrap();
-        assert_eq!(Some(bad.seq), inner.first);
-        let last = segments.last().unwrap();
-        std::fs::remove_file(&last.path).unwrap();
-        let error = SledLog::open(dir.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { code: files::SHORT, .. }));
-    }
-}
+mod tests;

@@ -48,6 +48,11 @@ pub(super) fn engine() -> Vec<Event> {
         EngineEvent::EngineStopped,
         EngineEvent::ActorRestarted { actor: ActorName::Validator, incarnation: f.short() },
         EngineEvent::RestartIntensityExceeded { actor: ActorName::Binder, failures: f.number() },
+        EngineEvent::LogWritableAgain {
+            since: f.moment(),
+            cause: f.text("no space"),
+            refused: f.number(),
+        },
     ];
     events(booted.into_iter().chain(stopping).chain(failed).chain(others))
 }

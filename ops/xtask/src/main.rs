@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod deny;
 mod fuzz;
+mod kill;
 mod layers;
 mod lint;
 mod say;
@@ -20,7 +21,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 8] = [
+const COMMANDS: [(&str, &str, Run); 9] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -40,6 +41,7 @@ const COMMANDS: [(&str, &str, Run); 8] = [
         bench::run,
     ),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
+    ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 

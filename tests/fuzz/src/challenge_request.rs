@@ -31,7 +31,8 @@ const PIPE_OCTETS: usize = 64 * 1024;
 pub fn challenge_request(data: &[u8]) {
     let lookup = |token: &str| TOKENS.contains(&token).then(|| authorization(token));
     let redirect = Redirect { names: [DnsName::parse("example.org").unwrap()].into(), port: 443 };
-    let options = ResponderOptions { lookup: Arc::new(lookup), visited: None, opened: None, redirect };
+    let options =
+        ResponderOptions { lookup: Arc::new(lookup), visited: None, opened: None, redirect };
     let responder = Responder::new(options).unwrap();
     let written = runtime().block_on(async {
         let (ours, theirs) = tokio::io::duplex(PIPE_OCTETS);

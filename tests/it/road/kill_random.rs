@@ -1,74 +1,62 @@
 //! SIGKILL at instants that nobody chose, and within a renewal.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use renewd_tests::kill::{self, Order};
 use renewd_tests::record::Follower;
-use renewd_tests::site::{Plan, Site, Wanted};
-use renewd_tests::{tls, wait};
+use renewd_tests::{host, tls};
 
 use crate::check;
-use crate::lives::{
-    LATE, RESPONDER_TIME_MAX, When, kill_when, next_life, orders_are_explained, site,
-};
+use crate::lives::{LATE, RESPONDER_TIME_MAX, When, kill_when, orders_are_explained, site};
 use crate::renew::call_for_renewal;
 
-/// Lives until the renewal is over; each of the first ends at an instant that nobody chose.
-fn killed_at_random(certificates: usize, seed: u64) {
-    let mut wanted = Vec::new();
-    for number in 0..certificates {
-        let domain = format!("c{number}.random.test");
-        wanted.push(Wanted::new(&format!("c{number}"), &[&domain]).unwrap());
-    }
-    let site = Site::start(Plan::repeatable(wanted).unwrap()).unwrap();
-    site.passage.answers_late(Duration::from_millis(5));
-    let mut random = Random(seed);
-    let mut renewd = site.run().unwrap();
-    for _ in 0..RANDOM_KILLS {
-        wait::for_a_while(Duration::from_millis(random.below(RANDOM_LIFE_MS)));
-        renewd.sigkill().unwrap();
-        renewd = next_life(&site);
-        site.passage.answers_late(Duration::from_millis(5));
-    }
-    let when = format!("seed {seed}");
-    site.wait_for(&mut renewd, "RenewalSucceeded", certificates)
-        .unwrap_or_else(|cause| panic!("{when}: {cause}"));
-    for wanted in &site.plan.certificates {
-        check::is_served(&site, wanted);
-    }
-    let made = orders_are_explained(&site, &when, certificates);
-    println!("{when}: {made} orders for {certificates} certificates");
-    check::stop(renewd);
-    check::log_is_whole(&site);
-}
+/// What stands before the folder that a round with a complaint has left.
+const FILES: &str = "  ! its files: ";
 
-/// Kills of one site at instants that nobody chose.
-const RANDOM_KILLS: usize = 4;
-/// The longest of those lives, in milliseconds: an unhurt order takes about this long.
-const RANDOM_LIFE_MS: u64 = 400;
-
-/// Numbers that look random and are the same for the same seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
+/// The same as `cargo xtask kill --count 200`, which goes on as long as wanted.
 #[test]
-fn killed_at_instants_that_nobody_chose() {
-    std::thread::scope(|threads| {
-        for seed in [1, 2, 3] {
-            threads.spawn(move || {
-                killed_at_random(1, seed);
-                killed_at_random(10, seed + 100);
-            });
-        }
+fn killed_two_hundred_times_at_instants_that_nobody_chose() {
+    let order = Order { kills: 200, seed: 1, lanes: 4, program: None };
+    let totals = kill::run(order, &|line| println!("{line}")).unwrap();
+    println!("{}\n{totals}", totals.places());
+    assert!(totals.is_clean(), "see the lines with `!` above: {totals}");
+    // It has really killed renewals, and at many places.
+    assert_eq!(totals.kills, 200);
+    assert!(totals.wishes >= 20, "{totals:?}");
+    assert!(totals.certificates >= 40 && totals.orders >= totals.certificates, "{totals:?}");
+    assert!(totals.ends.len() >= 12, "too few places were met: {}", totals.places());
+}
+
+/// What the kills would find, if it were so: a `renewd` that forgets everything at each start.
+#[test]
+fn a_program_that_forgets_its_state_is_found_from_the_cas_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("forgetful");
+    let real = host::binary().unwrap();
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = run ] && rm -rf state/*\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    let order = Order { kills: 12, seed: 1, lanes: 1, program: Some(script) };
+    let kept = Mutex::new(Vec::new());
+    let totals = kill::run(order, &|line| {
+        println!("{line}");
+        // The evidence is for a person; here it is known.
+        kept.lock().unwrap().extend(line.strip_prefix(FILES).map(str::to_owned));
     });
+    let totals = totals.unwrap();
+    println!("{totals}");
+    for line in kept.into_inner().unwrap() {
+        let path = line.split(' ').next().unwrap();
+        fs::remove_dir_all(path).unwrap();
+    }
+    assert!(!totals.is_clean(), "{totals}");
+    assert!(totals.lost_keys > 0 && totals.second_orders > 0, "{totals}");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use renewd_tests::site::{Plan, Site, Wanted};
 
@@ -29,28 +28,6 @@ fn a_second_engine_on_the_same_state_is_refused() {
     assert!(first.ended().is_none());
     check::is_served(&site, &wanted);
     check::stop(first);
-    check::log_is_whole(&site);
-}
-
-#[test]
-fn sigterm_within_an_order_ends_cleanly_and_the_next_life_goes_on() {
-    let wanted = Wanted::new("web", &["term.test"]).unwrap();
-    let site = Site::start(Plan::repeatable(vec![wanted.clone()]).unwrap()).unwrap();
-    site.passage.answers_late(Duration::from_millis(200));
-    let mut renewd = site.run().unwrap();
-    site.wait_for(&mut renewd, "OrderCreated", 1).unwrap();
-    check::stop(renewd);
-    let last = site.events().pop().unwrap();
-    assert_eq!(last.name, "EngineStopped");
-    assert!(site.events_named("RenewalSucceeded").is_empty());
-    site.passage.answers_late(Duration::ZERO);
-    let mut renewd = site.run().unwrap();
-    site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
-    check::is_served(&site, &wanted);
-    assert_eq!(site.pebble.orders_made(), 1);
-    let booted = site.events_named("EngineBooted");
-    assert_eq!(booted[1].text("/previous"), "Clean");
-    check::stop(renewd);
     check::log_is_whole(&site);
 }
 

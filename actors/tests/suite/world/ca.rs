@@ -41,7 +41,8 @@ fn lost() -> Problem {
 
 impl CertificateAuthority for World {
     fn directory(&self, _: AccountId) -> Act<'_, Result<Directory, Problem>> {
-        soon(Ok(Directory::default()))
+        let renewal_info = self.state().stumbles_over_replaces;
+        soon(Ok(Directory { renewal_info, ..Directory::default() }))
     }
 
     fn register<'a>(
@@ -68,6 +69,12 @@ impl CertificateAuthority for World {
         order: &'a Durable<NewOrder>,
     ) -> Act<'a, Result<OrderLook, Problem>> {
         let mut state = self.state();
+        if state.stumbles_over_replaces && order.intent().replaces.is_some() {
+            let kind = "urn:ietf:params:acme:error:serverInternal";
+            let mut problem = Problem::new(ProblemClass::Acme, kind, "no such certificate");
+            problem.status = 500;
+            return soon(Err(problem));
+        }
         state.new_orders += 1;
         let url = format!("https://ca.test/order/{}", state.new_orders);
         let placed = Placed {
@@ -219,7 +226,7 @@ impl CertificateAuthority for World {
             fingerprint: csr,
             spki: csr,
             serial: format!("{csr}"),
-            ari_id: None,
+            ari_id: state.stumbles_over_replaces.then(|| format!("{csr}")),
             not_before: now,
             not_after: now.after(Duration::from_secs(90 * 86_400)),
             issuer: "test".to_owned(),

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) registrations: u32,
     /// Answers of newOrder that are lost on their way back.
     pub(crate) lose_new_orders: u32,
+    /// It offers renewal information, and answers 500 to a newOrder with `replaces`.
+    pub(crate) stumbles_over_replaces: bool,
     /// Orders whose names fail their challenge.
     pub(crate) failing: BTreeSet<String>,
     pub(crate) violations: Vec<String>,
@@ -64,6 +66,8 @@ pub(crate) struct Placed {
 pub(crate) struct World {
     pub(crate) state: Mutex<State>,
     pub(crate) disk: Arc<Mutex<Vec<Frame>>>,
+    /// How much it takes; for an outage that ends.
+    pub(crate) space: Arc<Mutex<Space>>,
     pub(crate) panic_next: AtomicBool,
     pub(crate) panics: AtomicU64,
     /// The actor that asks the responder next panics.
@@ -81,29 +85,103 @@ pub(crate) struct World {
     pub(crate) visits: Mutex<Option<renewd_actors::Handle>>,
 }
 
+/// When the disk is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// Never.
+    #[default]
+    Enough,
+    /// A commit that would go beyond so many events fails, and nothing of it is kept.
+    Until(usize),
+    /// The same, but the first commit that fails is on the disk all the same, as when the index or the
+    /// anchor meets the full disk and the mirror did not.
+    KeptBeyond(usize),
+    /// Commits succeed, but beyond so many events hardly any room is left.
+    Short(usize),
+}
+
+/// Room that is not enough for new acts.
+const SHORT_OCTETS: u64 = 100_000;
+/// Little room, which is looked at with every commit, and still enough.
+const LOW_OCTETS: u64 = 32 * 1024 * 1024;
+
 /// A disk that holds `limit` events and then fails for ever, as a process that dies there would leave it.
 struct Disk {
     frames: Arc<Mutex<Vec<Frame>>>,
     limit: usize,
+    space: Arc<Mutex<Space>>,
+    /// What was acknowledged, while a commit failed.
+    acknowledged: Option<Head>,
 }
 
-impl EventStore for Disk {
-    fn head(&self) -> Head {
+impl Disk {
+    fn last(&self) -> Head {
         let frames = self.frames.lock().unwrap();
         frames.last().map_or_else(Head::default, |frame| Head { seq: frame.seq, hash: frame.hash })
     }
 
+    fn no_space(&self) -> StoreError {
+        StoreError::NoRoom {
+            code: renewd_events::store::FULL,
+            what: "appending to",
+            path: "/disk".into(),
+            cause: std::io::ErrorKind::StorageFull.into(),
+        }
+    }
+}
+
+impl EventStore for Disk {
+    fn head(&self) -> Head {
+        self.acknowledged.unwrap_or_else(|| self.last())
+    }
+
     fn commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
+        let space = *self.space.lock().unwrap();
+        if self.acknowledged.is_some() {
+            return Err(StoreError::Poisoned("a write failed".to_owned()));
+        }
         let mut disk = self.frames.lock().unwrap();
         if disk.len() + frames.len() > self.limit {
             return Err(StoreError::Poisoned("the disk ends here".to_owned()));
+        }
+        let beyond = |events| disk.len() + frames.len() > events;
+        let kept = match space {
+            Space::Enough | Space::Short(_) => None,
+            Space::Until(events) => beyond(events).then_some(false),
+            Space::KeptBeyond(events) => beyond(events).then_some(true),
+        };
+        if let Some(kept) = kept {
+            let last = disk.last();
+            let head = last.map(|frame| Head { seq: frame.seq, hash: frame.hash });
+            self.acknowledged = Some(head.unwrap_or_default());
+            if kept {
+                disk.extend_from_slice(frames);
+            }
+            drop(disk);
+            return Err(self.no_space());
         }
         disk.extend_from_slice(frames);
         Ok(())
     }
 
-    fn scan(&self, _from: Seq) -> Result<Frames<'_>, StoreError> {
-        Ok(Box::new(std::iter::empty()))
+    fn reopen(&mut self) -> Result<Head, StoreError> {
+        if matches!(*self.space.lock().unwrap(), Space::Until(_) | Space::KeptBeyond(_)) {
+            return Err(self.no_space());
+        }
+        self.acknowledged = None;
+        Ok(self.last())
+    }
+
+    fn scan(&self, from: Seq) -> Result<Frames<'_>, StoreError> {
+        let frames = self.frames.lock().unwrap().clone();
+        Ok(Box::new(frames.into_iter().filter(move |frame| frame.seq >= from).map(Ok)))
+    }
+
+    fn room(&self) -> Option<u64> {
+        let Space::Short(events) = *self.space.lock().unwrap() else {
+            return Some(LOW_OCTETS);
+        };
+        Some(if self.frames.lock().unwrap().len() > events { SHORT_OCTETS } else { LOW_OCTETS })
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
@@ -169,6 +247,7 @@ impl World {
         Arc::new(Self {
             state: Mutex::default(),
             disk: Arc::default(),
+            space: Arc::default(),
             panic_next: AtomicBool::new(false),
             panics: AtomicU64::new(0),
             panic_at_visits: AtomicBool::new(false),
@@ -214,6 +293,17 @@ impl World {
         parallel: usize,
         limit: usize,
     ) -> Result<Engine, renewd_actors::EngineError> {
+        self.start_on(Seat::Thread, names, parallel, limit).await
+    }
+
+    /// The same with the journal on this seat.
+    pub(crate) async fn start_on(
+        self: &Arc<Self>,
+        seat: Seat,
+        names: &[&str],
+        parallel: usize,
+        limit: usize,
+    ) -> Result<Engine, renewd_actors::EngineError> {
         let mut facts = Facts::default();
         for envelope in self.envelopes() {
             facts.apply(&envelope);
@@ -235,16 +325,26 @@ impl World {
             identity: ProcessIdentity::default(),
         };
         Engine::start(Start {
-            store: Box::new(Disk { frames: Arc::clone(&self.disk), limit }),
+            store: Box::new(Disk {
+                frames: Arc::clone(&self.disk),
+                limit,
+                space: Arc::clone(&self.space),
+                acknowledged: None,
+            }),
             facts: Arc::new(RwLock::new(facts)),
             ports,
             rules,
             observers: Vec::new(),
             version: "test".to_owned(),
             declarations,
-            seat: Seat::Thread,
+            seat,
         })
         .await
+    }
+
+    /// From now on the disk takes so much.
+    pub(crate) fn set_space(&self, space: Space) {
+        *self.space.lock().unwrap() = space;
     }
 
     /// Waits until something holds; fails the test otherwise.

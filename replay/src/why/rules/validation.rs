@@ -109,7 +109,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::ORDER_RAN_OUT,
         applies: |case| {
-            (here(case) && case.problem.kind == "expired")
+            (here(case) && case.problem.kind.starts_with("expired"))
                 || (here(case) || case.step == Step::Readiness)
                     && case.says(&["expired authorization", "authorization has expired"])
         },

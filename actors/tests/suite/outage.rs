@@ -1,0 +1,171 @@
+//! A disk that is full for a while: no act meanwhile, and then everything goes on by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd_actors::Engine;
+use renewd_actors::journal::Seat;
+use renewd_events::event::Event;
+use renewd_events::process::{EngineEvent, StopReason};
+
+use crate::world::{Space, World};
+
+/// Long enough for an act that should not be to show.
+const WATCHED: Duration = Duration::from_millis(200);
+/// What a simulated disk takes for a commit.
+const LATENCY: Duration = Duration::from_millis(1);
+
+fn task() -> Seat {
+    Seat::Task(Box::new(|| LATENCY))
+}
+
+fn broken(engine: &Engine) -> Option<String> {
+    engine.journal().broken().borrow().clone()
+}
+
+/// Orders, finalizations and events so far.
+fn seen(world: &World) -> (u32, usize, usize) {
+    let events = world.names().len();
+    let state = world.state();
+    (state.new_orders, state.finalized.len(), events)
+}
+
+/// While the disk is full.
+async fn nothing_happens(world: &World, engine: &Engine, space: Space) {
+    // What is under way may end; then nothing more happens.
+    tokio::time::sleep(WATCHED).await;
+    let before = seen(world);
+    let refused = engine.handle().renew("a.test", "test").await.unwrap_err().to_string();
+    assert!(refused.contains("R0620"), "{space:?}: {refused}");
+    tokio::time::sleep(WATCHED).await;
+    let after = seen(world);
+    assert_eq!(before, after, "{space:?}: an act without a log");
+}
+
+/// Runs until the disk is full, looks on, makes room, and runs to the end.
+async fn through(seat: Seat, space: Space) {
+    let world = World::new();
+    world.set_space(space);
+    let engine = world.start_on(seat, &["a.test"], 4, usize::MAX).await;
+    let engine = engine.unwrap_or_else(|cause| panic!("{space:?}: no start: {cause}"));
+    world.until("the full disk", |_| broken(&engine).is_some()).await;
+    let text = broken(&engine).unwrap();
+    assert!(text.contains("R0620") && text.contains("make room"), "{text}");
+    nothing_happens(&world, &engine, space).await;
+
+    world.set_space(Space::Enough);
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    world.until("the record", |w| w.count("LogWritableAgain") == 1).await;
+    assert_eq!(broken(&engine), None);
+    told_of(&world, space);
+    let violations = renewd_replay::check::check(&world.envelopes());
+    assert!(violations.is_empty(), "{space:?}: {violations:#?}");
+    assert_eq!(world.state().violations, Vec::<String>::new(), "{space:?}");
+    assert_eq!(world.state().new_orders, 1, "{space:?}: {:#?}", world.names());
+    engine.stop(StopReason::Asked).await.unwrap();
+}
+
+/// The event says how long it was, why, and how much was refused.
+fn told_of(world: &World, space: Space) {
+    let mut told = 0;
+    for envelope in world.envelopes() {
+        if let Event::Engine(EngineEvent::LogWritableAgain { since, cause, refused }) =
+            envelope.event
+        {
+            let lasted = envelope.at.since(since);
+            assert!(lasted >= WATCHED && refused >= 2, "{space:?}: {lasted:?}, {refused} refused");
+            assert!(cause.contains("R0620"), "{cause}");
+            told += 1;
+        }
+    }
+    assert_eq!(told, 1, "{space:?}");
+}
+
+/// Hardly any room: outcomes are recorded, so that nothing has to be asked for, and nothing is begun.
+async fn short_at(events: usize) {
+    // Without a list of orders an outcome that is lost would cost a second order.
+    let world = World::with_list(false);
+    world.set_space(Space::Short(events));
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    let stopped = |w: &World| broken(&engine).is_some() || w.count("RenewalSucceeded") == 1;
+    world.until("the want of room", stopped).await;
+    tokio::time::sleep(WATCHED).await;
+    let before = seen(&world);
+    tokio::time::sleep(WATCHED).await;
+    assert_eq!(before, seen(&world), "short at {events}: an act");
+    let intents = |names: &[&str]| names.iter().filter(|name| name.ends_with("Requested")).count();
+    let names = world.names();
+    let after = names.get(events + 1..).unwrap_or_default();
+    // Two actors may have decided in the moment before; what they intend is not begun.
+    assert!(intents(after) <= 2, "short at {events}: {after:?} in {names:?}");
+    world.set_space(Space::Enough);
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    world.until("the end", |_| broken(&engine).is_none()).await;
+    let violations = renewd_replay::check::check(&world.envelopes());
+    assert!(violations.is_empty(), "short at {events}: {violations:#?}");
+    assert_eq!(world.count("OrderRequestUnresolved"), 0, "short at {events}");
+    assert_eq!(world.state().new_orders, 1, "short at {events}: {:#?}", world.names());
+    engine.stop(StopReason::Asked).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_of_room_at_every_event_outcomes_are_kept_and_nothing_is_begun() {
+    let (begin, end) = events().await;
+    let runs: Vec<_> = (begin..end).map(|events| tokio::spawn(short_at(events))).collect();
+    for run in runs {
+        run.await.unwrap();
+    }
+}
+
+/// How many events a whole first renewal has, and how many the start.
+async fn events() -> (usize, usize) {
+    let world = World::new();
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    let names = world.names();
+    let end = names.iter().position(|name| *name == "RenewalSucceeded").unwrap();
+    let begin = names.iter().rposition(|name| *name == "BindingDeclared").unwrap();
+    drop(engine);
+    (begin + 1, end)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_at_every_event_for_a_while_with_one_order_at_the_end() {
+    let (begin, end) = events().await;
+    assert!(end - begin > 15, "{begin} to {end}");
+    let mut runs = Vec::new();
+    for events in begin..=end {
+        for space in [Space::Until(events), Space::KeptBeyond(events)] {
+            runs.push(tokio::spawn(through(Seat::Thread, space)));
+            runs.push(tokio::spawn(through(task(), space)));
+        }
+    }
+    for run in runs {
+        run.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_stays_full_is_tried_again_ever_more_slowly() {
+    let world = World::new();
+    world.set_space(Space::Until(8));
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("the full disk", |_| broken(&engine).is_some()).await;
+    let looks = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let mut changes = engine.journal().broken();
+    let counted = Arc::clone(&looks);
+    let counting = tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    // Who asks again and again makes it no faster.
+    for _ in 0..20 {
+        drop(engine.handle().renew("a.test", "test").await);
+        tokio::time::sleep(WATCHED).await;
+    }
+    let looks = looks.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=3).contains(&looks), "{looks} tries in 4 s; they come after 1, 3 and 7");
+    counting.abort();
+    drop(engine.stop(StopReason::Asked).await);
+}
