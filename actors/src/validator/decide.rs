@@ -165,23 +165,13 @@ fn pending(
                 ready.push(fact(authorization_id, event, Some(place.renewal), None));
             }
             Phase::ReadinessRequested(intent) => {
-                // The CA refuses a second POST while it looks, so the settling look comes first;
-                // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
                 if let Some(problem) = session.looks(&settle.key()).hopeless() {
                     return Decision::record(waiting::given_up(at, Asked::Authorizations, problem));
                 }
-                if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
-                    let effect = Effect::MakeReady(
-                        authorization_id,
-                        place.account,
-                        place.url.to_owned(),
-                        intent.clone(),
-                    );
-                    decision.when_due(effect, session, cx, "the CA did not take the challenge");
-                } else {
-                    decision.when_due(settle, session, cx, "the CA is asked what it has seen");
-                }
+                let url = place.url.to_owned();
+                let tell = Effect::MakeReady(authorization_id, place.account, url, intent.clone());
+                readiness(tell, settle, may_do(intent, session, cx), session, cx, &mut decision);
             }
             Phase::Seen
             | Phase::Ready
@@ -190,6 +180,7 @@ fn pending(
             | Phase::Invalid(_) => {}
         }
     }
+    one_at_a_time(&mut decision, session);
     decision.effects.dedup_by_key(|effect| effect.key());
     // All are answered before the CA is told of any: one batch, and the CA's views are the same.
     let waiting = decision.effects.iter().any(|e| matches!(e, Effect::ProbeChallenge(..)));
@@ -197,6 +188,35 @@ fn pending(
         decision.records = ready;
     }
     decision
+}
+
+/// The CA refuses a second POST while it looks, so a look comes between two of them: what it shows as
+/// untouched is then sent again.
+fn readiness(
+    tell: Effect,
+    settle: Effect,
+    may_do: bool,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
+    if session.running.contains(&settle.key()) || session.running.contains(&tell.key()) {
+        return;
+    }
+    let (told, seen) = (session.looks(&tell.key()), session.looks(&settle.key()));
+    if may_do || (seen.answered() && seen.last >= told.last) {
+        decision.when_due(tell, session, cx, "the CA did not take the challenge");
+    } else {
+        decision.when_due(settle, session, cx, "the CA is asked what it has seen");
+    }
+}
+
+/// Whatever the CA shows while it is being told of a name settles nothing: the look waits.
+fn one_at_a_time(decision: &mut Decision, session: &Session) {
+    let begins = decision.effects.iter().any(|effect| matches!(effect, Effect::MakeReady(..)));
+    if begins || session.running.iter().any(|key| key.kind == MAKE_READY) {
+        decision.effects.retain(|effect| effect.key().kind != SEE_SETTLING);
+    }
 }
 
 /// The order went on, so all its authorizations are valid (RFC 8555 §7.1.6), and the tokens can go.
