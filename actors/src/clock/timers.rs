@@ -185,8 +185,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn timers_that_panic_are_begun_again_and_nothing_that_waits_is_forgotten() {
         let (timers, woken, failed) = (waiting(), AtomicUsize::new(0), AtomicUsize::new(0));
-        let wake = |_, _| drop(woken.fetch_add(1, Ordering::AcqRel));
-        let told = |_| drop(failed.fetch_add(1, Ordering::AcqRel));
+        let wake = |_, _| {
+            woken.fetch_add(1, Ordering::AcqRel);
+        };
+        let told = |_| {
+            failed.fetch_add(1, Ordering::AcqRel);
+        };
         let time = Broken(AtomicUsize::new(3));
         let ran = run_supervised(&timers, &time, wake, |_| {}, told);
         assert!(tokio::time::timeout(Duration::from_secs(30), ran).await.is_err(), "it goes on");
