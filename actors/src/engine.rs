@@ -6,8 +6,9 @@ use std::time::Duration;
 use ractor::{Actor, ActorRef};
 use renewd_events::account::{Account, AccountEvent};
 use renewd_events::event::NewEvent;
-use renewd_events::id::{AccountId, BootNo, CertificateId, ListenerId, StreamId};
+use renewd_events::id::{AccountId, BootNo, CertificateId, ListenerId, Seq, StreamId};
 use renewd_events::listener::ListenerEvent;
+use renewd_events::planted::{self, Bug};
 use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
 use renewd_events::schedule::ScheduleEvent;
 use renewd_events::store::EventStore;
@@ -90,6 +91,10 @@ impl Engine {
         let (boot, previous, tail) = {
             let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
             (facts.engine.boot.next(), previous(&facts, &rules), facts.seq)
+        };
+        let boot = match tail {
+            Seq(1..) if planted::is(Bug::BootNotCounted) => BootNo(boot.0.saturating_sub(1)),
+            _ => boot,
         };
         rules.identity.boot = boot;
         let inboxes = Arc::new(Inboxes::new());

@@ -5,6 +5,7 @@
 //! A disk that takes no more stops every append, not the process: the log is opened again when it does
 //! (`outage`).
 
+mod batch;
 mod outage;
 
 use std::collections::BTreeMap;
@@ -13,54 +14,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use renewd_events::codec::{CodecError, Frame};
-use renewd_events::event::{NewEvent, TraceContext};
+use renewd_events::codec::Frame;
 use renewd_events::id::{BootNo, StreamId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::store::{EventStore, Head};
-use renewd_events::{ActorName, Envelope, Facts};
+use renewd_events::{Envelope, Facts};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+pub use self::batch::{AppendError, Batch};
 use self::outage::{Outage, Room};
 use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX, SETTLE_AFTER};
 use crate::ports::TimeSource;
-
-/// Events to append, all or none.
-#[derive(Debug)]
-pub struct Batch {
-    /// Whose.
-    pub actor: ActorName,
-    /// Which life of the actor.
-    pub incarnation: u16,
-    /// The streams and the versions they had when this was decided.
-    pub expected: Vec<(StreamId, u32)>,
-    /// The events.
-    pub events: Vec<NewEvent>,
-    /// An outside trace context.
-    pub trace: Option<TraceContext>,
-}
-
-/// Why nothing was appended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// The writer decided on an old state: a late duplicate, or a second owner.
-    #[error("{stream} has {actual} events, not {expected}: the decision is stale")]
-    Conflict {
-        /// Which stream.
-        stream: StreamId,
-        /// What was expected.
-        expected: u32,
-        /// What is.
-        actual: u32,
-    },
-    /// A write failed, now or earlier, or the journal is closed. Nothing was acknowledged; a failed
-    /// commit that is found whole on the disk afterwards counts all the same, as after a crash.
-    #[error("the log cannot be written: {0}")]
-    ReadOnly(String),
-    /// An event is too large.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-}
 
 /// What is told of committed events. It must not block: the journal waits for it.
 pub type Observer = Box<dyn Fn(&[Arc<Envelope>]) + Send>;
@@ -128,6 +93,8 @@ impl Journal {
             broken: broken_out,
             outage: None,
             room: Room::default(),
+            #[cfg(feature = "planted")]
+            late: Vec::new(),
         };
         match seat {
             Seat::Thread => {
@@ -196,6 +163,9 @@ struct Writer {
     broken: watch::Sender<Option<String>>,
     outage: Option<Outage>,
     room: Room,
+    /// Acknowledged, not committed yet ([`Bug::AckBeforeCommit`]).
+    #[cfg(feature = "planted")]
+    late: Vec<Frame>,
 }
 
 /// A batch that passed its checks and waits for the commit.
@@ -258,6 +228,10 @@ impl Writer {
     /// One commit of what has gathered.
     fn turn(&mut self, first: Request, inbox: &mut mpsc::Receiver<Request>) -> ControlFlow<()> {
         let mut close = None;
+        #[cfg(feature = "planted")]
+        if !self.late.is_empty() {
+            drop(self.store.commit(&std::mem::take(&mut self.late)));
+        }
         let mut group = Group::new(self.store.head());
         let mut next = Some(first);
         // Take what has gathered, without waiting for more: latency stays that of one commit.
@@ -314,6 +288,9 @@ impl Writer {
             }
         }
         let mut head = group.head;
+        if planted::is(Bug::GroupForgetsHead) {
+            head = self.store.head();
+        }
         let mut frames = Vec::with_capacity(batch.events.len());
         let mut envelopes = Vec::with_capacity(batch.events.len());
         let batch_len = u16::try_from(batch.events.len()).unwrap_or(u16::MAX);
@@ -348,6 +325,14 @@ impl Writer {
         Ok(envelopes)
     }
 
+    #[cfg(feature = "planted")]
+    fn held_back(&mut self, mut group: Group) -> Group {
+        if planted::is(Bug::AckBeforeCommit) {
+            self.late = std::mem::take(&mut group.frames);
+        }
+        group
+    }
+
     fn commit(&mut self, group: Group) {
         if group.frames.is_empty() {
             for accepted in group.accepted {
@@ -355,6 +340,8 @@ impl Writer {
             }
             return;
         }
+        #[cfg(feature = "planted")]
+        let group = self.held_back(group);
         if let Err(cause) = self.store.commit(&group.frames) {
             let text = self.failed(&cause);
             for accepted in group.accepted {

@@ -15,7 +15,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::event::{Event, NewEvent};
 use renewd_events::id::{AuthorizationId, StreamId, StreamKind};
-use renewd_events::{EffectId, Facts, Subject};
+use renewd_events::planted::{self, Bug};
+use renewd_events::{ActorName, EffectId, Facts, Subject};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -62,7 +63,11 @@ impl<R: Role> Actor for Shell<R> {
         (hive, incarnation): Self::Arguments,
     ) -> Result<Life, ActorProcessingErr> {
         let began = hive.ports.time.now();
-        let subjects = R::subjects(&hive.read());
+        let mut subjects = R::subjects(&hive.read());
+        let waits = matches!(R::NAME, ActorName::Clock | ActorName::Issuer);
+        if planted::is(Bug::WakesLostAtStart) && waits {
+            subjects.clear();
+        }
         let (actor, count) = (R::NAME, subjects.len());
         tracing::debug!(%actor, incarnation, ?began, subjects = count, "an actor begins");
         hive.inboxes().set_address(R::NAME, Some(myself.clone()));
@@ -163,6 +168,9 @@ impl Life {
     fn decide<R: Role>(&mut self, subject: Subject) -> Option<(Decision, Option<Batch>)> {
         let aside =
             self.strikes.get(&subject).is_some_and(|strikes| *strikes >= bounds::STRIKES_MAX);
+        if planted::is(Bug::NoOp) {
+            return None;
+        }
         // No log, no act: not even one whose intent is on disk, since its outcome could not be kept.
         if aside || self.hive.journal.broken().borrow().is_some() {
             return None;

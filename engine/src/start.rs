@@ -11,7 +11,7 @@ use renewd_actors::{Engine, EngineError, Handle, Start};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{ListenerId, Seq};
 use renewd_events::listener::ListenerEvent;
-use renewd_events::log::{MirrorReader, SledLog};
+use renewd_events::log::{MirrorReader, Opened, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
 use renewd_events::store::{EventStore, StoreError};
@@ -33,6 +33,10 @@ pub const LOG: &str = "log";
 pub const VAULT: &str = "vault";
 /// The chains' folder inside the state directory.
 pub const CHAINS: &str = "chains";
+
+/// Events that an index may lack after a crash: it is made durable every 256 commits, most of them of
+/// one event.
+const LAGGING_MAX: u64 = 1024;
 
 /// Why an engine did not start. Nothing was asked of a CA.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +124,7 @@ fn open_log_with(
             if !opened.clean {
                 tracing::warn!(?opened, "the last life of the process did not end cleanly");
             }
+            tell_of_the_index(&opened);
             log
         }
         Err(StoreError::Absent { .. }) if has_records(&vault) => {
@@ -137,6 +142,18 @@ fn open_log_with(
         }
     }
     Ok((log, facts))
+}
+
+/// sled was damaged, deleted or emptied; nothing is lost by that. After a crash it lacks a few commits,
+/// which is nothing to speak of.
+fn tell_of_the_index(opened: &Opened) {
+    if let Some(aside) = &opened.index_set_aside {
+        let aside = aside.display();
+        tracing::warn!(%aside, "the index did not agree with the mirror; it was made again from it");
+    } else if opened.rolled_forward > 0 && (opened.clean || opened.rolled_forward > LAGGING_MAX) {
+        let events = opened.rolled_forward;
+        tracing::warn!(events, "the index lacked events; they were added from the mirror");
+    }
 }
 
 /// Reads the whole log before it is opened: opening writes (the anchor, a torn end), and damage

@@ -6,6 +6,7 @@ use crate::id::{
     AccountId, CertificateId, DnsName, Fingerprint, Generation, Hash, KeyRef, OrderId, RenewalId,
 };
 use crate::intent::{Anomaly, Durable, Meta};
+use crate::planted::{self, Bug};
 use crate::problem::Problem;
 use crate::schedule::Cause;
 use crate::time::WallMs;
@@ -241,6 +242,8 @@ pub struct Certificate {
     pub asked: Option<Asked>,
     /// When it was last renewed.
     pub renewed_at: Option<WallMs>,
+    /// When it was renewed before that.
+    pub renewed_before: Option<WallMs>,
     /// The last failure since the last success.
     pub failure: Option<Failure>,
     /// Failures since the last success.
@@ -332,6 +335,9 @@ impl Certificate {
                 self.failures = 0;
             }
             CertificateEvent::RenewalFailed { code, problem } => {
+                if planted::is(Bug::FailureRemovesCurrent) {
+                    self.current = None;
+                }
                 let run = self.run.take();
                 self.failures = self.failures.saturating_add(1);
                 self.failure = Some(Failure {
@@ -350,7 +356,7 @@ impl Certificate {
             run.adopted = Some(issue.generation);
         }
         self.current = Some(issue.clone());
-        self.renewed_at = Some(meta.at);
+        self.renewed_before = self.renewed_at.replace(meta.at);
     }
 
     fn key_step(&mut self, meta: &Meta, event: &CertificateEvent, step: KeyStep) {

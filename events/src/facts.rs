@@ -15,7 +15,8 @@ use crate::id::{
 };
 use crate::listener::Listener;
 use crate::order::{Order, OrderEvent};
-use crate::process::{ClockState, Engine};
+use crate::planted::{self, Bug};
+use crate::process::{ClockState, Engine, EngineEvent};
 use crate::restart::Restart;
 use crate::schedule::Schedule;
 
@@ -62,6 +63,8 @@ pub struct Facts {
     /// Certificates whose renewal is under way at the CA. One that is issued and not yet served does
     /// not count: it must not hold up the others.
     pub runs: BTreeSet<CertificateId>,
+    /// Certificates that asked for an order since events were last lost.
+    asked_about: BTreeSet<CertificateId>,
     versions: BTreeMap<StreamId, u32>,
     authorizations_of: BTreeMap<CertificateId, BTreeSet<AuthorizationId>>,
     bindings_of: BTreeMap<CertificateId, BTreeSet<BindingId>>,
@@ -96,7 +99,11 @@ impl Facts {
     /// The key authorization to answer for a token (RFC 8555 §8.3), and the authorization behind it.
     pub fn answer(&self, token: &str) -> Option<(AuthorizationId, String)> {
         let id = self.tokens.get(token)?;
-        let challenge = self.authorizations.get(id)?.challenge.as_ref()?;
+        let authorization = self.authorizations.get(id)?;
+        if planted::is(Bug::TokensLostAtStart) && authorization.since < self.engine.booted_at {
+            return None;
+        }
+        let challenge = authorization.challenge.as_ref()?;
         Some((*id, challenge.key_authorization()))
     }
 
@@ -180,7 +187,15 @@ impl Facts {
         let id = envelope.stream.id;
         match &envelope.event {
             Event::Engine(event) => {
+                let lost_at = self.engine.lost_at;
                 self.engine.evolve(&meta, event);
+                if self.engine.lost_at != lost_at {
+                    self.asked_about.clear();
+                }
+                let booted = matches!(event, EngineEvent::EngineBooted { .. });
+                if planted::is(Bug::BackoffForgottenAtStart) && booted {
+                    self.certificates.values_mut().for_each(|certificate| certificate.failures = 0);
+                }
                 Subject::Engine
             }
             Event::Clock(event) => {
@@ -263,8 +278,16 @@ impl Facts {
     }
 
     fn order(&mut self, id: OrderId, envelope: &Envelope, event: &OrderEvent) -> Subject {
+        let mut meta = envelope.meta();
+        if let OrderEvent::OrderRequested(request) = event
+            && self.engine.may_have_forgotten_orders(envelope.at)
+            && self.asked_about.insert(request.certificate)
+        {
+            // It may have been bought in an event that is lost: the CA is asked first, once.
+            meta = meta.of_an_earlier_life();
+        }
         let order = self.orders.entry(id).or_default();
-        order.evolve(&envelope.meta(), event);
+        order.evolve(&meta, event);
         let certificate = order.request.as_ref().map(|request| request.certificate);
         if let OrderEvent::OrderRequested(request) = event
             && let Some(run) =

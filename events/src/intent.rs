@@ -73,6 +73,15 @@ pub struct Meta {
     pub renewal: Option<RenewalId>,
 }
 
+impl Meta {
+    /// The same record as if an earlier life had made it: its act is never simply done, the world is
+    /// asked first. Lives of an actor are counted from 1.
+    #[must_use]
+    pub(crate) fn of_an_earlier_life(self) -> Self {
+        Self { incarnation: 0, ..self }
+    }
+}
+
 /// Names an effect: one per intent, never per kind of act, so that a second try of the same kind is
 /// not mistaken for the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

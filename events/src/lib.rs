@@ -24,6 +24,8 @@ pub mod log;
 pub mod memory;
 mod name;
 pub mod order;
+#[doc(hidden)]
+pub mod planted;
 pub mod problem;
 pub mod process;
 pub mod restart;

@@ -1,5 +1,7 @@
 //! The installation itself: its lives, its actors' failures, its clock.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{BootNo, RestartId, Seq};
@@ -63,6 +65,32 @@ pub enum EngineEvent {
         /// Appends that were refused meanwhile, the failed commit's included.
         refused: u32,
     },
+    /// A person let `renewd log repair` or `renewd log restore` write this log anew. Whatever the world
+    /// may have been asked for in events that are gone is asked about before it is asked for again.
+    LogMended {
+        /// By which command.
+        by: Mending,
+        /// The last event that was kept: the one before this.
+        kept: Seq,
+        /// The last event that is known to have been; `kept`, when none is known to be lost.
+        lost_to: Seq,
+        /// `lost_to` was the end. Otherwise more may be lost, and nobody can tell.
+        end_known: bool,
+        /// What was found; cut.
+        evidence: String,
+    },
+}
+
+/// Which command wrote a log anew.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::EnumIter,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum Mending {
+    /// `renewd log repair`: a damaged log, as far as it could be proven.
+    Repair,
+    /// `renewd log restore`: an export or a backup became the log.
+    Restore,
 }
 
 /// How the last life ended.
@@ -110,7 +138,13 @@ pub struct Engine {
     pub stopped: bool,
     /// Failures of actors in this life.
     pub actor_failures: u32,
+    /// When events were last lost, or may have been: orders that those asked for may still be open.
+    pub lost_at: Option<WallMs>,
 }
+
+/// How long an order of a lost event is looked for. Let's Encrypt gives up an open order after a week,
+/// other CAs have at most a month; what is older cannot be found, nor hurt.
+pub const LOST_ORDERS_MATTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Engine {
     /// Applies one fact.
@@ -126,6 +160,7 @@ impl Engine {
                     stopped_for: self.stopping,
                     stopped: false,
                     actor_failures: 0,
+                    lost_at: self.lost_at,
                 };
             }
             EngineEvent::EngineStopping { reason } => self.stopping = Some(*reason),
@@ -133,10 +168,20 @@ impl Engine {
             EngineEvent::ActorFailed { .. } => {
                 self.actor_failures = self.actor_failures.saturating_add(1);
             }
+            EngineEvent::LogMended { by: _, kept, lost_to, end_known, evidence: _ } => {
+                if lost_to > kept || !end_known {
+                    self.lost_at = Some(meta.at);
+                }
+            }
             EngineEvent::ActorRestarted { .. }
             | EngineEvent::RestartIntensityExceeded { .. }
             | EngineEvent::LogWritableAgain { .. } => {}
         }
+    }
+
+    /// Whether an order that is asked for now may have been asked for in a lost event.
+    pub fn may_have_forgotten_orders(&self, now: WallMs) -> bool {
+        self.lost_at.is_some_and(|lost| now <= lost.after(LOST_ORDERS_MATTER))
     }
 }
 

@@ -6,9 +6,9 @@ mod serving;
 use renewd_events::Event;
 use renewd_events::account::AccountEvent;
 use renewd_events::certificate::CertificateEvent;
-use renewd_events::id::DnsName;
+use renewd_events::id::{DnsName, Seq};
 use renewd_events::problem::Problem;
-use renewd_events::process::{ClockEvent, EngineEvent, Previous, StopReason};
+use renewd_events::process::{ClockEvent, EngineEvent, Mending, Previous, StopReason};
 use renewd_events::schedule::{Cause, ScheduleEvent};
 
 use crate::escape::{field, text};
@@ -119,6 +119,9 @@ fn engine(event: &EngineEvent) -> String {
         EngineEvent::RestartIntensityExceeded { actor, failures } => {
             format!("{actor} failed {failures} times within the window; the process ends")
         }
+        EngineEvent::LogMended { by, kept, lost_to, end_known, evidence } => {
+            mended(*by, (*kept, *lost_to, *end_known), evidence)
+        }
         EngineEvent::LogWritableAgain { since, cause, refused } => format!(
             "the log is written again; since {} it could not be ({}), {} refused",
             when::moment(*since),
@@ -126,6 +129,25 @@ fn engine(event: &EngineEvent) -> String {
             times(*refused, "append")
         ),
     }
+}
+
+fn mended(by: Mending, (kept, lost_to, end_known): (Seq, Seq, bool), evidence: &str) -> String {
+    let done = match by {
+        Mending::Repair => "the log was repaired by hand",
+        Mending::Restore => "the log was restored from an export or a backup",
+    };
+    let lost = match (lost_to > kept, end_known) {
+        (true, true) => format!("events {} to {lost_to} are lost", kept.next()),
+        (true, false) => format!("events {} to {lost_to} are lost, perhaps more", kept.next()),
+        (false, true) => "no event is lost".to_owned(),
+        (false, false) => format!("whether there were events after {kept} cannot be told"),
+    };
+    let then = if lost_to > kept || !end_known {
+        "; the CA is asked before anything is bought"
+    } else {
+        ""
+    };
+    format!("{done}: {lost}{then} ({})", field(evidence, SAID_CHARACTERS_MAX))
 }
 
 fn clock(event: &ClockEvent) -> String {

@@ -7,11 +7,14 @@
 //! sleep), [`https`] (a bounded client without `renewd`'s own code), [`ports`] and [`error`]. On top of
 //! all: [`kill`] (SIGKILL thousands of times, counted from the CA's side).
 //!
+//! [`damage`] needs none of them: it damages logs and opens them again.
+//!
 //! Everything here blocks and has a named bound. Not here: the fault-injecting CA
 //! (`renewd-testca`) and the tests themselves (`tests/it`).
 //!
 //! Pebble is never optional: where it cannot be had, [`pebble::Pebble::start`] fails and says why.
 
+pub mod damage;
 pub mod error;
 pub mod fault_site;
 pub mod foreign;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use renewd_events::certificate::{Certificate, Declaration};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, StreamId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::process::ClockEvent;
 use renewd_events::schedule::{Cause, Planned, Schedule, ScheduleEvent};
 use renewd_events::{Facts, WallMs};
@@ -112,6 +113,9 @@ fn next_look(looks: &Looks, first: WallMs) -> WallMs {
     }
     if looks.failures > 0 {
         return looks.not_before.max(looks.last.after(bounds::ARI_LOOK_MIN));
+    }
+    if planted::is(Bug::AriRetryAfterIgnored) {
+        return looks.last.after(Duration::from_secs(3600));
     }
     let wait = looks.asked.unwrap_or(bounds::ARI_LOOK_DEFAULT);
     looks.last.after(wait.clamp(bounds::ARI_LOOK_MIN, bounds::ARI_LOOK_MAX))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use renewd_events::WallMs;
 use renewd_events::certificate::{Certificate, Declaration, Failure, Issue, LifeLeft};
 use renewd_events::id::CertificateId;
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule, Window};
 
@@ -77,6 +78,9 @@ pub fn plan(
 /// A clock that is wrong by more than a certificate lives shows a new one as expired: it is not renewed
 /// again and again for that; a quarter of six days stays within five a week (Let's Encrypt).
 fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Context) -> Plan {
+    if planted::is(Bug::PolicyUnbounded) {
+        return plan;
+    }
     let life = issue.leaf.not_after.since(issue.leaf.not_before);
     let renewed = certificate.renewed_at.filter(|at| *at <= cx.now.after(bounds::JUMP_MIN));
     let floor = renewed.map_or(WallMs(0), |at| at.after(life / 4));
@@ -98,10 +102,12 @@ fn by_window(
     if at > leaf.not_after.before(life / 10) {
         return by_life;
     }
-    // A CA that names the past for one issue after the other would be asked without end.
-    let again = certificate.asked.as_ref().is_some_and(|asked| asked.cause == Cause::AriWindow);
+    // A CA that names the past for one issue after the other, or a clock that runs ahead of it, would
+    // mean renewals without end: the first follows at once, the next ones take their time.
     let renewed = certificate.renewed_at.unwrap_or(leaf.not_before);
-    if again && window.end <= renewed {
+    let again = certificate.asked.as_ref().is_some_and(|asked| asked.cause == Cause::AriWindow);
+    let soon = certificate.renewed_before.is_some_and(|before| renewed.since(before) < life / 4);
+    if (again && window.end <= renewed) || (soon && window.start <= renewed) {
         at = at.max(renewed.after(bounds::PAST_WINDOW_PAUSE.min(life / 4)));
     }
     Plan { at, cause: Cause::AriWindow, attempt: by_life.attempt }
@@ -132,7 +138,10 @@ fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u3
         LifeLeft::Time { left_ms, check_every_ms } => {
             // The first check, at the certificate's own moment of the period, with too little left.
             // A policy longer than the certificate lives would renew without end.
-            let left = Duration::from_millis(left_ms).min(life / 2);
+            let mut left = Duration::from_millis(left_ms).min(life / 2);
+            if planted::is(Bug::PolicyUnbounded) {
+                left = Duration::from_millis(left_ms);
+            }
             let due = leaf.not_after.before(left).0;
             let period = check_every_ms.max(MINUTE_MS);
             let own = u64::try_from(spread(&[&id.0], Duration::from_millis(period)).as_millis())
@@ -150,6 +159,9 @@ fn retry_at(
     failure: &Failure,
     cx: &Context,
 ) -> WallMs {
+    if planted::is(Bug::NoBackoff) {
+        return failure.at;
+    }
     let failures = certificate.failures.max(1);
     let problem = &failure.problem;
     let validation = ["unauthorized", "connection", "dns", "tls", "caa", "incorrectResponse"]
@@ -182,7 +194,8 @@ fn retry_at(
         wait =
             wait.max(left.map_or(bounds::WRONG_CLOCK_RETRY, |q| bounds::WRONG_CLOCK_RETRY.min(q)));
     }
-    if let Some(asked) = problem.retry_after_ms.map(Duration::from_millis) {
+    let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
+    if let Some(asked) = named.map(Duration::from_millis) {
         // The CA named a time (RFC 8555 §6.6): a floor, with up to 3 % on top.
         let jitter = spread(&[&id.0, &failures.to_le_bytes()], asked * 3 / 100);
         wait = wait.max(asked + jitter);

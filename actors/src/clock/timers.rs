@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use renewd_events::planted::{self, Bug};
 use renewd_events::{ActorName, Subject, WallMs};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -144,7 +145,10 @@ async fn run(
         drop(tokio::time::timeout(nap, timers.changed.notified()).await);
         let wall = i128::from(time.now().0).saturating_sub(i128::from(now.0));
         let elapsed = i128::try_from(began.elapsed().as_millis()).unwrap_or(i128::MAX);
-        let delta = wall.saturating_sub(elapsed);
+        let mut delta = wall.saturating_sub(elapsed);
+        if planted::is(Bug::ClockBackIgnored) {
+            delta = delta.max(0);
+        }
         if delta.unsigned_abs() > JUMP_MIN.as_millis() {
             jumped(i64::try_from(delta).unwrap_or(0));
             for (actor, subject) in timers.take_all() {

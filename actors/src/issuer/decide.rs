@@ -6,6 +6,7 @@ use renewd_events::certificate::{
 use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, Schedule};
 use renewd_events::{Facts, WallMs};
@@ -77,7 +78,7 @@ fn begin(
         decision.wake_at(cx.now.after(bounds::LOOK_IDLE), HELD);
         return decision;
     }
-    if facts.runs.len() >= cx.rules.parallel_max {
+    if facts.runs.len() >= cx.rules.parallel_max && !planted::is(Bug::ParallelIgnored) {
         decision.waits_for_turn = true;
         return decision;
     }
@@ -163,6 +164,10 @@ fn carry_on(
         let adopted = certificate.renewed_at.unwrap_or(run.started);
         return served(facts, id, run, (generation, adopted), cx);
     }
+    if planted::is(Bug::RenewalBegunAnew) && run.started < facts.engine.booted_at {
+        let problem = Problem::new(ProblemClass::Local, "interrupted", "the process has ended");
+        return fail(id, run, Step::Order, &problem);
+    }
     let mut decision = Decision::none();
     if let KeyStep::Requested(intent) = &run.key {
         let effect = Effect::EnsureKey(intent.clone());
@@ -206,7 +211,10 @@ fn served(
         .map_or(bounds::SERVED_WAIT_MAX, |issue| {
             issue.leaf.not_after.since(issue.leaf.not_before) / 4
         });
-    let give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
+    let mut give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
+    if planted::is(Bug::NeverUnserved) {
+        give_up = WallMs(u64::MAX);
+    }
     if !all && give_up > cx.now {
         // The Binder's facts bring us here again.
         let mut decision = Decision::none();

@@ -3,6 +3,7 @@
 mod decide;
 mod observe;
 mod order;
+mod pace;
 mod questions;
 mod request;
 

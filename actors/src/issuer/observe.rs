@@ -4,6 +4,7 @@ use renewd_events::certificate::{CertificateEvent, KeyRequest, KeyStep};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, Hash, OrderId, RenewalId};
 use renewd_events::order::{Found, NewOrder, OrderEvent, OrderStatus, Phase};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 
@@ -134,6 +135,7 @@ fn has_not_acted(problem: &Problem) -> bool {
             problem.status < 500 || problem.is_acme("rateLimited") || busy(problem)
         }
         ProblemClass::Local => true,
+        ProblemClass::Transport if planted::is(Bug::UnknownIsRefused) => true,
         ProblemClass::Transport => ["name", "connect", "tls"].contains(&problem.kind.as_str()),
         ProblemClass::Http => problem.status == 429 || busy(problem),
         ProblemClass::Protocol => problem.kind == "replaces-not-echoed",

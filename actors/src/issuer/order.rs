@@ -1,21 +1,21 @@
 //! What to do about the order of a renewal, by its phase.
 
-use std::time::Duration;
-
 use renewd_events::authorization;
 use renewd_events::certificate::{Certificate, KeyStep, Run};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, CertificateId, Hash, OrderId};
 use renewd_events::order::{NewOrder, Order, OrderEvent, Phase};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, may_order_again};
+use super::pace::{given_up, look_at, next_look};
 use super::questions::questions;
 use super::request::{answers_lost, find};
 use crate::bounds;
-use crate::decision::{Context, Decision, Looks, Session, fact, may_do};
+use crate::decision::{Context, Decision, Session, fact, may_do};
 use crate::effect::{Effect, OrderStage};
 use crate::waiting;
 
@@ -125,7 +125,11 @@ fn finalizing(
     if let Some(problem) = session.looks(&settle.key()).hopeless() {
         return fail(id, run, Step::Finalize, problem);
     }
-    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr.clone());
+    let mut csr = csr.clone();
+    if planted::is(Bug::FreshCsr) && intent.meta().boot != cx.boot {
+        csr.push(0);
+    }
+    let effect = Effect::Finalize(order_id, account, url, intent.clone(), csr);
     // Whatever the CA shows while it is being told settles nothing.
     if session.running.contains(&effect.key()) {
         return decision;
@@ -270,42 +274,6 @@ fn accepted<'a>(
         }
     }
     Ok((seen >= order.authorizations.len()).then_some(last))
-}
-
-fn look_at(effect: Effect, at: WallMs, why: &'static str, cx: &Context, decision: &mut Decision) {
-    if at <= cx.now { decision.effects.push(effect) } else { decision.wake_at(at, why) }
-}
-
-/// The first look at `first`, later ones ever more slowly; a Retry-After is a floor (RFC 8555 §7.5.1).
-fn next_look(first: WallMs, looks: &Looks) -> WallMs {
-    if looks.count == 0 {
-        return first;
-    }
-    let mut wait = bounds::LOOK_FIRST / 4;
-    for _ in 1..looks.count.min(16) {
-        wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
-    }
-    looks.last.after(wait).max(looks.not_before)
-}
-
-/// Why an order is given up that the CA leaves as it is. Only what this life has seen counts: time in
-/// which nobody looked, or the CA did not answer, is not the CA's.
-fn given_up(facts: &Facts, order: &Order, looks: &Looks, cx: &Context) -> Option<Problem> {
-    if let Some(problem) = looks.hopeless() {
-        return Some(problem.clone());
-    }
-    let waited = cx.now.since(order.since.max(facts.engine.booted_at));
-    let looked = looks.count > 1 && looks.failures == 0;
-    // After the wall clock was set back nothing seems to have waited: looks have a bound of their own.
-    let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
-    (looked && stalled).then(|| {
-        let text = format!("the CA left the order unfinished for {}", minutes(waited));
-        Problem::new(ProblemClass::Acme, "stalled", &text)
-    })
-}
-
-fn minutes(time: Duration) -> String {
-    format!("{} minutes", time.as_secs() / 60)
 }
 
 /// The order is dead: the challenge's own error is the useful one, so the Validator looks first.

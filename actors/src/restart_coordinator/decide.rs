@@ -2,6 +2,7 @@
 
 use renewd_events::Facts;
 use renewd_events::id::{ListenerId, RestartId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::StopReason;
 use renewd_events::restart::{Phase, RestartEvent};
@@ -28,6 +29,7 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
         .values()
         .filter_map(|restart| restart.requested_at)
         .filter(|at| cx.now.since(*at) < bounds::RESTART_WINDOW)
+        .filter(|at| !planted::is(Bug::RestartCountInMemory) || *at >= facts.engine.booted_at)
         .count();
     if recent >= bounds::RESTARTS_MAX {
         // A restart that did not help is not repeated: `why` shows the listener's own problem.
@@ -74,6 +76,11 @@ pub(super) fn restart(facts: &Facts, id: RestartId, session: &Session, cx: &Cont
     };
     let mut decision = Decision::none();
     match &restart.phase {
+        Phase::Requested(intent)
+            if planted::is(Bug::RestartRepeated) && intent.meta().boot < cx.boot =>
+        {
+            decision.effects.push(Effect::Restart(id, intent.clone()));
+        }
         Phase::Requested(intent) if intent.meta().boot < cx.boot => {
             let mut after = cx.rules.identity.clone();
             after.boot = cx.boot;

@@ -5,6 +5,7 @@ use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::order::{self, Asked};
+use renewd_events::planted::{self, Bug};
 use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
@@ -103,6 +104,9 @@ fn questions(
 
 /// Tokens of orders that are no longer the renewal's order are withdrawn.
 fn withdraw_leftovers(facts: &Facts, id: CertificateId) -> Vec<NewEvent> {
+    if planted::is(Bug::TokenKept) {
+        return Vec::new();
+    }
     let present = facts.order_of(id).map(|(order, _)| order);
     facts
         .authorizations_of(id)
@@ -163,6 +167,10 @@ fn pending(
                 let challenge_url = challenge.url.clone();
                 let event = AuthorizationEvent::ReadinessRequested { challenge_url };
                 ready.push(fact(authorization_id, event, Some(place.renewal), None));
+                if planted::is(Bug::OutcomeBeforeAct) {
+                    let event = AuthorizationEvent::ReadinessAccepted { inferred: false };
+                    ready.push(fact(authorization_id, event, Some(place.renewal), None));
+                }
             }
             Phase::ReadinessRequested(intent) => {
                 let settle = see(AuthorizationStage::Settling);
@@ -204,7 +212,10 @@ fn readiness(
         return;
     }
     let (told, seen) = (session.looks(&tell.key()), session.looks(&settle.key()));
-    if may_do || (seen.answered() && seen.last >= told.last) {
+    // Seen untouched since the last try: one look serves all names, so a name that was tried after it
+    // has to be looked at again.
+    let untouched = seen.answered() && (told.count == 0 || seen.last > told.last);
+    if may_do || untouched {
         decision.when_due(tell, session, cx, "the CA did not take the challenge");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked what it has seen");

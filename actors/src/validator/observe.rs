@@ -4,6 +4,7 @@ use renewd_events::Facts;
 use renewd_events::authorization::{AuthorizationEvent, Phase, Probe, UNDECIDED};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AuthorizationId, CertificateId, OrderId, RenewalId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 
 use super::decide::of_order;
@@ -57,6 +58,10 @@ pub(super) fn observe(
                 }
                 Err(_) => return Vec::new(),
             };
+            if open && planted::is(Bug::TokenWithdrawnEarly) {
+                let withdrawn = AuthorizationEvent::ChallengeWithdrawn;
+                return vec![on(facts, *id, event), on(facts, *id, withdrawn)];
+            }
             if open { vec![on(facts, *id, event)] } else { Vec::new() }
         }
         _ => Vec::new(),

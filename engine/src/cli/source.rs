@@ -68,8 +68,8 @@ pub(super) fn refused(error: &StoreError) -> Reply {
         ),
         StoreError::Damaged { .. } | StoreError::Frame { .. } => (
             Exit::Damaged,
-            "nothing was changed; `renewd log verify` shows where, `renewd explain` with the code \
-             says what to do",
+            "nothing was changed; `renewd log verify` shows where and names the cure, `renewd \
+             explain` with the code says what to do",
         ),
         StoreError::Locked { .. } => (Exit::Locked, "stop the other process first"),
         StoreError::Io { cause, .. } if cause.kind() == std::io::ErrorKind::PermissionDenied => {

@@ -13,22 +13,39 @@
 //! Read in this order: [`bounds`], `files`, `anchor` (`HEAD` and `CLEAN`), `segment` (writing the
 //! mirror), `walk` (reading it), `index` (sled), `recover` (the checks at open), `writing` (the files of a commit), [`SledLog`], `scan` (reading it); and for
 //! other processes [`MirrorReader`], [`export`] and [`mod@verify`].
+//!
+//! A damaged log: [`mod@examine`] says what is wrong and what cures it; `salvage`, `scratch` and `join`
+//! find what can be proven, `survey` says what is lost, `fresh` writes a log anew, and [`mod@repair`] and
+//! [`mod@restore`] are the two ways to come to one.
 
 mod anchor;
 pub mod bounds;
+mod examine;
 mod files;
+mod fresh;
 mod index;
+mod join;
 mod mirror;
 mod recover;
+mod repair;
+mod restore;
+mod salvage;
 mod scan;
+mod scratch;
 mod segment;
 mod sled_log;
+mod survey;
 mod verify;
 mod walk;
 mod writing;
 
+pub use examine::{CleanCheck, Cure, Examined, IndexCheck, examine};
 pub use files::room_left;
+pub use fresh::MendError;
 pub use mirror::{MirrorReader, export};
 pub use recover::{Opened, Torn};
+pub use repair::{Repaired, Wish, look, repair};
+pub use restore::{Restored, restore};
 pub use sled_log::SledLog;
+pub use survey::Survey;
 pub use verify::{AnchorCheck, FirstBad, Verified, verify};

@@ -255,10 +255,13 @@ pub(super) fn cut(log: &Path, plan: &mut Plan) -> Result<(), StoreError> {
 /// # Errors
 /// When the mirror is damaged, is behind the index, or the index cannot even be made anew.
 pub(super) fn index(log: &Path, plan: &mut Plan) -> Result<Index, StoreError> {
-    let mut result = follow(log, plan.anchor.head);
+    // After an orderly end it lacks nothing. One that does was emptied by sled, which opens some
+    // damaged files without a word and loses what is added to them too.
+    let complete = plan.opened.clean && index::directory(log).join("db").exists();
+    let mut result = follow(log, plan.anchor.head, complete);
     if let Err(Unfit::Index(IndexError::Damaged(_))) = &result {
         plan.opened.index_set_aside = index::set_aside(log)?;
-        result = follow(log, plan.anchor.head);
+        result = follow(log, plan.anchor.head, false);
     }
     match result {
         Ok((index, rolled)) => {
@@ -281,8 +284,8 @@ impl From<IndexError> for Unfit {
     }
 }
 
-/// Opens the index and adds what it lacks.
-fn follow(log: &Path, head: Head) -> Result<(Index, u64), Unfit> {
+/// Opens the index and adds what it lacks; one that must be complete is not mended.
+fn follow(log: &Path, head: Head, complete: bool) -> Result<(Index, u64), Unfit> {
     let index = Index::open(log)?;
     let last =
         index.last()?.map_or(Head::default(), |frame| Head { seq: frame.seq, hash: frame.hash });
@@ -298,7 +301,7 @@ fn follow(log: &Path, head: Head) -> Result<(Index, u64), Unfit> {
         return Ok((index, 0));
     }
     let differs = || IndexError::Damaged(format!("it differs from the mirror at {}", last.seq));
-    if last.seq == head.seq {
+    if last.seq == head.seq || complete {
         return Err(differs().into());
     }
     let segments = segment::list(log).map_err(Unfit::Store)?;

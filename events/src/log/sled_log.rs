@@ -1,5 +1,7 @@
 //! [`SledLog`]: the log of the running engine.
 
+mod sized;
+
 use std::fmt;
 use std::fs::File;
 use std::io;

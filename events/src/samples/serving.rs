@@ -9,7 +9,7 @@ use crate::id::{BootNo, CertificateId, Generation, ListenerId, RestartId, Seq};
 use crate::intent::ActorName;
 use crate::listener::ListenerEvent;
 use crate::problem::ProblemClass;
-use crate::process::{ClockEvent, EngineEvent, Previous, StopReason};
+use crate::process::{ClockEvent, EngineEvent, Mending, Previous, StopReason};
 use crate::restart::{Method, ProcessIdentity, RestartEvent};
 
 fn events<E: Into<Event>>(list: impl IntoIterator<Item = E>) -> Vec<Event> {
@@ -54,7 +54,17 @@ pub(super) fn engine() -> Vec<Event> {
             refused: f.number(),
         },
     ];
-    events(booted.into_iter().chain(stopping).chain(failed).chain(others))
+    let mended = Mending::iter().map(|by| {
+        let mut f = Fresh::new();
+        EngineEvent::LogMended {
+            by,
+            kept: Seq(f.long()),
+            lost_to: Seq(f.long()),
+            end_known: by == Mending::Repair,
+            evidence: f.text("evidence"),
+        }
+    });
+    events(booted.into_iter().chain(stopping).chain(failed).chain(others).chain(mended))
 }
 
 pub(super) fn clock() -> Vec<Event> {

@@ -4,6 +4,8 @@
 mod common;
 mod damage;
 
+mod doubt;
 #[expect(clippy::disallowed_methods, reason = "it starts a process, waits, and kills it")]
 mod kill;
+mod mend;
 mod store;

@@ -12,6 +12,10 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     let mut clippy = step::cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     step::run("clippy", &mut clippy, "mend it, or #[expect(lint, reason = \"...\")]")?;
+    let mut planted = step::cargo();
+    planted.args(["clippy", "--package", "renewd-sim", "--features", "planted", "--all-targets"]);
+    planted.args(["--", "-D", "warnings"]);
+    step::run("clippy with planted bugs", &mut planted, "as above")?;
     let mut docs = step::cargo();
     docs.args(["doc", "--workspace", "--no-deps", "--document-private-items"])
         .env("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::private_intra_doc_links");

@@ -3,12 +3,16 @@
 
 mod bench;
 mod ci;
+mod damage;
 mod deny;
 mod fuzz;
 mod kill;
 mod layers;
 mod lint;
+mod planted;
 mod say;
+mod sim;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -21,7 +25,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 9] = [
+const COMMANDS: [(&str, &str, Run); 14] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -40,8 +44,17 @@ const COMMANDS: [(&str, &str, Run); 9] = [
         "builds as released and measures: append, replay, open, issue, swap, start, all",
         bench::run,
     ),
+    (
+        "crash",
+        "ends a simulated renewd at every boundary of every scenario: --deep N, SCENARIO",
+        sim::crash,
+    ),
+    ("sim", "simulates by seed: --seeds N, --years Y, --seed S [--script SCRIPT]", sim::sim),
+    ("soak", "the long runs of crash, sim, damage, kill and fuzz, or of those named", soak::run),
+    ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
     ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
+    ("planted", "plants bugs, or BUG, each of which the simulation must find", planted::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 

@@ -80,7 +80,7 @@ fn is_socket(path: &Path) -> bool {
 }
 
 /// Every file with the hash of its content.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -99,7 +99,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
 }
 
 /// A copy of the whole host: its configuration names no absolute path.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -127,6 +127,7 @@ fn refused(original: &Path, damage: &Damage) {
     let code =
         code.unwrap_or_else(|| panic!("{name}: none of {:?} in {}", damage.codes, ran.stderr));
     assert!(ran.stderr.contains("help: "), "{name}: no cure in {}", ran.stderr);
+    assert!(ran.stderr.contains("renewd log verify") || *code == "R0605", "{}", ran.stderr);
     assert_eq!(contents(&host.state_dir()), before, "{name}: something was changed");
 
     let explained = host.run(&["explain", code]).unwrap();
@@ -139,6 +140,9 @@ fn refused(original: &Path, damage: &Damage) {
     assert_eq!(verified.code, Some(if log_is_there { 7 } else { 5 }), "{name}: {said}");
     let place = ["event ", "octet", "HEAD", "mirror", "/log"];
     assert!(place.iter().any(|word| said.contains(word)), "{name}: where? {said}");
+    if log_is_there {
+        assert!(said.contains("to do: ") && said.contains("renewd log re"), "{name}: {said}");
+    }
     assert_eq!(contents(&host.state_dir()), before, "{name}: verifying changed something");
 }
 

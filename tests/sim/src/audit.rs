@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use renewd_actors::bounds::{ORDERS_PER_RENEWAL_MAX, RESTART_WINDOW, RESTARTS_MAX};
+use renewd_actors::bounds::{
+    ORDERS_PER_RENEWAL_MAX, OUTAGE_RETRY_MAX, RESTART_WINDOW, RESTARTS_MAX,
+};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::codec::Frame;
 use renewd_events::event::{Envelope, Event};
@@ -19,12 +21,13 @@ use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
 use crate::tick::with_facts;
+use crate::verdicts;
 use crate::world::{World, binding_of, certificate_of};
 
 /// Requests for one order: looks grow slower up to four a minute and end after an hour.
 const REQUESTS_MAX: u32 = 400;
 /// Longest wait after a certificate that was bought and cannot be used.
-const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
+pub(crate) const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.
 const OPEN_MAX: Duration = Duration::from_secs(8 * 86_400);
 
@@ -108,6 +111,8 @@ struct Reading<'a> {
     failures: BTreeMap<CertificateId, (WallMs, Option<u64>)>,
     begun: BTreeMap<CertificateId, WallMs>,
     orders: BTreeMap<RenewalId, u32>,
+    /// Failures in a row.
+    failed: BTreeMap<CertificateId, u32>,
     /// No order for this certificate before.
     floors: BTreeMap<CertificateId, WallMs>,
     /// The wall clock was set: spans of wall time mean nothing.
@@ -130,6 +135,7 @@ impl<'a> Reading<'a> {
             failures: BTreeMap::new(),
             begun: BTreeMap::new(),
             orders: BTreeMap::new(),
+            failed: BTreeMap::new(),
             floors: BTreeMap::new(),
             clock_set,
         }
@@ -142,7 +148,9 @@ impl<'a> Reading<'a> {
         }
         (self.seq, self.previous) = (envelope.seq, frame.hash);
         self.life(envelope);
+        let before = verdicts::served(&self.facts, envelope);
         self.facts.apply(envelope);
+        verdicts::judge(self.world, &self.facts, envelope, before);
         self.anomaly(envelope);
         if self.facts.runs.len() > self.world.plan.parallel {
             let what =
@@ -176,21 +184,22 @@ impl<'a> Reading<'a> {
     }
 
     fn life(&mut self, envelope: &Envelope) {
-        match &envelope.event {
-            Event::Engine(EngineEvent::EngineBooted { identity, .. }) => {
-                if identity.boot != self.facts.engine.boot.next() {
-                    let what = format!("event {}: life {} begins", envelope.seq, identity.boot);
-                    self.world.broken(Invariant::LivesInOrder, what);
-                }
-            }
-            Event::Engine(EngineEvent::ActorFailed { actor, text, .. }) => {
-                self.world.broken(Invariant::NoActorFailed, format!("{actor}: {text}"));
-            }
-            _ if envelope.boot != self.facts.engine.boot => {
-                let what = format!("event {} is of life {}", envelope.seq, envelope.boot);
-                self.world.broken(Invariant::LivesInOrder, what);
-            }
-            _ => {}
+        let present = self.facts.engine.boot;
+        if let Event::Engine(EngineEvent::ActorFailed { actor, text, .. }) = &envelope.event {
+            self.world.broken(Invariant::NoActorFailed, format!("{actor}: {text}"));
+        }
+        let booted = |event: &Event| {
+            let Event::Engine(EngineEvent::EngineBooted { identity, .. }) = event else {
+                return None;
+            };
+            Some(identity.boot)
+        };
+        let begins = booted(&envelope.event);
+        let expected = begins.map_or(present, |_| present.next());
+        if envelope.boot != expected || begins.is_some_and(|boot| boot != expected) {
+            let what =
+                format!("event {} is of life {}, not {expected}", envelope.seq, envelope.boot);
+            self.world.broken(Invariant::LivesInOrder, what);
         }
     }
 
@@ -240,10 +249,12 @@ impl<'a> Reading<'a> {
                 self.renewals += 1;
                 self.ended(id, envelope);
                 self.failures.remove(&id);
+                self.failed.remove(&id);
             }
             CertificateEvent::RenewalFailed { problem, .. } => {
                 self.ended(id, envelope);
                 self.failures.insert(id, (envelope.at, problem.retry_after_ms));
+                *self.failed.entry(id).or_default() += 1;
             }
             CertificateEvent::CertificateDeclared(_)
             | CertificateEvent::CertificateOrphaned
@@ -269,10 +280,22 @@ impl<'a> Reading<'a> {
         };
         let wait = at.since(*failed);
         let longest = UNUSABLE_MAX.max(RETRY_MAX).max(Duration::from_millis(asked.unwrap_or(0)));
-        if wait < RETRY_FIRST || wait > longest + longest / 8 {
+        if wait < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
             let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
             self.world.broken(Invariant::BackoffBounds, what);
         }
+    }
+
+    /// The first back-off, doubled for each failure in a row that the log tells of, up to the cap for
+    /// outages and a quarter of the life that is left.
+    fn shortest(&self, envelope: &Envelope, failed: WallMs) -> Duration {
+        let id = CertificateId(envelope.stream.id);
+        let doublings = self.failed.get(&id).copied().unwrap_or(1).clamp(1, 16) - 1;
+        let own = (RETRY_FIRST * 2u32.pow(doublings)).min(OUTAGE_RETRY_MAX);
+        let issue = self.facts.certificates.get(&id).and_then(|c| c.current.as_ref());
+        let left = issue.map_or(Duration::ZERO, |issue| issue.leaf.not_after.since(failed) / 4);
+        let own = if left.is_zero() { own } else { own.min(left) };
+        own.max(RETRY_FIRST)
     }
 
     /// The CA named a time before which it wants no other order.
@@ -338,6 +361,11 @@ fn truth(world: &World, reading: &Reading<'_>) {
         if near >= RESTARTS_MAX {
             state.broken(Invariant::RestartOnce, "a third restart within a day");
         }
+    }
+    let now = world.wall();
+    let longest = reading.begun.values().map(|began| now.since(*began)).max();
+    if let Some(open) = longest.filter(|open| *open > OPEN_MAX && !reading.clock_set) {
+        state.broken(Invariant::NothingOpenForEver, format!("a renewal is open for {open:?}"));
     }
     let open = reading.facts.certificates.values().any(|certificate| certificate.run.is_some());
     if !open && reading.facts.answers() > 0 {

@@ -1,13 +1,15 @@
 //! The disk of the world: it outlives the process, and ends where fate says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use renewd_events::Envelope;
 use renewd_events::codec::Frame;
 use renewd_events::id::Seq;
-use renewd_events::store::{EventStore, Frames, Head, StoreError};
+use renewd_events::planted::{self, Bug};
+use renewd_events::store::{EventStore, FULL, Frames, Head, StoreError};
 
-use crate::fate::{Fault, Place};
+use crate::fate::{Fault, Harm, Place};
 use crate::invariant::Invariant;
 use crate::world::World;
 
@@ -21,6 +23,17 @@ pub struct Platter {
     pub frames: Vec<Frame>,
     /// The last frame that was acknowledged.
     pub acknowledged: Seq,
+    /// How many frames the last commit but one had brought: what a disk that lies about syncing keeps.
+    pub(crate) kept: usize,
+}
+
+impl Platter {
+    /// The machine lost its power.
+    pub(crate) fn lose_unsynced(&mut self) {
+        if planted::is(Bug::MissingSync) {
+            self.frames.truncate(self.kept);
+        }
+    }
 }
 
 /// The disk, as the journal sees it.
@@ -51,8 +64,24 @@ impl EventStore for Disk {
         if self.world.is_dead() {
             return Err(dead());
         }
+        if self.world.disk_is_full() {
+            return Err(full());
+        }
+        {
+            let mut platter = self.world.platter();
+            platter.kept = platter.frames.len();
+        }
         for batch in frames.split_inclusive(|frame| frame.last_of_batch) {
-            let harm = self.world.fate(Place::Commit).map(|harm| harm.fault);
+            let drawn = self.world.fate(Place::Commit);
+            let harm = drawn.map(|harm| harm.fault);
+            if let Some(Harm { fault: Fault::NoSpace, seconds }) = drawn {
+                // What is said to have failed may all the same be on the disk.
+                if seconds % 2 == 1 {
+                    self.world.platter().frames.extend_from_slice(batch);
+                }
+                self.world.fill_disk(Duration::from_secs(seconds));
+                return Err(full());
+            }
             if harm == Some(Fault::CrashBefore) {
                 self.world.end_life();
                 return Err(dead());
@@ -71,13 +100,34 @@ impl EventStore for Disk {
         Ok(())
     }
 
+    fn reopen(&mut self) -> Result<Head, StoreError> {
+        if self.world.disk_is_full() {
+            return Err(full());
+        }
+        let mut platter = self.world.platter();
+        platter.acknowledged = platter.frames.last().map_or(Seq(0), |frame| frame.seq);
+        drop(platter);
+        Ok(self.head())
+    }
+
     fn scan(&self, from: Seq) -> Result<Frames<'_>, StoreError> {
         let frames = self.world.platter().frames.clone();
         Ok(Box::new(frames.into_iter().filter(move |frame| frame.seq >= from).map(Ok)))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
+        let mut platter = self.world.platter();
+        platter.kept = platter.frames.len();
         Ok(())
+    }
+}
+
+fn full() -> StoreError {
+    StoreError::NoRoom {
+        code: FULL,
+        what: "writing",
+        path: "the simulated disk".into(),
+        cause: std::io::ErrorKind::StorageFull.into(),
     }
 }
 

@@ -28,6 +28,13 @@ impl Draws {
         self.bits().checked_rem(bound).unwrap_or(0)
     }
 
+    /// One of these; the default of none.
+    pub fn one_of<T: Copy + Default>(&mut self, of: &[T]) -> T {
+        let count = u64::try_from(of.len()).unwrap_or(u64::MAX);
+        let index = usize::try_from(self.below(count)).unwrap_or(0);
+        of.get(index).copied().unwrap_or_default()
+    }
+
     /// True in `parts` of a million cases.
     pub fn happens(&mut self, parts: u64) -> bool {
         self.below(1_000_000) < parts

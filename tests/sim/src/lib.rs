@@ -8,7 +8,8 @@
 //!
 //! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
 //! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
-//! [`invariant`] and `audit` (what must hold), [`crash`], [`seeds`], [`planted`] (the commands).
+//! [`invariant`], `audit` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
+//! commands).
 
 mod audit;
 mod ca;
@@ -20,7 +21,9 @@ pub mod invariant;
 pub mod life;
 mod places;
 pub mod plan;
-// pub mod planted;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod seeds;
 mod tick;
+mod verdicts;
 pub mod world;

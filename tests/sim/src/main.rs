@@ -15,7 +15,8 @@ const PLANNED: &str = "because fate says so";
 fn main() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let planned = info.payload_as_str().is_some_and(|text| text.contains(PLANNED));
+        let text = info.payload().downcast_ref::<&str>();
+        let planned = text.is_some_and(|text| text.contains(PLANNED));
         if !planned {
             usual(info);
         }
@@ -26,14 +27,27 @@ fn main() -> ExitCode {
         ["sim", rest @ ..] => sim_command(rest),
         ["crash", "--script", script, name] => show_command(script, name),
         ["crash", rest @ ..] => crash_command(rest),
+        #[cfg(feature = "planted")]
+        ["planted", rest @ ..] => planted_command(rest),
         _ => {
             eprintln!("renewd-sim crash [--deep N] [SCENARIO]");
             eprintln!(
                 "renewd-sim sim --seeds N [--from S] | --years Y | --seed S [--script SCRIPT]"
             );
+            eprintln!("renewd-sim planted [BUG] (with --features planted)");
             ExitCode::from(2)
         }
     }
+}
+
+/// Every planted bug, or those named, must be found.
+#[cfg(feature = "planted")]
+fn planted_command(words: &[&str]) -> ExitCode {
+    let hunts = renewd_sim::planted::hunt(words);
+    hunts.iter().for_each(|hunt| println!("{hunt}"));
+    let found = hunts.iter().filter(|hunt| hunt.found.is_some()).count();
+    println!("planted: planted {}, found {found}", hunts.len());
+    if found == hunts.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn show_command(script: &str, name: &str) -> ExitCode {

@@ -7,6 +7,7 @@ use renewd_events::authorization::{Challenge, Probe};
 use renewd_events::binding::{Deployment, Target};
 use renewd_events::certificate::{Issue, KeyRequest};
 use renewd_events::id::{BindingId, Fingerprint, Generation, Hash, KeyRef, RestartId};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::{Durable, WallMs};
@@ -23,7 +24,7 @@ impl World {
         Box::pin(async move {
             let _under_way = self.call();
             let ended = self.act_begins().await;
-            tokio::time::sleep(self.delay(self.plan.disk_ms)).await;
+            self.pause(self.plan.disk_ms).await;
             let done = act(&mut self.state());
             self.act_ends(ended).await;
             done
@@ -77,6 +78,9 @@ impl Vault for World {
         self.local(|state| {
             let csr = request.key_ref.0.clone().into_bytes();
             state.keys.insert(csr.clone());
+            if planted::is(Bug::KeyNotSynced) {
+                state.young_keys.push((self.wall(), csr.clone()));
+            }
             Ok(KeyFacts { spki: Hash::of(&csr), csr })
         })
     }
@@ -86,7 +90,7 @@ impl Prober for World {
     fn probe<'a>(&'a self, _: &'a str, challenge: &'a Challenge) -> Act<'a, Probe> {
         Box::pin(async move {
             let _under_way = self.call();
-            tokio::time::sleep(self.delay(5)).await;
+            self.pause(5).await;
             let answered = self.handle().is_some_and(|handle| {
                 let facts = handle.facts();
                 let facts = facts.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -155,10 +159,9 @@ impl BindingTarget for World {
         Box::pin(async move {
             let _under_way = self.call();
             self.living().await;
-            tokio::time::sleep(self.delay(5)).await;
-            match self.fate(Place::Serving).map(|harm| harm.fault) {
-                Some(Fault::Refused) => return Err(refused("no answer")),
-                Some(_) | None => {}
+            self.pause(5).await;
+            if self.fate(Place::Serving).is_some_and(|harm| harm.fault == Fault::Refused) {
+                return Err(refused("no answer"));
             }
             let binding = binding_of(certificate_of(name));
             let seen = self.state().shown.get(&binding).copied().unwrap_or_default();
@@ -173,10 +176,15 @@ impl HostProcess for World {
     }
 
     fn open_listener<'a>(&'a self, address: &'a str) -> Act<'a, Result<(), ListenerRefused>> {
-        self.local(move |state| {
-            if state.listener_free {
-                return Ok(());
-            }
+        if self.state().listener_free {
+            return self.local(|_| Ok(()));
+        }
+        // Nothing was done that the world could see: no boundary to end a life at.
+        Box::pin(async move {
+            let _under_way = self.call();
+            self.living().await;
+            self.pause(self.plan.disk_ms).await;
+            self.living().await;
             let problem =
                 Problem::new(ProblemClass::Local, "listenNotPermitted", "permission denied");
             let problem = problem.about(address);
@@ -197,7 +205,7 @@ impl HostProcess for World {
         self.local(move |state| {
             state.restarts.push((restart, self.time()));
             // What the restart is for: the next life has the right to listen.
-            state.listener_free = true;
+            state.listener_free = self.plan.restart_helps;
             self.ask_restart(restart);
             Ok(())
         })

@@ -74,6 +74,8 @@ pub struct Plan {
     pub disk_ms: u64,
     /// The listener can only be opened by a restart.
     pub listener_needs_restart: bool,
+    /// After a restart it can be opened.
+    pub restart_helps: bool,
     /// When it ends.
     pub goal: Goal,
     /// Time between looks at the whole.
@@ -101,6 +103,7 @@ impl Plan {
             network_ms: 200,
             disk_ms: 20,
             listener_needs_restart: false,
+            restart_helps: true,
             goal: Goal::Generation(1),
             tick: Duration::from_secs(6 * 3600),
         }

@@ -6,10 +6,13 @@ use std::time::Duration;
 use renewd_events::Facts;
 use renewd_events::certificate::Certificate;
 use renewd_events::id::{CertificateId, Hash};
+use renewd_events::schedule::Cause;
 
+use crate::audit::UNUSABLE_MAX;
 use crate::ca::token;
 use crate::fate::{Fault, Place};
 use crate::invariant::Invariant;
+use crate::life::RETRY_MAX;
 use crate::plan::Served;
 use crate::world::{World, account, binding_of, certificate_of};
 
@@ -77,6 +80,7 @@ pub(crate) fn with_facts<T>(world: &World, read: impl FnOnce(&Facts) -> T) -> Op
 /// Some hours went by. True when a person stops the process.
 pub(crate) async fn tick(world: &World) -> bool {
     next_actions(world).await;
+    retries(world);
     people(world).await;
     let Some(harm) = world.fate(Place::Tick) else {
         return false;
@@ -183,6 +187,30 @@ pub(crate) fn served(facts: &Facts, certificate: &Certificate) -> bool {
         .values()
         .filter(|binding| binding.certificate == certificate_of(certificate.name()))
         .all(|binding| binding.served.as_ref().is_some_and(|s| s.generation == issue.generation))
+}
+
+/// No retry lies further ahead than its back-off allows, whatever was done to the clock.
+fn retries(world: &World) {
+    let now = world.wall();
+    let far = with_facts(world, |facts| {
+        let account = facts.accounts.get(&account());
+        let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
+        if !usable || facts.runs.len() >= world.plan.parallel {
+            return Vec::new();
+        }
+        let planned = facts.schedules.iter().filter_map(|(id, schedule)| {
+            let planned = schedule.planned.filter(|planned| planned.cause == Cause::Retry)?;
+            let failure = facts.certificates.get(id)?.failure.as_ref()?;
+            let asked = Duration::from_millis(failure.problem.retry_after_ms.unwrap_or(0));
+            let longest = UNUSABLE_MAX.max(RETRY_MAX).max(asked);
+            let wait = planned.at.since(now);
+            (wait > longest + longest / 8).then(|| format!("certificate {id}: a retry in {wait:?}"))
+        });
+        planned.collect()
+    });
+    for what in far.unwrap_or_default() {
+        world.broken(Invariant::BackoffBounds, what);
+    }
 }
 
 /// While nothing is under way, every certificate has one next action, or a person must act. What is

@@ -35,6 +35,8 @@ const WRONG_MAX_MS: i64 = 40 * 86_400_000;
 const GENERATION_DAYS_MAX: u32 = 120;
 /// The last days of a run are without faults.
 const HEALING: Duration = Duration::from_secs(2 * 86_400);
+/// An operating system writes back what nobody synced after this.
+const WRITE_BACK: Duration = Duration::from_secs(30);
 /// The address of the listener.
 const LISTENER: &str = "0.0.0.0:443";
 
@@ -58,6 +60,10 @@ pub(crate) struct State {
     pub(crate) ca: Authority,
     /// Keys in the vault, by the CSR that goes with them.
     pub(crate) keys: BTreeSet<Vec<u8>>,
+    /// Keys that nobody synced, and since when ([`renewd_events::planted::Bug::KeyNotSynced`]).
+    pub(crate) young_keys: Vec<(WallMs, Vec<u8>)>,
+    /// Renewal information was answered with a Retry-After: in this life not before.
+    pub(crate) ari_floors: BTreeMap<String, WallMs>,
     /// What each place shows.
     pub(crate) shown: BTreeMap<BindingId, Fingerprint>,
     /// What lies in the files of each place, not yet read by its program.
@@ -68,6 +74,8 @@ pub(crate) struct State {
     pub(crate) listener_free: bool,
     /// Requests to the CA by order or certificate stream since its renewal began.
     pub(crate) requests: BTreeMap<StreamId, u32>,
+    /// The disk takes no more before this.
+    pub(crate) disk_full_until: WallMs,
     /// A person asked for a renewal out of turn.
     pub(crate) person_asked: bool,
     pub(crate) violations: Vec<Violation>,
@@ -187,6 +195,7 @@ impl World {
 
     /// Our wall clock is set by so many seconds.
     pub(crate) fn set_wall(&self, seconds: i64) {
+        self.state().ari_floors.clear();
         let mut clock = lock(&self.clock);
         let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
         clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
@@ -194,11 +203,14 @@ impl World {
 
     /// Our wall clock is right again.
     pub(crate) fn right_wall(&self) {
+        self.state().ari_floors.clear();
         lock(&self.clock).wrong_ms = 0;
     }
 
     /// A life begins: its runtime has a time of its own.
     pub(crate) fn begin_life(&self) {
+        let now = self.wall();
+        self.state().life_ended(now);
         *lock(&self.life) = Life::default();
         lock(&self.clock).started = Some(Instant::now());
     }
@@ -215,6 +227,17 @@ impl World {
     pub(crate) fn end_life(&self) {
         lock(&self.life).dead = true;
         self.news.notify_one();
+    }
+
+    /// The disk takes no more for this long.
+    pub(crate) fn fill_disk(&self, time: Duration) {
+        let until = self.time().after(time);
+        self.state().disk_full_until = until;
+    }
+
+    pub(crate) fn disk_is_full(&self) -> bool {
+        let now = self.time();
+        now < self.state().disk_full_until
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -253,6 +276,16 @@ impl World {
         let mut state = self.state();
         let drawn = state.latency.as_mut().map_or(0, |draws| draws.delay_ms(max_ms));
         Duration::from_millis(drawn)
+    }
+
+    /// Waits for up to this, milliseconds; without a delay others have their turn all the same.
+    pub(crate) async fn pause(&self, max_ms: u64) {
+        let delay = self.delay(max_ms);
+        if delay.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(delay).await;
+        }
     }
 
     /// An act needs its intent on disk, acknowledged, and a log that can be written.
@@ -328,8 +361,20 @@ impl Drop for Call<'_> {
 
 impl State {
     pub(crate) fn broken(&mut self, invariant: Invariant, what: impl Into<String>) {
-        if self.violations.len() < VIOLATIONS_MAX {
+        // One that breaks a thousand times must not hide another.
+        let known = self.violations.iter().any(|violation| violation.invariant == invariant);
+        if !known || self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation { invariant, what: what.into() });
+        }
+    }
+
+    /// What only a process, or a machine with power, remembers is gone.
+    fn life_ended(&mut self, now: WallMs) {
+        self.ari_floors.clear();
+        for (made, csr) in std::mem::take(&mut self.young_keys) {
+            if made.after(WRITE_BACK) > now {
+                self.keys.remove(&csr);
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Authority {
 pub(crate) struct Placed {
     pub(crate) intent: OrderId,
     pub(crate) names: Vec<String>,
+    /// It names what it replaces.
+    exempt: bool,
     pub(crate) created: WallMs,
     pub(crate) authorizations: Vec<Authorization>,
     pub(crate) csr: Option<Vec<u8>>,
@@ -145,6 +147,7 @@ impl Authority {
             intent,
             authorizations: authorizations.collect(),
             names,
+            exempt: wanted.replaces.is_some(),
             created: now,
             csr: None,
             valid_at: None,
@@ -236,7 +239,8 @@ impl Authority {
     /// Certificates for these names, issued within the window before `now`.
     pub(crate) fn same_names(&self, names: &[String], now: WallMs) -> usize {
         let young = |order: &&Placed| now.since(order.created) < SAME_NAMES_WINDOW;
-        let same = self.orders.values().filter(|order| order.names == names);
+        // Renewals that name what they replace are exempt from limits (Let's Encrypt).
+        let same = self.orders.values().filter(|order| !order.exempt && order.names == names);
         same.filter(|order| order.leaf.is_some()).filter(young).count()
     }
 

@@ -57,7 +57,7 @@ impl World {
                     panic!("a port panics because fate says so");
                 }
             }
-            tokio::time::sleep(self.delay(self.plan.network_ms)).await;
+            self.pause(self.plan.network_ms).await;
             let answer = self.answer(harm, act);
             self.act_ends(crash).await;
             let slow = harm.filter(|harm| harm.fault == Fault::Slow);
@@ -131,6 +131,8 @@ impl World {
         let free = wanted.replaces.is_some() || state.person_asked;
         if !free && state.ca.same_names(&names, now) >= SAME_NAMES_MAX {
             state.broken(Invariant::BudgetKept, "a sixth certificate of the same names in a week");
+            let retry_after_ms = Some(86_400_000);
+            return Err(Problem { retry_after_ms, ..acme("rateLimited", 429) });
         }
         let look = state.ca.new_order(&self.plan.ca, intent, wanted, now)?;
         if state.ca.by_intent.get(&intent).is_some_and(|count| *count > 1) {
@@ -290,10 +292,22 @@ impl CertificateAuthority for World {
         _: AccountId,
         ari_id: &'a str,
     ) -> Act<'a, Result<RenewalWindow, Problem>> {
-        self.request(Kind::Read, move |state, _| {
-            let (start, end) = state.ca.window(ari_id)?;
-            let retry_after_ms = Some(self.plan.ca.window_every_ms);
-            Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
+        Box::pin(async move {
+            let floor = self.state().ari_floors.get(ari_id).copied().unwrap_or_default();
+            if self.wall() < floor && !self.is_dead() {
+                let what = format!("renewal information of {ari_id} sooner than the CA had asked");
+                self.broken(Invariant::RetryAfterKept, what);
+            }
+            let window = self.request(Kind::Read, move |state, _| {
+                let (start, end) = state.ca.window(ari_id)?;
+                let retry_after_ms = Some(self.plan.ca.window_every_ms);
+                Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })
+            });
+            let window = window.await?;
+            let asked = Duration::from_millis(window.retry_after_ms.unwrap_or(0));
+            let floor = self.wall().after(asked);
+            self.state().ari_floors.insert(ari_id.to_owned(), floor);
+            Ok(window)
         })
     }
 

@@ -60,10 +60,10 @@ impl Report {
 
 /// What a run of a scenario came to.
 #[derive(Debug)]
-struct Ran {
-    outcome: Outcome,
-    reached: [u64; 2],
-    orders: usize,
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    pub(crate) reached: [u64; 2],
+    pub(crate) orders: usize,
     unresolved: usize,
 }
 
@@ -112,7 +112,7 @@ fn from(scenario: &Scenario, first: (Point, Fault), deep: Option<usize>, orders:
     report
 }
 
-fn boundaries(after: [u64; 2], reached: [u64; 2]) -> Vec<(Point, Fault)> {
+pub(crate) fn boundaries(after: [u64; 2], reached: [u64; 2]) -> Vec<(Point, Fault)> {
     let mut all = BTreeSet::new();
     for ((place, after), reached) in BOUNDARIES.into_iter().zip(after).zip(reached) {
         for number in after + 1..=reached {
@@ -122,13 +122,13 @@ fn boundaries(after: [u64; 2], reached: [u64; 2]) -> Vec<(Point, Fault)> {
     all.into_iter().collect()
 }
 
-fn with(script: &Script, (point, fault): (Point, Fault)) -> Script {
+pub(crate) fn with(script: &Script, (point, fault): (Point, Fault)) -> Script {
     let mut script = script.clone();
     script.0.insert(point, Harm { fault, seconds: 0 });
     script
 }
 
-fn once(scenario: &Scenario, ends: &Script) -> Ran {
+pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
     let mut script = scenario.script.clone();
     script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
     let world = World::new(scenario.plan.clone(), Fate::scripted(script));
@@ -168,7 +168,7 @@ fn unresolved(world: &Arc<World>) -> usize {
 
 /// What is broken, the count of orders among it: an end must not buy one, except where the CA has no
 /// list to look into, and then the log says so.
-fn judged(scenario: &Scenario, ran: &Ran, orders: usize) -> Vec<Violation> {
+pub(crate) fn judged(scenario: &Scenario, ran: &Ran, orders: usize) -> Vec<Violation> {
     let mut violations = ran.outcome.violations.clone();
     let explained = if scenario.plan.ca.list { 0 } else { ran.unresolved };
     if ran.orders > orders + explained {

@@ -1,6 +1,8 @@
 //! The library of scenarios: what an engine goes through in its life, each short enough to be ended
 //! at every boundary.
 
+use renewd_events::certificate::LifeLeft;
+
 use crate::fate::Script;
 use crate::plan::{Goal, Plan, Wanted};
 
@@ -19,6 +21,11 @@ fn scenario(name: &'static str, script: &str, change: impl FnOnce(&mut Plan)) ->
     let mut plan = Plan::first_issue(1);
     change(&mut plan);
     Scenario { name, plan, script: script.parse().unwrap_or_default() }
+}
+
+fn refused_thrice() -> String {
+    let refused = |number| format!("new-order:{number}=rate-limited");
+    [1, 2, 3].map(refused).join(" ")
 }
 
 /// All of them.
@@ -51,6 +58,32 @@ pub fn all() -> Vec<Scenario> {
             |_| {},
         ),
         scenario("restart-needed", "", |plan| plan.listener_needs_restart = true),
+        scenario("restart-in-vain", "", |plan| {
+            plan.listener_needs_restart = true;
+            plan.restart_helps = false;
+            plan.goal = Goal::Days(12);
+        }),
+        scenario("one-at-a-time", "", |plan| {
+            plan.certificates = vec![Wanted::builtin("a.test"), Wanted::builtin("b.test")];
+            plan.parallel = 1;
+        }),
+        scenario("refused-thrice", &refused_thrice(), |_| {}),
+        scenario("renewal-refused", "new-order:2=rate-limited:60", |plan| {
+            plan.goal = Goal::Generation(2);
+        }),
+        scenario("clock-set-back", "new-order:1=rate-limited:7200 tick:1=back:864000", |plan| {
+            plan.tick = std::time::Duration::from_secs(3600);
+        }),
+        scenario("slow-issuing", "", |plan| {
+            // The first seed that draws more than ten minutes.
+            plan.seed = 13;
+            plan.ca.processing_ms = 3_000_000;
+            plan.network_ms = 5;
+        }),
+        scenario("policy-above-lifetime", "", |plan| {
+            plan.life_left = LifeLeft::Time { left_ms: 17_280_000_000, check_every_ms: 86_400_000 };
+            plan.goal = Goal::Days(9);
+        }),
         scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
         scenario("account-lost", "new-order:1=account-lost", |_| {}),
         scenario("overwritten", "serving:1=overwrite", |plan| {
@@ -64,6 +97,8 @@ pub fn all() -> Vec<Scenario> {
             plan.ca.reuse = true;
             plan.ca.validity = 20 * crate::plan::DAY;
         }),
+        scenario("disk-full", "commit:14=no-space:120", |_| {}),
+        scenario("disk-full-yet-written", "commit:17=no-space:121", |_| {}),
         scenario("slow-ca", "", |plan| {
             plan.ca.processing_ms = 120_000;
             plan.ca.validation_ms = 60_000;

@@ -21,7 +21,9 @@ pub enum Size {
 const DAY_S: u64 = 86_400;
 
 /// Place, fault, cases in a million at its hottest, and its measure at most in seconds.
-const MENU: [(Place, Fault, u64, u64); 37] = [
+const MENU: [(Place, Fault, u64, u64); 39] = [
+    (Place::Commit, Fault::NoSpace, 2_000, 600),
+    (Place::Commit, Fault::NoSpace, 500, 2 * DAY_S),
     (Place::Commit, Fault::CrashBefore, 6_000, 0),
     (Place::Commit, Fault::CrashAfter, 6_000, 0),
     (Place::Act, Fault::CrashBefore, 20_000, 0),
@@ -80,7 +82,7 @@ fn menu(draws: &mut Draws, cooler: u64) -> Vec<Chance> {
     let mut menu = Vec::new();
     for (place, fault, hottest, seconds_max) in MENU {
         let wanted = draws.below(2) == 0;
-        let share = [1, 3, 10, 30, 100][usize::try_from(draws.below(5)).unwrap_or(0)];
+        let share = draws.one_of(&[1, 3, 10, 30, 100]);
         if wanted {
             let per_million = hottest * share / 100 / cooler;
             menu.push(Chance { place, fault, per_million, seconds_max });
@@ -98,7 +100,7 @@ fn small(seed: u64, draws: &mut Draws) -> Plan {
         Wanted { names, served }
     });
     let certificates = certificates.collect();
-    let days = [3, 30, 120, 400][usize::try_from(draws.below(4)).unwrap_or(0)];
+    let days = draws.one_of(&[3, 30, 120, 400]);
     plan(seed, draws, certificates, days)
 }
 
@@ -108,13 +110,15 @@ fn large(seed: u64, draws: &mut Draws) -> Plan {
     plan.ca.validity = 90 * DAY;
     plan.ca.window_every_ms = 24 * 3_600_000;
     plan.parallel = 20;
+    // Small worlds show what latencies do; here they would be most of the work.
+    plan.network_ms = 0;
     plan.tick = DAY;
     plan
 }
 
 fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> Plan {
     let yes = |draws: &mut Draws, of: u64| draws.below(of) == 0;
-    let validity = [6, 45, 90][usize::try_from(draws.below(3)).unwrap_or(0)];
+    let validity = draws.one_of(&[6, 45, 90]);
     let life_left = if yes(draws, 3) {
         LifeLeft::Time { left_ms: 21 * DAY_S * 1000, check_every_ms: DAY_S * 1000 }
     } else {
@@ -129,17 +133,17 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
             renewal_info: !yes(draws, 3),
             window_every_ms: 6 * 3_600_000,
             reuse: yes(draws, 3),
-            processing_ms: [0, 2_000, 60_000, 4 * 3_600_000]
-                [usize::try_from(draws.below(4)).unwrap_or(0)],
-            validation_ms: [0, 3_000, 60_000][usize::try_from(draws.below(3)).unwrap_or(0)],
+            processing_ms: draws.one_of(&[0, 2_000, 60_000, 4 * 3_600_000]),
+            validation_ms: draws.one_of(&[0, 3_000, 60_000]),
             tries: u32::try_from(1 + draws.below(3)).unwrap_or(1),
             validity: validity * DAY,
         },
         life_left,
-        network_ms: [0, 5, 200, 20_000][usize::try_from(draws.below(4)).unwrap_or(0)],
-        disk_ms: [0, 5, 40, 2_000][usize::try_from(draws.below(4)).unwrap_or(0)],
+        network_ms: draws.one_of(&[0, 5, 200, 20_000]),
+        disk_ms: draws.one_of(&[0, 5, 40, 2_000]),
         listener_needs_restart: yes(draws, 8),
+        restart_helps: true,
         goal: Goal::Days(days),
-        tick: Duration::from_secs([3_600, 6 * 3_600][usize::try_from(draws.below(2)).unwrap_or(0)]),
+        tick: Duration::from_secs(draws.one_of(&[3_600, 6 * 3_600])),
     }
 }

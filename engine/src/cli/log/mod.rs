@@ -1,4 +1,8 @@
-//! `renewd log`: check, export and print the event log. Read-only, beside a running engine too.
+//! `renewd log`: check, export and print the event log, beside a running engine too; and, while it is
+//! stopped, repair or restore it.
+
+mod mend;
+mod verify;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,8 +20,15 @@ use crate::telemetry;
 /// What to do with the log.
 #[derive(Debug, Subcommand)]
 pub(super) enum LogCommand {
-    /// Check every event: order, hash chain, anchor
+    /// Check every event and every part: order, hash chain, HEAD, CLEAN, index; and name the cure
+    #[command(after_help = verify::EXIT_CODES)]
     Verify(Where),
+    /// Make a damaged log run again, and say what is lost. Shows only, unless told --yes
+    #[command(after_help = mend::REPAIR_EXIT_CODES)]
+    Repair(mend::RepairFlags),
+    /// Make a log out of an export or a copy of one, for an engine that lost its own
+    #[command(after_help = mend::RESTORE_EXIT_CODES)]
+    Restore(mend::RestoreFlags),
     /// Write the whole log into one file that a stranger may read: it holds no secret
     Export {
         /// The file to write
@@ -58,56 +69,23 @@ pub(super) fn run(command: &LogCommand, config: Option<&Path>, style: Style) -> 
         LogCommand::Verify(place) | LogCommand::Export { place, .. } | LogCommand::Cat(place) => {
             place
         }
+        LogCommand::Repair(flags) => &flags.place,
+        LogCommand::Restore(flags) => return mend::restore(flags),
     };
     let path = match source::locate(place.log.as_deref(), config, style) {
         Ok(path) => path,
         Err(reply) => return reply,
     };
     match command {
-        LogCommand::Verify(place) => verify(&path, place.json),
+        LogCommand::Verify(place) => verify::run(&path, place.json),
+        LogCommand::Repair(flags) => mend::repair(&path, flags),
+        LogCommand::Restore(flags) => mend::restore(flags),
         LogCommand::Export { file, format, .. } => match format {
             Format::Events => export(&path, file),
             Format::OtlpJson => export_traces(path, file),
         },
         LogCommand::Cat(place) => cat(path, place.json),
     }
-}
-
-fn verify(path: &Path, json: bool) -> Reply {
-    let found = match log::verify(path) {
-        Ok(found) => found,
-        Err(error) => return source::refused(&error),
-    };
-    let exit = if found.is_whole() { Exit::Done } else { Exit::Damaged };
-    let bad = found.first_bad.as_ref();
-    if json {
-        let data = serde_json::json!({
-            "whole": found.is_whole(),
-            "events": found.events,
-            "segments": found.segments,
-            "head": found.head.hash.to_string(),
-            "anchor": format!("{:?}", found.anchor),
-            "first_bad": bad.map(ToString::to_string),
-        });
-        let out = format!("{}\n", crate::cli::exit::json("renewd.log-verify/1", data));
-        return Reply { out, err: String::new(), exit };
-    }
-    let mut out = format!(
-        "{}\n{} events in {} segments, head {}\nanchor: {}\n",
-        path.display(),
-        found.events,
-        found.segments,
-        found.head.hash,
-        found.anchor
-    );
-    match bad {
-        None if found.is_whole() => out.push_str("order and hash chain: whole\n"),
-        None => {}
-        Some(bad) => {
-            out.push_str(&format!("DAMAGED: {bad}\n"));
-        }
-    }
-    Reply { out, err: String::new(), exit }
 }
 
 fn export(path: &Path, file: &Path) -> Reply {
