@@ -4,6 +4,8 @@ mod decide;
 mod observe;
 mod order;
 mod pace;
+mod questions;
+mod request;
 
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
 pub(crate) use self::order::EXPIRED_WHEN_MADE;

@@ -52,6 +52,11 @@ pub fn all() -> Vec<Scenario> {
         scenario("busy-ca", "new-order:1=busy:300 request:4=down", |_| {}),
         scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
         scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
+        scenario(
+            "silent-ca",
+            "request:5=down request:6=down request:8=down request:9=lost request:11=down",
+            |_| {},
+        ),
         scenario("restart-needed", "", |plan| plan.listener_needs_restart = true),
         scenario("restart-in-vain", "", |plan| {
             plan.listener_needs_restart = true;
