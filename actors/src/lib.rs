@@ -21,6 +21,8 @@ pub mod decision;
 pub mod effect;
 #[expect(clippy::disallowed_methods, reason = "starts the timers' task")]
 pub mod engine;
+#[cfg(test)]
+mod folded_tests;
 mod hive;
 pub mod issuer;
 pub mod journal;

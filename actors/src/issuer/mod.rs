@@ -3,7 +3,11 @@
 mod decide;
 mod observe;
 mod order;
+#[cfg(test)]
+mod order_tests;
 mod pace;
+#[cfg(test)]
+mod pace_tests;
 mod questions;
 mod request;
 

@@ -9,6 +9,7 @@ mod fuzz;
 mod kill;
 mod layers;
 mod lint;
+mod mutants;
 mod planted;
 mod say;
 mod sim;
@@ -25,7 +26,7 @@ use crate::step::Outcome;
 type Run = fn(&[String]) -> Outcome;
 
 /// Name, what it does, and the function.
-const COMMANDS: [(&str, &str, Run); 14] = [
+const COMMANDS: [(&str, &str, Run); 15] = [
     (
         "test",
         "builds renewd, finds or installs Pebble, runs all tests (arguments go on)",
@@ -55,6 +56,7 @@ const COMMANDS: [(&str, &str, Run); 14] = [
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
     ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
     ("planted", "plants bugs, or BUG, each of which the simulation must find", planted::run),
+    ("mutants", "mutants that no test finds: --file GLOB, --shard K/N", mutants::run),
     ("ci", "lint, deny, test", ci::run),
 ];
 
