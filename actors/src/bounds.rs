@@ -38,6 +38,11 @@ pub const INTENSITY_WINDOW: Duration = Duration::from_secs(60);
 /// Waits before an actor is started again: at once, then slower.
 pub const RESPAWN_WAITS: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(10)];
+/// The wait before the start after this many failures within [`INTENSITY_WINDOW`].
+pub(crate) fn respawn_wait(failures: usize) -> Duration {
+    let [.., slowest] = RESPAWN_WAITS;
+    RESPAWN_WAITS.get(failures.saturating_sub(1)).copied().unwrap_or(slowest)
+}
 /// The longest sleep of the Clock: a suspended host or a set wall clock is noticed within it.
 pub const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// A difference between wall and monotonic time above this is a jump; NTP slews stay far below.
@@ -86,9 +91,12 @@ pub const ORDER_STALLED: Duration = Duration::from_secs(3600);
 /// Looks at one stage of an order: at the slowest pace they take as long as [`ORDER_STALLED`].
 pub const LOOKS_MAX: u32 = 300;
 /// First retry of a read, a registration or a binding, doubled up to [`READ_RETRY_MAX`].
-pub const READ_RETRY_FIRST: Duration = Duration::from_secs(2);
+pub const READ_RETRY_FIRST: Duration = renewd_replay::status::waiting::ASKED_AGAIN_FIRST;
 /// See [`READ_RETRY_FIRST`].
-pub const READ_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+pub const READ_RETRY_MAX: Duration = renewd_replay::status::waiting::ASKED_AGAIN_MAX;
+/// Missing answers told per order. A CA that changes between two errors all day must not fill the log;
+/// by then it is known what to expect.
+pub const ANSWERS_TOLD_MAX: u32 = 16;
 /// The directory and the terms are read again after this.
 pub const DIRECTORY_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Renewal information without a Retry-After is read again after this (RFC 9773 §4.3.2).

@@ -67,6 +67,26 @@ pub enum Effect {
 
 /// The kind of [`Effect::CreateOrder`].
 pub const CREATE_ORDER: &str = "create order";
+/// The kind of [`Effect::FindOrder`].
+pub(crate) const FIND_ORDER: &str = "find order";
+/// The kind of [`Effect::LookAtOrder`] until it is ready.
+pub(crate) const LOOK_PENDING: &str = "look at pending order";
+/// The same until it is valid.
+pub(crate) const LOOK_PROCESSING: &str = "look at processing order";
+/// The same to settle a finalize.
+pub(crate) const LOOK_SETTLING: &str = "look at order to settle";
+/// The kind of [`Effect::Finalize`].
+pub(crate) const FINALIZE: &str = "finalize";
+/// The kind of [`Effect::Download`].
+pub(crate) const DOWNLOAD: &str = "download";
+/// The kind of [`Effect::SeeAuthorizations`] to learn the challenges.
+pub(crate) const SEE_LEARNING: &str = "see authorizations";
+/// The same to settle a readiness.
+pub(crate) const SEE_SETTLING: &str = "see authorizations to settle";
+/// The same to learn why the order died.
+pub(crate) const SEE_VERDICT: &str = "see verdict";
+/// The kind of [`Effect::MakeReady`].
+pub(crate) const MAKE_READY: &str = "make ready";
 
 /// What an order is looked at for: each has its own pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,27 +208,27 @@ impl Effect {
             Self::UpdateContacts(_, intent) => act("update contacts", intent.effect_id()),
             Self::EnsureKey(intent) => act("make key", intent.effect_id()),
             Self::CreateOrder(_, intent) => act(CREATE_ORDER, intent.effect_id()),
-            Self::FindOrder(_, intent, _) => act("find order", intent.effect_id()),
+            Self::FindOrder(_, intent, _) => act(FIND_ORDER, intent.effect_id()),
             Self::LookAtOrder(order, _, _, stage) => read(
                 match stage {
-                    OrderStage::Pending => "look at pending order",
-                    OrderStage::Processing => "look at processing order",
-                    OrderStage::Settling => "look at order to settle",
+                    OrderStage::Pending => LOOK_PENDING,
+                    OrderStage::Processing => LOOK_PROCESSING,
+                    OrderStage::Settling => LOOK_SETTLING,
                 },
                 (*order).into(),
             ),
-            Self::Finalize(_, _, _, intent, _) => act("finalize", intent.effect_id()),
-            Self::Download(order, _, _) => read("download", (*order).into()),
+            Self::Finalize(_, _, _, intent, _) => act(FINALIZE, intent.effect_id()),
+            Self::Download(order, _, _) => read(DOWNLOAD, (*order).into()),
             Self::SeeAuthorizations(order, _, _, stage) => read(
                 match stage {
-                    AuthorizationStage::Learning => "see authorizations",
-                    AuthorizationStage::Settling => "see authorizations to settle",
-                    AuthorizationStage::Verdict => "see verdict",
+                    AuthorizationStage::Learning => SEE_LEARNING,
+                    AuthorizationStage::Settling => SEE_SETTLING,
+                    AuthorizationStage::Verdict => SEE_VERDICT,
                 },
                 (*order).into(),
             ),
             Self::ProbeChallenge(id, _, _) => read("probe", (*id).into()),
-            Self::MakeReady(_, _, _, intent) => act("make ready", intent.effect_id()),
+            Self::MakeReady(_, _, _, intent) => act(MAKE_READY, intent.effect_id()),
             Self::Deploy(_, _, _, intent) => act("deploy", intent.effect_id()),
             Self::Reload(_, intent) => act("reload", intent.effect_id()),
             Self::Handshake(binding, _, _, _) => read("handshake", (*binding).into()),
@@ -296,6 +316,6 @@ impl Effect {
         let Self::Finalize(order, ..) = self else {
             return None;
         };
-        Some(EffectKey { kind: "look at order to settle", stream: (*order).into(), version: 0 })
+        Some(EffectKey { kind: LOOK_SETTLING, stream: (*order).into(), version: 0 })
     }
 }

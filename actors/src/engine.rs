@@ -110,10 +110,11 @@ impl Engine {
         }
         let hive = Arc::new(Hive::new(facts, journal, ports, rules, inboxes));
         let (fatal_out, fatal) = watch::channel(None);
-        let (supervisor, _) = Actor::spawn(None, Supervisor, (Arc::clone(&hive), fatal_out))
+        let arguments = (Arc::clone(&hive), fatal_out.clone());
+        let (supervisor, _) = Actor::spawn(None, Supervisor, arguments)
             .await
             .map_err(|cause| EngineError::Start(cause.to_string()))?;
-        let timers = tokio::spawn(timers(Arc::clone(&hive)));
+        let timers = tokio::spawn(timers(Arc::clone(&hive), fatal_out));
         Ok(Self { hive, supervisor, timers, fatal })
     }
 
@@ -313,7 +314,20 @@ fn announcer(facts: Arc<RwLock<Facts>>, inboxes: Arc<Inboxes>) -> Observer {
     })
 }
 
-async fn timers(hive: Arc<Hive>) {
+/// The timers belong to no actor: what is told of their failures is told in the engine's name.
+async fn timers(hive: Arc<Hive>, fatal: watch::Sender<Option<String>>) {
+    let record = |events: Vec<EngineEvent>| {
+        let journal = hive.journal.clone();
+        let events = events.into_iter().map(|event| fact(StreamId::ENGINE, event, None, None));
+        let batch = ours(events.collect());
+        tokio::spawn(async move { drop(journal.append(batch).await) });
+    };
+    let actor = ActorName::Engine;
+    let failed = |incarnation: u16| {
+        tracing::error!(incarnation, "the timers failed; they are started again");
+        let text = "the task of all timers panicked".to_owned();
+        record(vec![EngineEvent::ActorFailed { actor, incarnation, text }]);
+    };
     let (waker, teller) = (Arc::clone(&hive), Arc::clone(&hive));
     let wake = move |actor, subject| waker.inboxes().nudge(actor, subject);
     let jumped = move |delta_ms| {
@@ -324,5 +338,8 @@ async fn timers(hive: Arc<Hive>) {
             drop(journal.append(ours(vec![fact(StreamId::CLOCK, event, None, None)])).await);
         });
     };
-    run_timers(Arc::clone(&hive.timers), Arc::clone(&hive.ports.time), wake, jumped).await;
+    let count = run_timers(&hive.timers, hive.ports.time.as_ref(), wake, jumped, failed).await;
+    let failures = u32::try_from(count).unwrap_or(u32::MAX);
+    record(vec![EngineEvent::RestartIntensityExceeded { actor, failures }]);
+    fatal.send_replace(Some(format!("the timers failed {count} times within a minute")));
 }

@@ -35,5 +35,6 @@ mod shell;
 #[expect(clippy::disallowed_methods, reason = "starts actors and appends without waiting")]
 mod supervisor;
 mod validator;
+mod waiting;
 
 pub use engine::{Engine, EngineError, Handle, Start};

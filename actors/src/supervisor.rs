@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use renewd_events::ActorName;
@@ -12,7 +11,7 @@ use renewd_events::process::EngineEvent;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::bounds::{INTENSITY_MAX, INTENSITY_WINDOW, RESPAWN_WAITS};
+use crate::bounds::{INTENSITY_MAX, INTENSITY_WINDOW, respawn_wait};
 use crate::decision::fact;
 use crate::hive::{ACTORS, Hive, Message};
 use crate::journal::Batch;
@@ -122,9 +121,7 @@ impl Watch {
             self.fatal.send_replace(Some(cause));
             return;
         }
-        let slowest = Duration::from_secs(10);
-        let wait = RESPAWN_WAITS.get(count.saturating_sub(1)).copied().unwrap_or(slowest);
-        drop(myself.send_after(wait, move || Order::Respawn(actor)));
+        drop(myself.send_after(respawn_wait(count), move || Order::Respawn(actor)));
     }
 
     /// One of the first six did not start: nothing runs yet, so the engine does not start at all. It is

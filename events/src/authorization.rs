@@ -69,6 +69,23 @@ pub enum AuthorizationEvent {
     ChallengeWithdrawn,
 }
 
+impl AuthorizationEvent {
+    /// Whether it holds an answer of the CA; the rest is what we did.
+    pub(crate) fn tells_of_the_ca(&self) -> bool {
+        match self {
+            Self::AuthorizationSeen { .. }
+            | Self::ReadinessAccepted { .. }
+            | Self::ReadinessRefused { .. }
+            | Self::AuthorizationBecameValid { .. }
+            | Self::AuthorizationBecameInvalid { .. } => true,
+            Self::ChallengeChosen(_)
+            | Self::Published { .. }
+            | Self::ReadinessRequested { .. }
+            | Self::ChallengeWithdrawn => false,
+        }
+    }
+}
+
 /// The problem of an authorization that ended because its order did: it says nothing about why.
 pub const UNDECIDED: &str = "undecided";
 

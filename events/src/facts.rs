@@ -311,6 +311,11 @@ impl Facts {
         let authorization = self.authorizations.entry(id).or_default();
         authorization.evolve(&envelope.meta(), event);
         let certificate = authorization.certificate;
+        if event.tells_of_the_ca()
+            && let Some(order) = self.orders.get_mut(&authorization.order)
+        {
+            order.heard_of_names();
+        }
         self.authorizations_of.entry(certificate).or_default().insert(id);
         if let Some(challenge) = &authorization.challenge {
             if authorization.answered {

@@ -1,9 +1,11 @@
 //! One ACME order (RFC 8555 §7.1.3, §7.4): its facts, its state, and how a fact changes it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Leaf;
-use crate::id::{AccountId, CertificateId, DnsName, Hash};
+use crate::id::{AccountId, CertificateId, DnsName, Hash, Seq};
 use crate::intent::{Anomaly, Durable, Meta};
 use crate::problem::Problem;
 use crate::time::WallMs;
@@ -112,6 +114,80 @@ pub enum OrderEvent {
         /// Its words.
         problem: Problem,
     },
+    /// A question about the order got no answer that can be used; recorded once per outage and kind of
+    /// problem, by whoever asked (Issuer or Validator). The order stays where it is.
+    AnswerMissing {
+        /// What was asked.
+        asked: Asked,
+        /// What came in its place.
+        problem: Problem,
+        /// When it is asked again for the first time; absent when it is given up, and the renewal with
+        /// it: the same answer came too often, and more asking would not change it.
+        again: Option<WallMs>,
+    },
+    /// That question is answered again, and the answer moved nothing; without it the outage would seem
+    /// to last.
+    AnswerCame {
+        /// What was asked.
+        asked: Asked,
+    },
+}
+
+/// What a CA is asked on the way to a certificate.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumIter,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Asked {
+    /// newOrder (RFC 8555 §7.4).
+    NewOrder,
+    /// The account's list of orders (§7.1.2.1), to settle a newOrder without answer.
+    OrderList,
+    /// The order (§7.1.3).
+    Order,
+    /// The order's authorizations (§7.5).
+    Authorizations,
+    /// The POST that tells the CA to look (§7.5.1).
+    Challenge,
+    /// finalize (§7.4).
+    Finalize,
+    /// The chain (§7.4.2).
+    Chain,
+}
+
+/// A question that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What came last in place of an answer, as far as it was news.
+    pub problem: Problem,
+    /// Since when there is no answer.
+    pub since: WallMs,
+    /// When the problem was told.
+    pub at: WallMs,
+    /// When it was asked again after that; absent when it was given up.
+    pub again: Option<WallMs>,
+    /// Where it was told.
+    pub seq: Seq,
+}
+
+impl Missing {
+    /// Whether this problem says what the one that was told says: other words or another waiting time
+    /// are no news.
+    pub fn is_like(&self, problem: &Problem) -> bool {
+        self.problem.class == problem.class
+            && self.problem.kind == problem.kind
+            && self.problem.status == problem.status
+    }
 }
 
 /// What a newOrder request says.
@@ -179,6 +255,10 @@ pub struct Order {
     pub phase: Phase,
     /// When it came to this phase.
     pub since: WallMs,
+    /// Questions that are not answered at present.
+    pub missing: BTreeMap<Asked, Missing>,
+    /// How often a missing answer was told: there is a bound.
+    pub told: u32,
     /// An impossible event.
     pub anomaly: Option<Anomaly>,
 }
@@ -203,7 +283,54 @@ impl Phase {
 impl Order {
     /// Applies one fact.
     pub fn evolve(&mut self, meta: &Meta, event: &OrderEvent) {
-        self.since = meta.at;
+        match event {
+            OrderEvent::AnswerMissing { asked, problem, again } => {
+                self.missing(meta, *asked, problem, *again);
+            }
+            OrderEvent::AnswerCame { asked } => drop(self.missing.remove(asked)),
+            OrderEvent::OrderRequested(_)
+            | OrderEvent::OrderCreated { .. }
+            | OrderEvent::OrderRefused { .. }
+            | OrderEvent::OrderRequestUnresolved { .. }
+            | OrderEvent::OrderBecameReady { .. }
+            | OrderEvent::FinalizationRequested { .. }
+            | OrderEvent::FinalizationAccepted { .. }
+            | OrderEvent::FinalizationRefused { .. }
+            | OrderEvent::CertificateReady { .. }
+            | OrderEvent::ChainDownloaded(_)
+            | OrderEvent::ChainRejected { .. }
+            | OrderEvent::OrderBecameInvalid { .. }
+            | OrderEvent::OrderGone { .. } => {
+                // The order moved: every answer that this took has come.
+                self.missing.clear();
+                self.since = meta.at;
+                self.moved(meta, event);
+            }
+        }
+    }
+
+    /// The phase does not change, nor since when it lasts: what is decided by them stays as it is.
+    fn missing(&mut self, meta: &Meta, asked: Asked, problem: &Problem, again: Option<WallMs>) {
+        let since = self.missing.get(&asked).map_or(meta.at, |missing| missing.since);
+        let problem = problem.clone();
+        let missing = Missing { problem, since, at: meta.at, again, seq: meta.seq };
+        self.missing.insert(asked, missing);
+        self.told = self.told.saturating_add(1);
+    }
+
+    /// The CA has answered about the names: the answer is in the authorizations' streams.
+    pub(crate) fn heard_of_names(&mut self) {
+        self.missing.remove(&Asked::Authorizations);
+        self.missing.remove(&Asked::Challenge);
+    }
+
+    /// The question that was given up, when there is one.
+    pub fn given_up(&self) -> Option<(Asked, &Problem)> {
+        let mut given_up = self.missing.iter().filter(|(_, missing)| missing.again.is_none());
+        given_up.next().map(|(asked, missing)| (*asked, &missing.problem))
+    }
+
+    fn moved(&mut self, meta: &Meta, event: &OrderEvent) {
         match event {
             OrderEvent::OrderRequested(request) => {
                 self.request = Some(request.clone());
@@ -236,6 +363,10 @@ impl Order {
             OrderEvent::OrderBecameInvalid { problem } | OrderEvent::OrderGone { problem } => {
                 self.phase = Phase::Dead(problem.clone());
             }
+            OrderEvent::AnswerMissing { .. } | OrderEvent::AnswerCame { .. } => {}
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -314,7 +314,9 @@ fn stage(event: &OrderEvent) -> Option<Stage> {
         | OrderEvent::FinalizationRequested { .. }
         | OrderEvent::CertificateReady { .. }
         | OrderEvent::ChainDownloaded(_) => Some(Stage::Ready),
-        OrderEvent::OrderRequested(_) => None,
+        OrderEvent::OrderRequested(_)
+        | OrderEvent::AnswerMissing { .. }
+        | OrderEvent::AnswerCame { .. } => None,
     }
 }
 

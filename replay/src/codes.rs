@@ -4,6 +4,7 @@
 //! bound and served, R08 restart, R09 network, names and clock. A code, once released, keeps its
 //! meaning: it is in logs. R01 (configuration) and most of R06 live where they are found.
 
+use renewd_events::order::Asked;
 use renewd_events::problem::Problem;
 
 use crate::why::rules::{self, Case};
@@ -166,8 +167,10 @@ pub enum Step {
     Key,
     /// newOrder.
     NewOrder,
-    /// Authorizations and challenges.
+    /// Authorizations and challenges: what the CA saw on its visit.
     Validation,
+    /// The POST that asks the CA to visit (RFC 8555 §7.5.1).
+    Readiness,
     /// finalize, and waiting for the certificate.
     Finalize,
     /// The order as a whole.
@@ -180,6 +183,18 @@ pub enum Step {
     Listener,
     /// Restarting the host.
     Restart,
+}
+
+/// The step at which a question is asked. Of an authorization only the look is meant: what the CA found
+/// on its visit is in the authorization's own events.
+pub fn step_of(asked: Asked) -> Step {
+    match asked {
+        Asked::NewOrder | Asked::OrderList => Step::NewOrder,
+        Asked::Order | Asked::Authorizations => Step::Order,
+        Asked::Challenge => Step::Readiness,
+        Asked::Finalize => Step::Finalize,
+        Asked::Chain => Step::Chain,
+    }
 }
 
 /// The code of a problem, from the problem alone. `why` may know better, since it also sees what the

@@ -114,6 +114,8 @@ fn order(event: &OrderEvent) -> Part {
         | OrderEvent::OrderBecameInvalid { .. }
         | OrderEvent::OrderGone { .. } => Part::Settles(Act::Finalize),
         OrderEvent::OrderBecameReady { .. }
+        | OrderEvent::AnswerMissing { .. }
+        | OrderEvent::AnswerCame { .. }
         | OrderEvent::ChainDownloaded(_)
         | OrderEvent::ChainRejected { .. } => Part::None,
     }

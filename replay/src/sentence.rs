@@ -14,6 +14,8 @@ use renewd_events::schedule::{Cause, ScheduleEvent};
 use crate::escape::{field, text};
 use crate::when;
 
+pub use order::asked;
+
 /// Words of the other side within a line; the whole is in `why` and in JSON.
 const SAID_CHARACTERS_MAX: usize = 96;
 /// An URL within a line.

@@ -3,6 +3,7 @@
 
 mod doing;
 mod next;
+pub mod waiting;
 
 use renewd_events::binding::{Binding, Setback};
 use renewd_events::certificate::Certificate;
@@ -199,7 +200,8 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
     } else {
         State::Ok
     };
-    let trouble = renewal_trouble(it)
+    let trouble = waiting::of(facts, id)
+        .or_else(|| renewal_trouble(it))
         .or(account_trouble)
         .or_else(|| bindings.iter().find_map(|binding| binding.trouble.clone()));
     CertificateStatus {

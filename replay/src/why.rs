@@ -3,6 +3,7 @@
 
 mod case;
 pub mod rules;
+mod unanswered;
 mod witness;
 
 use renewd_events::id::{CertificateId, Seq};

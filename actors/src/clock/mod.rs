@@ -13,7 +13,7 @@ use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 
 pub use plan::{Plan, plan};
-pub(crate) use timers::{Timers, run as run_timers};
+pub(crate) use timers::{Timers, run_supervised as run_timers};
 
 /// The Clock's part.
 #[derive(Debug)]

@@ -1,7 +1,11 @@
 //! Every wait of the engine in one ordered set: the earliest is slept for, nothing is polled.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use renewd_events::planted::{self, Bug};
@@ -9,7 +13,7 @@ use renewd_events::{ActorName, Subject, WallMs};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bounds::JUMP_MIN;
+use crate::bounds::{INTENSITY_MAX, INTENSITY_WINDOW, JUMP_MIN, respawn_wait};
 use crate::hive::ACTORS;
 use crate::ports::TimeSource;
 
@@ -83,12 +87,50 @@ impl Timers {
     }
 }
 
-/// Sleeps for the earliest wake and hands out what is due; tells of jumps of the wall clock.
-pub(crate) async fn run(
-    timers: Arc<Timers>,
-    time: Arc<dyn TimeSource>,
-    wake: impl Fn(ActorName, Subject) + Send,
-    jumped: impl Fn(i64) + Send,
+/// As `run`, begun again after a panic, at once and then more slowly: without it nothing that waits
+/// would ever go on. Every wait is handed out then, since what was due in that moment may be lost.
+/// `failed` hears of each failure with its number; gives that number back when there were more than
+/// [`INTENSITY_MAX`] within [`INTENSITY_WINDOW`].
+pub(crate) async fn run_supervised(
+    timers: &Timers,
+    time: &dyn TimeSource,
+    wake: impl Fn(ActorName, Subject) + Send + Sync,
+    jumped: impl Fn(i64) + Send + Sync,
+    failed: impl Fn(u16) + Send + Sync,
+) -> usize {
+    let mut failures: VecDeque<Instant> = VecDeque::new();
+    let mut number = 0u16;
+    loop {
+        let mut life = pin!(run(timers, time, &wake, &jumped));
+        poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
+            polled.unwrap_or(Poll::Ready(()))
+        })
+        .await;
+        number = number.saturating_add(1);
+        failed(number);
+        let now = Instant::now();
+        failures.push_back(now);
+        while failures.front().is_some_and(|at| now.duration_since(*at) > INTENSITY_WINDOW) {
+            failures.pop_front();
+        }
+        if failures.len() > INTENSITY_MAX {
+            return failures.len();
+        }
+        tokio::time::sleep(respawn_wait(failures.len())).await;
+        for (actor, subject) in timers.take_all() {
+            wake(actor, subject);
+        }
+    }
+}
+
+/// Sleeps for the earliest wake and hands out what is due; tells of jumps of the wall clock. It does not
+/// end by itself.
+async fn run(
+    timers: &Timers,
+    time: &dyn TimeSource,
+    wake: impl Fn(ActorName, Subject) + Send + Sync,
+    jumped: impl Fn(i64) + Send + Sync,
 ) {
     loop {
         for (actor, subject) in timers.take_due(time.now()) {
@@ -113,5 +155,59 @@ pub(crate) async fn run(
                 wake(actor, subject);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use renewd_events::id::AccountId;
+
+    use super::*;
+
+    /// A clock that panics when it is read, the first so many times.
+    #[derive(Debug)]
+    struct Broken(AtomicUsize);
+
+    impl TimeSource for Broken {
+        fn now(&self) -> WallMs {
+            let left =
+                self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+            assert!(left.is_err(), "a planted panic");
+            WallMs(1000)
+        }
+    }
+
+    fn waiting() -> Timers {
+        let timers = Timers::default();
+        let due = Some((WallMs(u64::MAX), "a wait"));
+        timers.set((ActorName::Registrar, Subject::Account(AccountId([1; 16]))), due);
+        timers
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_that_panic_are_begun_again_and_nothing_that_waits_is_forgotten() {
+        let (timers, woken, failed) = (waiting(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let wake = |_, _| {
+            woken.fetch_add(1, Ordering::AcqRel);
+        };
+        let told = |_| {
+            failed.fetch_add(1, Ordering::AcqRel);
+        };
+        let time = Broken(AtomicUsize::new(3));
+        let ran = run_supervised(&timers, &time, wake, |_| {}, told);
+        assert!(tokio::time::timeout(Duration::from_secs(30), ran).await.is_err(), "it goes on");
+        assert_eq!(failed.into_inner(), 3);
+        assert_eq!(woken.into_inner(), 1, "a wait of a far future is looked at at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_that_panic_again_and_again_end_with_the_number() {
+        let time = Broken(AtomicUsize::new(usize::MAX));
+        let timers = waiting();
+        let ran = run_supervised(&timers, &time, |_, _| {}, |_| {}, |_| {});
+        let ended = tokio::time::timeout(Duration::from_secs(120), ran).await;
+        assert_eq!(ended.ok(), Some(INTENSITY_MAX + 1));
     }
 }

@@ -12,6 +12,8 @@ mod order_tests;
 mod pace;
 #[cfg(test)]
 mod pace_tests;
+mod questions;
+mod request;
 
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
 pub(crate) use self::order::EXPIRED_WHEN_MADE;

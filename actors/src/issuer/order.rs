@@ -8,19 +8,40 @@ use renewd_events::order::{NewOrder, Order, OrderEvent, Phase};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts, WallMs};
-use renewd_replay::codes::Step;
+use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, may_order_again};
 use super::pace::{given_up, look_at, next_look};
+use super::questions::questions;
+use super::request::{answers_lost, find};
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, fact, may_do};
-use crate::effect::{CREATE_ORDER, Effect, OrderStage};
+use crate::effect::{Effect, OrderStage};
+use crate::waiting;
 
 /// The kind of problem of an order that was over, by our clock, when the CA made it.
 pub(crate) const EXPIRED_WHEN_MADE: &str = "expired-when-made";
 
 /// What to do about an order.
 pub(super) fn decide(
+    facts: &Facts,
+    id: CertificateId,
+    run: &Run,
+    order_id: OrderId,
+    order: &Order,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    // The Validator asked in vain until asking made no sense.
+    if let Some((asked, problem)) = order.given_up() {
+        return fail(id, run, step_of(asked), problem);
+    }
+    let decision = next(facts, id, run, order_id, order, session, cx);
+    waiting::told(decision, (order_id, order, run.renewal), &questions(order_id, order), session)
+}
+
+/// The next thing to do.
+fn next(
     facts: &Facts,
     id: CertificateId,
     run: &Run,
@@ -121,40 +142,6 @@ fn finalizing(
     decision
 }
 
-/// Asks for the order; one whose answer is lost is settled by asking for the account's list.
-fn find(
-    facts: &Facts,
-    id: CertificateId,
-    run: &Run,
-    order_id: OrderId,
-    intent: &Durable<NewOrder>,
-    session: &Session,
-    cx: &Context,
-) -> Decision {
-    let mut decision = Decision::none();
-    if twin_goes_first(facts, id, intent) {
-        decision
-            .wake_at(cx.now.after(bounds::TWIN_WAIT), "a certificate of the same names is ordered");
-        return decision;
-    }
-    if may_do(intent, session, cx) {
-        decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
-        return decision;
-    }
-    let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));
-    if let Some(problem) = session.looks(&effect.key()).hopeless() {
-        return fail(id, run, Step::NewOrder, problem);
-    }
-    let sent = session.looks(&Effect::CreateOrder(order_id, intent.clone()).key());
-    let earliest = sent.last.after(bounds::LOST_ANSWER_WAIT);
-    if sent.count > 0 && earliest > cx.now {
-        decision.wake_at(earliest, "the CA is asked whether it has the order");
-    } else {
-        decision.when_due(effect, session, cx, "the CA is asked whether it has the order");
-    }
-    decision
-}
-
 fn download(
     id: CertificateId,
     run: &Run,
@@ -174,22 +161,6 @@ fn download(
     decision
 }
 
-/// With what came in place of the last answer, as far as this life knows: a page of a proxy, say.
-fn answers_lost(session: &Session) -> Problem {
-    let text = "the answers to several newOrder requests were lost";
-    let sent = session.looks.iter().filter(|(key, _)| key.kind == CREATE_ORDER);
-    let last = sent.max_by_key(|(_, looks)| looks.last).and_then(|(_, l)| l.problem.as_ref());
-    let Some(last) = last else {
-        return Problem::new(ProblemClass::Transport, "answers-lost", text);
-    };
-    let text = format!("{text}; in place of the last: {}: {}", last.short_kind(), last.detail);
-    let mut lost =
-        Problem::new(ProblemClass::Transport, "answers-lost", &text).about(&last.subject);
-    lost.status = last.status;
-    lost.retry_after_ms = last.retry_after_ms;
-    lost
-}
-
 fn processing(
     facts: &Facts,
     id: CertificateId,
@@ -207,39 +178,6 @@ fn processing(
     let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), &looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
-}
-
-/// Whether another certificate of exactly the same names and account is being ordered before this one.
-/// The account's list, and a CA that gives a pending order again, could not tell their orders apart:
-/// both would take the same one, and one of them would finalize the other's.
-fn twin_goes_first(facts: &Facts, id: CertificateId, intent: &Durable<NewOrder>) -> bool {
-    let wanted = intent.intent();
-    let others = facts.runs.iter().filter(|other| **other != id);
-    let orders = others.filter_map(|other| facts.order_of(*other));
-    let twins = orders.filter(|(_, order)| {
-        order.request.as_ref().is_some_and(|request| {
-            request.account == wanted.account && request.identifiers == wanted.identifiers
-        })
-    });
-    twins.map(|(_, order)| order).any(|order| match &order.phase {
-        // Of two that ask, the one that asked first: its place in the log is the same in every life.
-        Phase::Requested(other) => other.meta().seq < intent.meta().seq,
-        // Not at the CA, or not any more.
-        Phase::Absent | Phase::Unresolved | Phase::Refused(_) | Phase::Dead(_) => false,
-        Phase::Pending
-        | Phase::Ready
-        | Phase::Finalizing(_)
-        | Phase::FinalizeRefused(_)
-        | Phase::Processing
-        | Phase::Valid { .. }
-        | Phase::Downloaded(_)
-        | Phase::Rejected(_) => true,
-    })
-}
-
-/// URLs of orders that other renewals know: they are not the lost one.
-fn known_urls(facts: &Facts) -> Vec<String> {
-    facts.orders.values().filter_map(|order| order.url.clone()).collect()
 }
 
 /// One more order within the renewal.
@@ -283,12 +221,15 @@ fn pending(
         let problem = Problem::new(ProblemClass::Acme, kind, detail);
         return fail(id, run, Step::Validation, &problem);
     }
+    if let Some(problem) = looks.hopeless() {
+        return fail(id, run, Step::Order, problem);
+    }
     if let Some(problem) = given_up(facts, order, &looks, cx) {
         return fail(id, run, Step::Validation, &problem);
     }
     let mut decision = Decision::none();
     let at = match accepted(facts, id, run, order) {
-        Err(problem) => return fail(id, run, Step::Validation, problem),
+        Err(problem) => return fail(id, run, Step::Readiness, problem),
         // The Validator is at work, or cannot get on: now and then the order itself is looked at.
         Ok(None) => {
             let since = order.since.max(facts.engine.booted_at).max(looks.last);

@@ -4,12 +4,15 @@ use renewd_events::Facts;
 use renewd_events::authorization::{Authorization, AuthorizationEvent, Phase};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, AuthorizationId, CertificateId, OrderId, RenewalId};
-use renewd_events::order;
+use renewd_events::order::{self, Asked};
 use renewd_events::planted::{self, Bug};
 use renewd_replay::status::challenge_port_held;
 
 use crate::decision::{Context, Decision, Session, fact, may_do};
-use crate::effect::{AuthorizationStage, Effect};
+use crate::effect::{
+    AuthorizationStage, Effect, EffectKey, MAKE_READY, SEE_LEARNING, SEE_SETTLING, SEE_VERDICT,
+};
+use crate::waiting::{self, Question};
 
 /// The order whose authorizations are looked after.
 struct Place<'a> {
@@ -40,7 +43,7 @@ pub(super) fn decide(
         return Decision::none();
     };
     let place = Place { renewal: run.renewal, order: order_id, account: request.account, url };
-    match &order.phase {
+    let decision = match &order.phase {
         order::Phase::Pending => pending(facts, id, &place, order, session, cx),
         order::Phase::Dead(_) => verdict(facts, id, &place, session, cx),
         order::Phase::Ready
@@ -54,7 +57,49 @@ pub(super) fn decide(
         | order::Phase::Requested(_)
         | order::Phase::Refused(_)
         | order::Phase::Unresolved => Decision::none(),
+    };
+    let questions = questions(facts, id, order_id, order);
+    waiting::told(decision, (order_id, order, run.renewal), &questions, session)
+}
+
+/// What the CA is asked about the names in this phase.
+fn questions(
+    facts: &Facts,
+    id: CertificateId,
+    order_id: OrderId,
+    order: &order::Order,
+) -> Vec<Question> {
+    let see = |kind| {
+        let key = EffectKey { kind, stream: order_id.into(), version: 0 };
+        Question::new(Asked::Authorizations, vec![key])
+    };
+    if let order::Phase::Dead(_) = order.phase {
+        return vec![see(SEE_VERDICT)];
     }
+    if !matches!(order.phase, order::Phase::Pending) {
+        return Vec::new();
+    }
+    if of_order(facts, id, order_id).count() < order.authorizations.len() {
+        return vec![see(SEE_LEARNING)];
+    }
+    let open = of_order(facts, id, order_id).filter_map(|(_, it)| match &it.phase {
+        Phase::ReadinessRequested(intent) => {
+            let id = intent.effect_id();
+            Some(EffectKey { kind: MAKE_READY, stream: id.stream, version: id.version })
+        }
+        Phase::Seen
+        | Phase::Chosen
+        | Phase::Published
+        | Phase::Ready
+        | Phase::ReadinessRefused(_)
+        | Phase::Valid
+        | Phase::Invalid(_) => None,
+    });
+    let told: Vec<EffectKey> = open.collect();
+    if told.is_empty() {
+        return Vec::new();
+    }
+    vec![Question::new(Asked::Challenge, told), see(SEE_SETTLING)]
 }
 
 /// Tokens of orders that are no longer the renewal's order are withdrawn.
@@ -91,8 +136,13 @@ fn pending(
     let see =
         |stage| Effect::SeeAuthorizations(place.order, place.account, place.url.to_owned(), stage);
     let mut decision = Decision::none();
+    let at = (place.order, order, place.renewal);
     if of_order(facts, id, place.order).count() < order.authorizations.len() {
         let effect = see(AuthorizationStage::Learning);
+        if let Some(problem) = session.looks(&effect.key()).hopeless() {
+            let event = waiting::given_up(at, Asked::Authorizations, problem);
+            return Decision::record(event);
+        }
         decision.when_due(effect, session, cx, "the authorizations could not be read");
         return decision;
     }
@@ -123,24 +173,13 @@ fn pending(
                 }
             }
             Phase::ReadinessRequested(intent) => {
-                // The CA refuses a second POST while it looks, so the settling look comes first;
-                // what it shows as untouched is then sent.
                 let settle = see(AuthorizationStage::Settling);
-                let effect = Effect::MakeReady(
-                    authorization_id,
-                    place.account,
-                    place.url.to_owned(),
-                    intent.clone(),
-                );
-                let (told, seen) = (session.looks(&effect.key()), session.looks(&settle.key()));
-                // Seen untouched since the last try: one look serves all names, so a name that was tried
-                // after it has to be looked at again.
-                let untouched = seen.answered() && (told.count == 0 || seen.last > told.last);
-                if may_do(intent, session, cx) || untouched {
-                    decision.when_due(effect, session, cx, "the CA did not take the challenge");
-                } else {
-                    decision.when_due(settle, session, cx, "the CA is asked what it has seen");
+                if let Some(problem) = session.looks(&settle.key()).hopeless() {
+                    return Decision::record(waiting::given_up(at, Asked::Authorizations, problem));
                 }
+                let url = place.url.to_owned();
+                let tell = Effect::MakeReady(authorization_id, place.account, url, intent.clone());
+                readiness(tell, settle, may_do(intent, session, cx), session, cx, &mut decision);
             }
             Phase::Seen
             | Phase::Ready
@@ -149,6 +188,7 @@ fn pending(
             | Phase::Invalid(_) => {}
         }
     }
+    one_at_a_time(&mut decision, session);
     decision.effects.dedup_by_key(|effect| effect.key());
     // All are answered before the CA is told of any: one batch, and the CA's views are the same.
     let waiting = decision.effects.iter().any(|e| matches!(e, Effect::ProbeChallenge(..)));
@@ -156,6 +196,38 @@ fn pending(
         decision.records = ready;
     }
     decision
+}
+
+/// The CA refuses a second POST while it looks, so a look comes between two of them: what it shows as
+/// untouched is then sent again.
+fn readiness(
+    tell: Effect,
+    settle: Effect,
+    may_do: bool,
+    session: &Session,
+    cx: &Context,
+    decision: &mut Decision,
+) {
+    if session.running.contains(&settle.key()) || session.running.contains(&tell.key()) {
+        return;
+    }
+    let (told, seen) = (session.looks(&tell.key()), session.looks(&settle.key()));
+    // Seen untouched since the last try: one look serves all names, so a name that was tried after it
+    // has to be looked at again.
+    let untouched = seen.answered() && (told.count == 0 || seen.last > told.last);
+    if may_do || untouched {
+        decision.when_due(tell, session, cx, "the CA did not take the challenge");
+    } else {
+        decision.when_due(settle, session, cx, "the CA is asked what it has seen");
+    }
+}
+
+/// Whatever the CA shows while it is being told of a name settles nothing: the look waits.
+fn one_at_a_time(decision: &mut Decision, session: &Session) {
+    let begins = decision.effects.iter().any(|effect| matches!(effect, Effect::MakeReady(..)));
+    if begins || session.running.iter().any(|key| key.kind == MAKE_READY) {
+        decision.effects.retain(|effect| effect.key().kind != SEE_SETTLING);
+    }
 }
 
 /// The order went on, so all its authorizations are valid (RFC 8555 §7.1.6), and the tokens can go.

@@ -40,8 +40,8 @@ impl Role for Validator {
         effect: &Effect,
         outcome: &Outcome,
         session: &Session,
-        _cx: &Context,
+        cx: &Context,
     ) -> Vec<NewEvent> {
-        observe::observe(facts, effect, outcome, session)
+        observe::observe(facts, effect, outcome, session, cx)
     }
 }

@@ -8,7 +8,7 @@ use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 
 use super::decide::of_order;
-use crate::decision::{Session, fact};
+use crate::decision::{Context, Session, fact};
 use crate::effect::{AuthorizationStage, Effect, Outcome};
 use crate::ports::{AuthorizationLook, AuthorizationStatus, ChallengeStatus};
 
@@ -18,6 +18,7 @@ pub(super) fn observe(
     effect: &Effect,
     outcome: &Outcome,
     session: &Session,
+    cx: &Context,
 ) -> Vec<NewEvent> {
     match (effect, outcome) {
         (Effect::SeeAuthorizations(order, _, _, stage), Outcome::Authorizations(result)) => {
@@ -27,17 +28,17 @@ pub(super) fn observe(
             };
             let id = place.certificate;
             match (result, stage) {
-                (Ok(looks), AuthorizationStage::Learning) => learnt(facts, id, *order, looks),
+                (Ok(looks), AuthorizationStage::Learning) => learnt(facts, id, *order, looks, cx),
                 (Ok(looks), AuthorizationStage::Settling) => {
-                    settled(facts, id, *order, looks, session)
+                    settled(facts, id, *order, looks, (session, cx))
                 }
                 (Ok(looks), AuthorizationStage::Verdict) => {
-                    judged(facts, id, *order, Ok(looks), session)
+                    judged(facts, id, *order, Ok(looks), (session, cx))
                 }
                 (Err(problem), AuthorizationStage::Verdict)
                     if problem.class == ProblemClass::Acme || problem.status == 404 =>
                 {
-                    judged(facts, id, *order, Err(problem), session)
+                    judged(facts, id, *order, Err(problem), (session, cx))
                 }
                 (Err(_), _) => Vec::new(),
             }
@@ -96,6 +97,7 @@ fn learnt(
     certificate: CertificateId,
     order: OrderId,
     looks: &[AuthorizationLook],
+    cx: &Context,
 ) -> Vec<NewEvent> {
     let renewal = renewal_of(facts, certificate);
     let mut records = Vec::new();
@@ -127,7 +129,7 @@ fn learnt(
                 records.push(fact(id, event, renewal, None));
             }
             (AuthorizationStatus::Invalid, _) => {
-                records.push(fact(id, invalid(look, 0), renewal, None))
+                records.push(fact(id, invalid(look, 0, cx), renewal, None))
             }
             (AuthorizationStatus::Valid, _) => {}
         }
@@ -137,12 +139,18 @@ fn learnt(
     records
 }
 
-fn invalid(look: &AuthorizationLook, visits: u32) -> AuthorizationEvent {
+/// The CA's words; where it has none, and its own time for the name is over, that is the reason.
+fn invalid(look: &AuthorizationLook, visits: u32, cx: &Context) -> AuthorizationEvent {
     let unsaid = || Problem::new(ProblemClass::Acme, "invalid", "the CA gave no reason");
-    AuthorizationEvent::AuthorizationBecameInvalid {
-        problem: look.problem.clone().unwrap_or_else(unsaid).about(&look.identifier),
-        visits,
+    let mut problem = look.problem.clone().unwrap_or_else(unsaid);
+    if problem.kind == "invalid"
+        && let Some(at) = look.expires.filter(|at| *at <= cx.now)
+    {
+        let text = format!("the CA gave no reason, but its time for the name ended at {at}");
+        problem = Problem::new(ProblemClass::Acme, "expired", &text);
     }
+    let problem = problem.about(&look.identifier);
+    AuthorizationEvent::AuthorizationBecameInvalid { problem, visits }
 }
 
 /// A readiness without answer: what the CA has taken is accepted; the rest is sent by the next step.
@@ -151,7 +159,7 @@ fn settled(
     certificate: CertificateId,
     order: OrderId,
     looks: &[AuthorizationLook],
-    session: &Session,
+    (session, cx): (&Session, &Context),
 ) -> Vec<NewEvent> {
     let mut records = Vec::new();
     for (id, authorization) in of_order(facts, certificate, order) {
@@ -169,7 +177,7 @@ fn settled(
                 records.push(on(facts, id, event));
             }
             (AuthorizationStatus::Invalid, _) => {
-                records.push(on(facts, id, invalid(look, session.visits_of(id))))
+                records.push(on(facts, id, invalid(look, session.visits_of(id), cx)))
             }
         }
     }
@@ -182,7 +190,7 @@ fn judged(
     certificate: CertificateId,
     order: OrderId,
     looks: Result<&Vec<AuthorizationLook>, &Problem>,
-    session: &Session,
+    (session, cx): (&Session, &Context),
 ) -> Vec<NewEvent> {
     let mut records = Vec::new();
     for (id, authorization) in of_order(facts, certificate, order) {
@@ -198,7 +206,7 @@ fn judged(
                     AuthorizationEvent::AuthorizationBecameValid { visits }
                 }
                 (Some(look), _) if look.status == AuthorizationStatus::Invalid => {
-                    invalid(look, visits)
+                    invalid(look, visits, cx)
                 }
                 (_, Err(problem)) => AuthorizationEvent::AuthorizationBecameInvalid {
                     problem: problem.clone(),

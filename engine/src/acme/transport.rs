@@ -93,7 +93,7 @@ impl Transport {
         let answer = self.get(&self.directory_url).await?;
         let raw = usable(answer)?;
         let document: Document =
-            serde_json::from_slice(&raw).map_err(|e| Fault::Json(e.to_string()))?;
+            serde_json::from_slice(&raw).map_err(|e| no_directory(&e, &raw))?;
         if let Some(bad) = document.bad_url() {
             return Err(Fault::NotHttps(cut(bad, BEGINNING_OCTETS)));
         }
@@ -264,4 +264,13 @@ impl HttpClient for Shared {
                 .map_err(|fault| Error::Other(Box::new(fault)))
         })
     }
+}
+
+/// Something else answers at the directory's URL, whatever its status says: a web page, say.
+fn no_directory(cause: &serde_json::Error, body: &[u8]) -> Fault {
+    let body = String::from_utf8_lossy(body);
+    let beginning = cut(body.trim(), BEGINNING_OCTETS);
+    Fault::Json(format!(
+        "{cause}; this is no directory (RFC 8555 §7.1.1), it begins: `{beginning}`"
+    ))
 }

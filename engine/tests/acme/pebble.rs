@@ -89,7 +89,10 @@ impl World {
         let (key, csr) = csr(&[NAME]);
         let intent = durable(Hash::of(&csr));
         let accepted = ca.finalize(ACCOUNT, url, &intent, &csr).await.unwrap();
-        assert_eq!(accepted.certificate, None);
+        // Pebble issues in the background: it may be done before the answer is written.
+        let taken = [OrderStatus::Processing, OrderStatus::Valid].contains(&accepted.status);
+        assert!(taken, "{accepted:?}");
+        assert_eq!(accepted.certificate.is_some(), accepted.status == OrderStatus::Valid);
         self.logged("Issued certificate serial", 1).await;
         let look = ca.look_at_order(ACCOUNT, url).await.unwrap();
         assert_eq!(look.status, OrderStatus::Valid);

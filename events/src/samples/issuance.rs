@@ -1,12 +1,14 @@
 //! Samples of what it takes to get a certificate.
 
+use strum::IntoEnumIterator;
+
 use super::Fresh;
 use crate::account::{AccountEvent, AccountRequest, Directory};
 use crate::authorization::{AuthorizationEvent, Challenge, Probe};
 use crate::certificate::{CertificateEvent, Declaration, Issue, KeyRequest, Leaf, LifeLeft};
 use crate::event::Event;
 use crate::id::{AccountId, CertificateId, Generation, OrderId};
-use crate::order::{Found, NewOrder, OrderEvent, OrderStatus};
+use crate::order::{Asked, Found, NewOrder, OrderEvent, OrderStatus};
 use crate::problem::{Problem, ProblemClass};
 use crate::schedule::{Cause, ScheduleEvent};
 
@@ -204,6 +206,26 @@ pub(super) fn order() -> Vec<Event> {
         },
     ]);
     events.extend(statuses());
+    events.extend(unanswered());
+    events
+}
+
+/// A missing answer to every question, and one that is given up.
+fn unanswered() -> Vec<Event> {
+    let missing = |f: &mut Fresh, asked, problem, again| OrderEvent::AnswerMissing {
+        asked,
+        problem: f.problem(problem),
+        again,
+    };
+    let mut events = Vec::new();
+    for asked in Asked::iter() {
+        let mut f = Fresh::new();
+        let again = Some(f.moment());
+        events.push(missing(&mut f, asked, ProblemClass::Http, again).into());
+    }
+    let given_up = missing(&mut Fresh::new(), Asked::Authorizations, ProblemClass::Protocol, None);
+    events.push(given_up.into());
+    events.push(OrderEvent::AnswerCame { asked: Asked::Order }.into());
     events
 }
 

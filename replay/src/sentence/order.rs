@@ -3,7 +3,7 @@
 use super::*;
 use crate::escape::field;
 use renewd_events::authorization::{AuthorizationEvent, Probe};
-use renewd_events::order::{Found, OrderEvent};
+use renewd_events::order::{Asked, Found, OrderEvent};
 
 pub(super) fn order(event: &OrderEvent) -> String {
     match event {
@@ -46,6 +46,29 @@ pub(super) fn order(event: &OrderEvent) -> String {
         OrderEvent::OrderGone { problem: said } => {
             format!("the CA no longer knows the order: {}", problem(said))
         }
+        OrderEvent::AnswerMissing { asked: what, problem: said, again } => match again {
+            Some(at) => format!(
+                "no usable answer to {}: {}; asked again at {}",
+                asked(*what),
+                problem(said),
+                when::moment(*at)
+            ),
+            None => format!("{} is given up: {}", asked(*what), problem(said)),
+        },
+        OrderEvent::AnswerCame { asked: what } => format!("{} is answered again", asked(*what)),
+    }
+}
+
+/// What the CA was asked, as a thing that is answered.
+pub fn asked(asked: Asked) -> &'static str {
+    match asked {
+        Asked::NewOrder => "the request for an order",
+        Asked::OrderList => "the question for the account's orders",
+        Asked::Order => "the look at the order",
+        Asked::Authorizations => "the look at the authorizations",
+        Asked::Challenge => "the request to check a name",
+        Asked::Finalize => "the request to issue",
+        Asked::Chain => "the download of the chain",
     }
 }
 

@@ -8,6 +8,7 @@ use renewd_events::{Facts, WallMs};
 use serde::Serialize;
 
 use crate::renewals::shown;
+use crate::sentence;
 
 /// What is going on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +32,10 @@ pub fn doing(facts: &Facts, id: CertificateId) -> Option<Doing> {
         (Some(_), _) => binding(facts, id, run),
         (None, Some((_, order))) => ordering(facts, id, run, order),
         (None, None) => ("the order is about to be requested".to_owned(), run.started),
+    };
+    let what = match super::waiting::longest(facts, id) {
+        Some((asked, _)) => format!("{what}; no usable answer to {}", sentence::asked(asked)),
+        None => what,
     };
     Some(Doing { what, since, started: run.started, attempt: run.attempt })
 }

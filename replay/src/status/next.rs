@@ -40,6 +40,9 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
         let why = format!("event {} ({}) cannot follow; see R0608", anomaly.seq, anomaly.event);
         return action(None, "nothing: a person must look", why);
     }
+    if let Some(again) = super::waiting::next(facts, id, now) {
+        return again;
+    }
     if let Some(doing) = super::doing(facts, id) {
         return action(None, &doing.what, sentence::cause(run_cause(it)).to_owned());
     }

@@ -13,6 +13,7 @@ use renewd_events::{Facts, WallMs};
 
 use super::Evidence;
 use super::rules::{self, Case, Rule};
+use super::unanswered;
 use super::witness::Witness;
 use crate::codes::{self, Code, Step};
 use crate::escape::{self, FIELD_CHARACTERS_MAX};
@@ -40,6 +41,7 @@ pub(super) fn find(
     anomaly(facts, it)
         .or_else(|| orphan(it))
         .or_else(|| unserved(facts, witness, id, it))
+        .or_else(|| unanswered::find(facts, id, it))
         .or_else(|| terms(facts, it))
         .or_else(|| it.failure.as_ref().map(|failure| failed(witness, it, failure)))
         .or_else(|| account(facts, witness, it))
@@ -81,7 +83,12 @@ fn orphan(it: &Certificate) -> Option<Found> {
 }
 
 /// A rule's words about a case, with the problem as the first evidence.
-fn told(case: &Case<'_>, rule: &Rule, place: (Option<Seq>, WallMs), tries: u32) -> Found {
+pub(super) fn told(
+    case: &Case<'_>,
+    rule: &Rule,
+    place: (Option<Seq>, WallMs),
+    tries: u32,
+) -> Found {
     let problem = case.problem;
     let mut evidence = vec![Evidence { seq: place.0, at: Some(place.1), text: said(problem) }];
     for part in problem.subproblems.iter().take(PARTS_MAX) {
@@ -127,12 +134,12 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
         .checked
         .values()
         .filter_map(|checked| Some((checked, checked.failed.as_ref()?)))
-        .min_by_key(|(_, (_, seq, _))| *seq);
+        .min_by_key(|(_, (_, _, seq, _))| *seq);
     let last = witness.failures.last();
     let seq = last.map(|failed| failed.seq);
     let recorded = codes::find(&failure.code);
     let (step, problem, place) = match (checked, &witness.order) {
-        (Some((_, (problem, seq, at))), _) => (Step::Validation, problem, (Some(*seq), *at)),
+        (Some((_, (step, problem, seq, at))), _) => (*step, problem, (Some(*seq), *at)),
         (None, Some((step, problem, seq, at))) => (*step, problem, (Some(*seq), *at)),
         (None, None) => (step_of(&failure.code), &failure.problem, (seq, failure.at)),
     };

@@ -74,6 +74,12 @@ const ALL: [&[Rule]; 9] = [
 /// What is left.
 const LAST: &[Rule] = &[
     Rule {
+        code: codes::READINESS_REFUSED,
+        applies: |case| case.step == Step::Readiness && case.class(ProblemClass::Acme),
+        sentence: "{ca} was asked to check {name} and refused to look.",
+        remedy: "read the CA's words; the next renewal asks anew",
+    },
+    Rule {
         code: codes::VALIDATION_OTHER,
         applies: |case| case.step == Step::Validation,
         sentence: "The CA did not accept the proof for {name}, in words that renewd does not know.",
@@ -165,6 +171,7 @@ impl<'a> Case<'a> {
                 | Step::Key
                 | Step::NewOrder
                 | Step::Validation
+                | Step::Readiness
                 | Step::Finalize
                 | Step::Order
                 | Step::Chain => name.clone(),

@@ -3,7 +3,7 @@
 use renewd_events::account::{AccountEvent, Directory};
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::listener::ListenerEvent;
-use renewd_events::order::OrderEvent;
+use renewd_events::order::{Asked, OrderEvent};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::Cause;
 
@@ -166,4 +166,97 @@ fn an_expired_certificate_says_so_first() {
     let why = log.why();
     assert!(why.sentence.starts_with("example has expired. Over IPv6"), "{}", why.sentence);
     assert!(why.served_now.contains("expired 10 d ago"), "{}", why.served_now);
+}
+
+/// A renewal whose order cannot be seen: 503 pages from event 4.0 s on.
+fn unanswered() -> Log {
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1);
+    log.keyed().created(1, renewd_events::order::Found::Answer).at(4000);
+    let again = Some(log.now().after(std::time::Duration::from_secs(2)));
+    let problem = down("https://ca.test/order/1");
+    log.add(log.order(1), OrderEvent::AnswerMissing { asked: Asked::Order, problem, again });
+    log
+}
+
+fn down(url: &str) -> Problem {
+    let mut problem = Problem::new(
+        ProblemClass::Http,
+        "no-problem-document",
+        "HTTP 503 without a problem document; the body begins: `<h1>Back soon</h1>`",
+    );
+    problem.status = 503;
+    problem.about(url)
+}
+
+#[test]
+fn a_renewal_that_waits_for_an_answer_says_what_came_and_when_it_is_asked_again() {
+    let mut log = unanswered();
+    let began = log.now();
+    log.at(60_000);
+    let why = log.why();
+    assert_eq!((why.code, why.state), (Some(codes::CA_DOWN), State::Renewing));
+    assert_eq!(why.since, Some(began));
+    assert!(why.sentence.contains("waits for an answer to the look at the order"), "{why:?}");
+    assert!(why.sentence.contains("ca.test is down"), "{why:?}");
+    assert!(why.evidence[0].text.contains("503") && why.evidence[0].text.contains("Back soon"));
+    assert!(why.evidence[0].seq.is_some());
+    assert_eq!(why.next.what, "ask again: the look at the order");
+    let ahead = why.next.at.unwrap().since(log.now());
+    assert!(!ahead.is_zero() && ahead.as_secs() <= 60, "after 2, 6, 14, 30, 62 s: {ahead:?}");
+    golden("why-unanswered.txt", &text(&why));
+    let row = &status::status(&log.facts(), log.now())[0];
+    assert_eq!(row.trouble.as_ref().unwrap().code, "R0325");
+    let doing = &row.doing.as_ref().unwrap().what;
+    assert_eq!(doing, "learning the challenges; no usable answer to the look at the order");
+
+    // Another question beside it is further evidence.
+    let (asked, problem) = (Asked::Authorizations, down("https://ca.test/authz/1"));
+    let again = Some(log.now());
+    log.add(log.order(1), OrderEvent::AnswerMissing { asked, problem, again });
+    let why = log.why();
+    assert_eq!(why.since, Some(began), "the one that lasts longest");
+    assert!(why.evidence.iter().any(|part| part.text.contains("the look at the authorizations")));
+}
+
+#[test]
+fn an_outage_that_is_over_is_no_cause_and_one_given_up_ends_the_renewal() {
+    let mut log = unanswered();
+    log.add(log.order(1), OrderEvent::AnswerCame { asked: Asked::Order });
+    assert_eq!(log.why().code, None);
+    assert_eq!(log.why().next.what, "learning the challenges");
+
+    let mut log = unanswered();
+    log.published("example.org", renewd_events::authorization::Probe::Seen);
+    assert_eq!(log.why().code, Some(codes::CA_DOWN), "the order itself is still not seen");
+    let problem = Problem::new(ProblemClass::Protocol, "json", "not JSON: `<h1>`");
+    let asked = Asked::Authorizations;
+    log.add(
+        log.order(1),
+        OrderEvent::AnswerMissing { asked, problem: problem.clone(), again: None },
+    );
+    let why = log.why();
+    assert_eq!(why.code, Some(codes::BROKEN_ANSWER));
+    assert_eq!((why.next.at, why.next.what.starts_with("end this renewal")), (None, true));
+    log.failed("R0326", problem);
+    let why = log.why();
+    assert_eq!((why.code, why.tries), (Some(codes::BROKEN_ANSWER), 1));
+    assert!(why.evidence[0].text.contains("<h1>"), "not the 503 of before: {why:?}");
+}
+
+#[test]
+fn a_refused_request_to_look_says_nothing_about_a_server() {
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1);
+    log.keyed().created(1, renewd_events::order::Found::Answer);
+    let probe = renewd_events::authorization::Probe::Seen;
+    log.published("example.org", probe).told("example.org");
+    let problem = acme("unauthorized", 403, "you may not");
+    let refused = renewd_events::authorization::AuthorizationEvent::ReadinessRefused {
+        problem: problem.clone(),
+    };
+    log.add(log.authorization("example.org"), refused);
+    log.failed("R0228", problem);
+    assert_eq!(log.why().code, Some(codes::READINESS_REFUSED));
+    assert!(log.why().sentence.contains("refused to look"), "{}", log.why().sentence);
 }

@@ -15,7 +15,7 @@ use renewd_events::restart::RestartEvent;
 use renewd_events::schedule::ScheduleEvent;
 use renewd_events::{Envelope, Event, WallMs};
 
-use crate::codes::Step;
+use crate::codes::{Step, step_of};
 use crate::fold::Projection;
 
 /// Authorizations kept: a certificate has up to 100 names.
@@ -27,7 +27,8 @@ pub(super) struct Checked {
     pub(super) identifier: String,
     pub(super) probe: Option<Probe>,
     pub(super) visits: u32,
-    pub(super) failed: Option<(Problem, Seq, WallMs)>,
+    /// What failed, and whether already the request to look was refused.
+    pub(super) failed: Option<(Step, Problem, Seq, WallMs)>,
 }
 
 /// One failure.
@@ -123,11 +124,13 @@ impl Witness {
                 if problem.kind == UNDECIDED {
                     return;
                 }
-                checked.failed = Some((problem.clone(), envelope.seq, envelope.at));
+                let at = envelope.at;
+                checked.failed = Some((Step::Validation, problem.clone(), envelope.seq, at));
             }
             AuthorizationEvent::AuthorizationBecameValid { visits } => checked.visits = *visits,
             AuthorizationEvent::ReadinessRefused { problem } if problem.kind != UNDECIDED => {
-                checked.failed = Some((problem.clone(), envelope.seq, envelope.at));
+                let at = envelope.at;
+                checked.failed = Some((Step::Readiness, problem.clone(), envelope.seq, at));
             }
             AuthorizationEvent::ReadinessRefused { .. }
             | AuthorizationEvent::ChallengeChosen(_)
@@ -149,6 +152,10 @@ impl Projection for Witness {
             Event::Order(event) if mine => {
                 if let OrderEvent::OrderRequestUnresolved { .. } = event {
                     self.unresolved = self.unresolved.saturating_add(1);
+                }
+                // An answer that was missing for a while is not why the renewal ended.
+                if let OrderEvent::AnswerMissing { .. } = event {
+                    return;
                 }
                 if let Some((step, problem)) = problem_of(&envelope.event) {
                     self.order = Some((step, problem.clone(), envelope.seq, envelope.at));
@@ -184,10 +191,12 @@ pub fn problem_of(event: &Event) -> Option<(Step, &Problem)> {
             Some((Step::Key, problem))
         }
         Event::Order(event) => problem_of_order(event),
-        Event::Authorization(
-            AuthorizationEvent::ReadinessRefused { problem }
-            | AuthorizationEvent::AuthorizationBecameInvalid { problem, .. },
-        ) => Some((Step::Validation, problem)),
+        Event::Authorization(AuthorizationEvent::ReadinessRefused { problem }) => {
+            Some((Step::Readiness, problem))
+        }
+        Event::Authorization(AuthorizationEvent::AuthorizationBecameInvalid {
+            problem, ..
+        }) => Some((Step::Validation, problem)),
         Event::Binding(
             BindingEvent::DeploymentFailed { problem, .. }
             | BindingEvent::ServedMismatch { problem, .. }
@@ -222,7 +231,9 @@ fn problem_of_order(event: &OrderEvent) -> Option<(Step, &Problem)> {
         OrderEvent::OrderBecameInvalid { problem } | OrderEvent::OrderGone { problem } => {
             Some((Step::Order, problem))
         }
-        OrderEvent::OrderRequested(_)
+        OrderEvent::AnswerMissing { asked, problem, again: _ } => Some((step_of(*asked), problem)),
+        OrderEvent::AnswerCame { .. }
+        | OrderEvent::OrderRequested(_)
         | OrderEvent::OrderCreated { .. }
         | OrderEvent::OrderRequestUnresolved { .. }
         | OrderEvent::OrderBecameReady { .. }

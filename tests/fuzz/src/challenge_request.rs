@@ -80,6 +80,8 @@ fn wanted(request: Plain<'_>) -> Option<u16> {
     match (request.method, published, request.host) {
         ("POST", ..) => Some(405),
         (_, true, _) => Some(200),
+        // A challenge is never redirected, published or not.
+        (_, false, _) if token.is_some() => Some(404),
         (_, false, "example.org") => Some(308),
         (_, false, "evil.example" | "localhost") => Some(404),
         _ => None,

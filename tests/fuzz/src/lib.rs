@@ -1,8 +1,8 @@
 //! Fuzzing of everything that reads octets which others wrote. One function per target: it takes any
 //! octets, and panics when a promise is broken.
 //!
-//! Read in this order: [`targets`] (the list), then a target: [`event_codec`], [`mirror_segment`],
-//! [`configuration`], [`ca_answers`], [`challenge_request`], [`admin_request`]; then [`driver`]: the
+//! Read in this order: [`targets`] (the list), then a target: [`event_codec()`], [`mirror_segment()`],
+//! [`configuration()`], [`ca_answers()`], [`challenge_request()`], [`admin_request()`]; then [`driver`]: the
 //! bounded run on stable. Three ways to run them:
 //!
 //! - `cargo test -p renewd-fuzz`: so many inputs of a fixed seed, some seconds for each target;

@@ -134,7 +134,11 @@ fn directory() -> Vec<Case> {
     let empty = || raw(200, "application/json", "{}");
     let cut = || FaultKind::CutBeforeActing;
     vec![
-        account(("directory: html", Directory), || page(200), ("R0326", &["breaks the protocol"])),
+        account(
+            ("directory: html", Directory),
+            || page(200),
+            ("R0327", &["Sorry", "not an ACME directory"]),
+        ),
         account(("directory: 503", Directory), || page(503), ("R0325", &["503", "Sorry"])),
         account(("directory: {}", Directory), empty, ("R0327", &["directory"])),
         account(("directory: cut", Directory), cut, ("R0906", &["cut"])),

@@ -40,16 +40,18 @@ fn validation() -> Vec<Case> {
     const MADE: &str = "OrderCreated";
     const WORDS: &[&str] = &["learning the challenges"];
     let refused = || problem(400, "malformed", "not this challenge");
+    let may_not = || problem(403, "unauthorized", "you may not");
     let connection = || problem(400, "connection", "Timeout during connect (likely firewall)");
     let dns = || problem(400, "dns", "DNS problem: NXDOMAIN looking up A for fault.test");
     let caa = || problem(403, "caa", "CAA record for fault.test prevents issuance");
     vec![
         waits(("authorization: 500", Authorization), oops, (MADE, WORDS)),
         waits(("authorization: truncated", Authorization), truncated, (MADE, WORDS)),
-        waits(("authorization: half of it", Authorization), half_json, (MADE, WORDS)),
-        waits(("authorization: too large", Authorization), too_large, (MADE, WORDS)),
+        fails(("authorization: half of it", Authorization), half_json, ("R0326", &["breaks"])),
+        fails(("authorization: too large", Authorization), too_large, ("R0326", &["larger than"])),
         passes(("authorization: drips", Authorization), dripping),
         fails(("challenge: refused", Challenge), refused, ("R0228", &["not this challenge"])),
+        fails(("challenge: unauthorized", Challenge), may_not, ("R0228", &["you may not"])),
         passes(("challenge: answer lost", Challenge), lost),
         fails(
             ("validation: connection", Validation),

@@ -80,7 +80,8 @@ fn authorizations_that_run_out_cost_one_order_and_the_reason_is_told() {
     site.wait_for(&mut renewd, "ReadinessAccepted", 1).unwrap();
     site.ca.expire_authorizations();
     let failed = site.wait_for(&mut renewd, "RenewalFailed", 1).unwrap();
-    assert_eq!(failed[0].text("/code"), "R0229", "the CA gives no reason: {:?}", failed[0]);
+    assert_eq!(failed[0].text("/code"), "R0227", "{:?}", failed[0]);
+    assert!(failed[0].text("/problem/detail").contains("ended at"), "{:?}", failed[0]);
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
     assert_eq!(site.ca.orders().len(), 2);
     site.handshake(&wanted).unwrap();

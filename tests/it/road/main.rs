@@ -41,3 +41,4 @@ mod secrets;
 mod signals;
 mod terms;
 mod vault_key;
+mod waiting;

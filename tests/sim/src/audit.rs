@@ -24,8 +24,8 @@ use crate::tick::with_facts;
 use crate::verdicts;
 use crate::world::{World, binding_of, certificate_of};
 
-/// Requests for one order: looks grow slower up to four a minute and end after an hour.
-const REQUESTS_MAX: u32 = 400;
+/// Requests for one order: each of its two waits takes at most 300 looks, an hour of four a minute.
+const REQUESTS_MAX: u32 = 700;
 /// Longest wait after a certificate that was bought and cannot be used.
 pub(crate) const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.

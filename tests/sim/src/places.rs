@@ -24,7 +24,7 @@ impl World {
         Box::pin(async move {
             let _under_way = self.call();
             let ended = self.act_begins().await;
-            tokio::time::sleep(self.delay(self.plan.disk_ms)).await;
+            self.pause(self.plan.disk_ms).await;
             let done = act(&mut self.state());
             self.act_ends(ended).await;
             done
@@ -90,7 +90,7 @@ impl Prober for World {
     fn probe<'a>(&'a self, _: &'a str, challenge: &'a Challenge) -> Act<'a, Probe> {
         Box::pin(async move {
             let _under_way = self.call();
-            tokio::time::sleep(self.delay(5)).await;
+            self.pause(5).await;
             let answered = self.handle().is_some_and(|handle| {
                 let facts = handle.facts();
                 let facts = facts.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -159,7 +159,7 @@ impl BindingTarget for World {
         Box::pin(async move {
             let _under_way = self.call();
             self.living().await;
-            tokio::time::sleep(self.delay(5)).await;
+            self.pause(5).await;
             if self.fate(Place::Serving).is_some_and(|harm| harm.fault == Fault::Refused) {
                 return Err(refused("no answer"));
             }
@@ -183,7 +183,7 @@ impl HostProcess for World {
         Box::pin(async move {
             let _under_way = self.call();
             self.living().await;
-            tokio::time::sleep(self.delay(self.plan.disk_ms)).await;
+            self.pause(self.plan.disk_ms).await;
             self.living().await;
             let problem =
                 Problem::new(ProblemClass::Local, "listenNotPermitted", "permission denied");

@@ -32,12 +32,18 @@ pub(crate) fn judge(world: &World, facts: &Facts, envelope: &Envelope, before: O
             let bought = world.state().ca.by_intent.contains_key(&OrderId(envelope.stream.id));
             bought.then_some((Invariant::SettledTruly, "the CA has the order, nobody refused it"))
         }
-        Event::Binding(BindingEvent::ServedVerified { fingerprint, .. }) => {
+        Event::Binding(BindingEvent::ServedVerified { generation, fingerprint, .. }) => {
             let binding = facts.bindings.get(&BindingId(envelope.stream.id));
             let certificate = binding.and_then(|it| facts.certificates.get(&it.certificate));
             let issue = certificate.and_then(|certificate| certificate.current.as_ref());
-            let other = issue.is_none_or(|issue| issue.leaf.fingerprint != *fingerprint);
-            other.then_some((Invariant::NeverOlder, "what was seen is not the newest issue"))
+            // A handshake may have begun before the newest issue was adopted, not before it was put there.
+            let deployed = binding.and_then(|binding| binding.deployed);
+            let older = deployed.is_some_and(|(deployed, _)| *generation < deployed);
+            let other = issue.is_none_or(|issue| {
+                issue.generation == *generation && issue.leaf.fingerprint != *fingerprint
+            });
+            (older || other)
+                .then_some((Invariant::NeverOlder, "what was seen is not the newest issue"))
         }
         Event::Engine(_)
         | Event::Clock(_)

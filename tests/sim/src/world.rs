@@ -278,6 +278,16 @@ impl World {
         Duration::from_millis(drawn)
     }
 
+    /// Waits for up to this, milliseconds; without a delay others have their turn all the same.
+    pub(crate) async fn pause(&self, max_ms: u64) {
+        let delay = self.delay(max_ms);
+        if delay.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
     /// An act needs its intent on disk, acknowledged, and a log that can be written.
     pub(crate) fn witness(&self, meta: &Meta) {
         if self.platter().acknowledged < meta.seq {

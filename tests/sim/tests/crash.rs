@@ -1,6 +1,8 @@
 //! Every scenario ended at every boundary, and a few seeds: the short form of `renewd-sim crash` and
 //! `renewd-sim sim`, which run longer.
 
+#![expect(clippy::print_stdout, reason = "how much was tried is worth a line")]
+
 use std::thread::available_parallelism;
 
 use renewd_sim::{crash, seeds};

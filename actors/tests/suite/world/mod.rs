@@ -70,6 +70,10 @@ pub(crate) struct World {
     pub(crate) space: Arc<Mutex<Space>>,
     pub(crate) panic_next: AtomicBool,
     pub(crate) panics: AtomicU64,
+    /// The actor that asks the responder next panics.
+    pub(crate) panic_at_visits: AtomicBool,
+    /// The timers panic before they sleep next.
+    pub(crate) panic_at_nap: AtomicBool,
     /// Whoever reads the clock panics, the journal excepted: no actor starts, and none lives on.
     pub(crate) panic_always: AtomicBool,
     pub(crate) has_list: bool,
@@ -246,6 +250,8 @@ impl World {
             space: Arc::default(),
             panic_next: AtomicBool::new(false),
             panics: AtomicU64::new(0),
+            panic_at_visits: AtomicBool::new(false),
+            panic_at_nap: AtomicBool::new(false),
             panic_always: AtomicBool::new(false),
             has_list,
             needs_restart: AtomicBool::new(false),

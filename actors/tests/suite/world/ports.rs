@@ -36,6 +36,7 @@ impl Prober for World {
     }
 
     fn visits(&self, _: &str) -> u32 {
+        assert!(!self.panic_at_visits.swap(false, Ordering::AcqRel), "a planted panic");
         0
     }
 }
@@ -111,6 +112,11 @@ impl HostProcess for World {
 }
 
 impl TimeSource for World {
+    fn nap_max(&self) -> std::time::Duration {
+        assert!(!self.panic_at_nap.swap(false, Ordering::AcqRel), "a planted panic");
+        renewd_actors::bounds::SLEEP_MAX
+    }
+
     fn now(&self) -> WallMs {
         let always = self.panic_always.load(Ordering::Acquire);
         if always && std::thread::current().name() != Some("journal") {

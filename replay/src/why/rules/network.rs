@@ -6,8 +6,15 @@ use super::Rule;
 use crate::codes::{self, Step};
 
 /// Steps that talk to the CA.
-const CA: &[Step] =
-    &[Step::Account, Step::NewOrder, Step::Validation, Step::Finalize, Step::Order, Step::Chain];
+const CA: &[Step] = &[
+    Step::Account,
+    Step::NewOrder,
+    Step::Validation,
+    Step::Readiness,
+    Step::Finalize,
+    Step::Order,
+    Step::Chain,
+];
 
 /// From the special to the general.
 pub(super) const RULES: &[Rule] = &[

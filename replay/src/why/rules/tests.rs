@@ -21,6 +21,8 @@ const OWN: &[(Step, ProblemClass, &str, u16, &str, &str)] = &[
     (Step::Validation, ProblemClass::Acme, "expired", 0, "the order expired unfinished", "R0227"),
     (Step::Validation, ProblemClass::Acme, "invalid", 0, "the CA gave no reason", "R0229"),
     (Step::Validation, ProblemClass::Acme, "stalled", 0, "no verdict", "R0230"),
+    (Step::Order, ProblemClass::Http, "no-problem-document", 503, "<html>", "R0325"),
+    (Step::Readiness, ProblemClass::Transport, "timeout", 0, "no answer in 30 s", "R0905"),
     (Step::Order, ProblemClass::Acme, "invalid", 0, "the CA gave no reason", "R0314"),
     (Step::Finalize, ProblemClass::Acme, "stalled", 0, "processing for 10 min", "R0319"),
     (Step::Chain, ProblemClass::Protocol, "key-mismatch", 0, "another public key", "R0323"),
@@ -130,6 +132,12 @@ fn real_words_give_their_cause() {
 fn other_words_of_the_same_type_still_give_the_general_cause() {
     // Another CA's wording: the type decides.
     assert_eq!(classify(Step::Validation, &acme("unauthorized", 403, "nope")), "R0221");
+    // The CA refused to look: nothing is known of a server.
+    assert_eq!(classify(Step::Readiness, &acme("unauthorized", 403, "nope")), "R0228");
+    assert_eq!(classify(Step::Readiness, &acme("connection", 400, "nope")), "R0228");
+    assert_eq!(classify(Step::Readiness, &acme("serverInternal", 500, "oops")), "R0324");
+    let expired = acme("malformed", 400, "the authorization has expired");
+    assert_eq!(classify(Step::Readiness, &expired), "R0227");
     assert_eq!(classify(Step::Validation, &acme("dns", 400, "nope")), "R0210");
     assert_eq!(classify(Step::NewOrder, &acme("caa", 403, "nope")), "R0206");
 }

@@ -109,9 +109,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: codes::ORDER_RAN_OUT,
         applies: |case| {
-            here(case)
-                && (case.problem.kind.starts_with("expired")
-                    || case.says(&["expired authorization"]))
+            (here(case) && case.problem.kind.starts_with("expired"))
+                || (here(case) || case.step == Step::Readiness)
+                    && case.says(&["expired authorization", "authorization has expired"])
         },
         sentence: "The order for {name} ran out before it was proven.",
         remedy: "renewd timeline shows what kept it waiting",
@@ -246,7 +246,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         code: codes::READINESS_REFUSED,
-        applies: |case| here(case) && case.is(&["malformed"]),
+        applies: |case| (here(case) || case.step == Step::Readiness) && case.is(&["malformed"]),
         sentence: "The CA did not take the challenge for {name}.",
         remedy: "nothing at first; the next renewal asks anew",
     },

@@ -57,7 +57,7 @@ impl World {
                     panic!("a port panics because fate says so");
                 }
             }
-            tokio::time::sleep(self.delay(self.plan.network_ms)).await;
+            self.pause(self.plan.network_ms).await;
             let answer = self.answer(harm, act);
             self.act_ends(crash).await;
             let slow = harm.filter(|harm| harm.fault == Fault::Slow);

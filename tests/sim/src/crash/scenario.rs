@@ -30,6 +30,13 @@ fn refused_thrice() -> String {
 
 /// All of them.
 pub fn all() -> Vec<Scenario> {
+    let mut all = at_the_ca();
+    all.extend(at_home());
+    all
+}
+
+/// What happens between renewd and the CA.
+fn at_the_ca() -> Vec<Scenario> {
     vec![
         scenario("first-issue", "", |_| {}),
         scenario("renewal", "", |plan| plan.goal = Goal::Generation(2)),
@@ -52,6 +59,17 @@ pub fn all() -> Vec<Scenario> {
         scenario("busy-ca", "new-order:1=busy:300 request:4=down", |_| {}),
         scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
         scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
+        scenario(
+            "silent-ca",
+            "request:5=down request:6=down request:8=down request:9=lost request:11=down",
+            |_| {},
+        ),
+    ]
+}
+
+/// What happens on this host, and what takes long.
+fn at_home() -> Vec<Scenario> {
+    vec![
         scenario("restart-needed", "", |plan| plan.listener_needs_restart = true),
         scenario("restart-in-vain", "", |plan| {
             plan.listener_needs_restart = true;

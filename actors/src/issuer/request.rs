@@ -1,0 +1,96 @@
+//! newOrder: asked once; one whose answer is lost is settled by asking for the account's list.
+
+use renewd_events::certificate::Run;
+use renewd_events::id::{CertificateId, OrderId};
+use renewd_events::order::{NewOrder, Phase};
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::{Durable, Facts};
+use renewd_replay::codes::Step;
+
+use super::decide::fail;
+use crate::bounds;
+use crate::decision::{Context, Decision, Session, may_do};
+use crate::effect::{CREATE_ORDER, Effect};
+
+/// Asks for the order; one whose answer is lost is settled by asking for the account's list.
+pub(super) fn find(
+    facts: &Facts,
+    id: CertificateId,
+    run: &Run,
+    order_id: OrderId,
+    intent: &Durable<NewOrder>,
+    session: &Session,
+    cx: &Context,
+) -> Decision {
+    let mut decision = Decision::none();
+    if twin_goes_first(facts, id, intent) {
+        decision
+            .wake_at(cx.now.after(bounds::TWIN_WAIT), "a certificate of the same names is ordered");
+        return decision;
+    }
+    if may_do(intent, session, cx) {
+        decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
+        return decision;
+    }
+    let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));
+    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+        return fail(id, run, Step::NewOrder, problem);
+    }
+    let sent = session.looks(&Effect::CreateOrder(order_id, intent.clone()).key());
+    let earliest = sent.last.after(bounds::LOST_ANSWER_WAIT);
+    if sent.count > 0 && earliest > cx.now {
+        decision.wake_at(earliest, "the CA is asked whether it has the order");
+    } else {
+        decision.when_due(effect, session, cx, "the CA is asked whether it has the order");
+    }
+    decision
+}
+
+/// With what came in place of the last answer, as far as this life knows: a page of a proxy, say.
+pub(super) fn answers_lost(session: &Session) -> Problem {
+    let text = "the answers to several newOrder requests were lost";
+    let sent = session.looks.iter().filter(|(key, _)| key.kind == CREATE_ORDER);
+    let last = sent.max_by_key(|(_, looks)| looks.last).and_then(|(_, l)| l.problem.as_ref());
+    let Some(last) = last else {
+        return Problem::new(ProblemClass::Transport, "answers-lost", text);
+    };
+    let text = format!("{text}; in place of the last: {}: {}", last.short_kind(), last.detail);
+    let mut lost =
+        Problem::new(ProblemClass::Transport, "answers-lost", &text).about(&last.subject);
+    lost.status = last.status;
+    lost.retry_after_ms = last.retry_after_ms;
+    lost
+}
+
+/// Whether another certificate of exactly the same names and account is being ordered before this one.
+/// The account's list, and a CA that gives a pending order again, could not tell their orders apart:
+/// both would take the same one, and one of them would finalize the other's.
+fn twin_goes_first(facts: &Facts, id: CertificateId, intent: &Durable<NewOrder>) -> bool {
+    let wanted = intent.intent();
+    let others = facts.runs.iter().filter(|other| **other != id);
+    let orders = others.filter_map(|other| facts.order_of(*other));
+    let twins = orders.filter(|(_, order)| {
+        order.request.as_ref().is_some_and(|request| {
+            request.account == wanted.account && request.identifiers == wanted.identifiers
+        })
+    });
+    twins.map(|(_, order)| order).any(|order| match &order.phase {
+        // Of two that ask, the one that asked first: its place in the log is the same in every life.
+        Phase::Requested(other) => other.meta().seq < intent.meta().seq,
+        // Not at the CA, or not any more.
+        Phase::Absent | Phase::Unresolved | Phase::Refused(_) | Phase::Dead(_) => false,
+        Phase::Pending
+        | Phase::Ready
+        | Phase::Finalizing(_)
+        | Phase::FinalizeRefused(_)
+        | Phase::Processing
+        | Phase::Valid { .. }
+        | Phase::Downloaded(_)
+        | Phase::Rejected(_) => true,
+    })
+}
+
+/// URLs of orders that other renewals know: they are not the lost one.
+fn known_urls(facts: &Facts) -> Vec<String> {
+    facts.orders.values().filter_map(|order| order.url.clone()).collect()
+}
