@@ -91,3 +91,15 @@ fn name(line: &str) -> String {
     let what = parts.nth(2).unwrap_or_default();
     format!("{file}:{what}")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_mutant_is_known_without_its_place() {
+        let line = "actors/src/issuer/order.rs:41:74: replace > with >= in decide -> A::B";
+        assert_eq!(
+            super::name(line),
+            "actors/src/issuer/order.rs: replace > with >= in decide -> A::B"
+        );
+    }
+}
