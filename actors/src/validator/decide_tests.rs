@@ -56,7 +56,7 @@ fn shown(status: AuthorizationStatus, challenge: ChallengeStatus) -> Authorizati
 }
 
 fn says(log: &Folded, effect: &Effect, outcome: Outcome) -> Vec<&'static str> {
-    names(&observe(&log.facts, effect, &outcome, &Session::default()))
+    names(&observe(&log.facts, effect, &outcome, &Session::default(), &context(NOW, log.boot)))
 }
 
 /// One name, of which the CA was told in this life.
@@ -161,7 +161,8 @@ fn a_dead_order_gives_every_name_its_end() {
     let (log, ..) = told();
     let verdict = see(AuthorizationStage::Verdict);
     let kind = |outcome| {
-        let events = observe(&log.facts, &verdict, &outcome, &Session::default());
+        let events =
+            observe(&log.facts, &verdict, &outcome, &Session::default(), &context(NOW, log.boot));
         let first = &events.first()?.event;
         let renewd_events::Event::Authorization(event) = first else { return None };
         let AuthorizationEvent::AuthorizationBecameInvalid { problem, .. } = event else {
