@@ -321,7 +321,8 @@ impl Facts {
             if authorization.answered {
                 self.tokens.insert(challenge.token.clone(), id);
             } else {
-                self.tokens.remove(&challenge.token);
+                let token = challenge.token.clone();
+                self.withdraw(&token, id);
             }
         }
         let run = self.certificates.get(&certificate).and_then(|c| c.run.as_ref());
@@ -329,6 +330,22 @@ impl Facts {
             self.forget_unanswered(certificate);
         }
         Subject::Certificate(certificate)
+    }
+
+    /// The token is no longer answered for this authorization. A CA may show one authorization in two
+    /// orders (RFC 8555 §7.1.3): while the other needs its token, it stays.
+    fn withdraw(&mut self, token: &str, id: AuthorizationId) {
+        if self.tokens.get(token) != Some(&id) {
+            return;
+        }
+        let needs = |it: &Authorization| {
+            it.answered && it.challenge.as_ref().is_some_and(|challenge| challenge.token == token)
+        };
+        let other = self.authorizations.iter().find(|(_, it)| needs(it)).map(|(other, _)| *other);
+        match other {
+            Some(other) => self.tokens.insert(token.to_owned(), other),
+            None => self.tokens.remove(token),
+        };
     }
 
     /// Drops authorizations of past renewals once their token is withdrawn: the log keeps them.

@@ -16,6 +16,7 @@ mod questions;
 mod request;
 
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
+pub(crate) use self::observe::refuses_for_good;
 pub(crate) use self::order::EXPIRED_WHEN_MADE;
 
 use renewd_events::event::NewEvent;
@@ -53,8 +54,8 @@ impl Role for Issuer {
         effect: &Effect,
         outcome: &Outcome,
         session: &Session,
-        _cx: &Context,
+        cx: &Context,
     ) -> Vec<NewEvent> {
-        observe::observe(facts, effect, outcome, session)
+        observe::observe(facts, effect, outcome, session, cx)
     }
 }

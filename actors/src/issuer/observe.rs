@@ -8,7 +8,8 @@ use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 
-use crate::decision::{Session, fact};
+use crate::bounds;
+use crate::decision::{Context, Session, fact};
 use crate::effect::{Effect, OrderStage, Outcome};
 use crate::ports::{FoundOrder, KeyFacts, OrderLook};
 
@@ -18,6 +19,7 @@ pub(super) fn observe(
     effect: &Effect,
     outcome: &Outcome,
     session: &Session,
+    cx: &Context,
 ) -> Vec<NewEvent> {
     match (effect, outcome) {
         (Effect::EnsureKey(intent), Outcome::Key(result)) => key(facts, intent, result),
@@ -35,7 +37,7 @@ pub(super) fn observe(
             }
         }
         (Effect::FindOrder(id, intent, _), Outcome::Found(result)) => {
-            found(facts, *id, intent, result)
+            found(facts, *id, intent, result, cx)
         }
         (Effect::LookAtOrder(id, _, _, stage), Outcome::Order(result)) => {
             looked(facts, *id, *stage, result, session.looks(&effect.key()).count.saturating_add(1))
@@ -87,8 +89,15 @@ fn found(
     id: OrderId,
     intent: &Durable<NewOrder>,
     result: &Result<FoundOrder, Problem>,
+    cx: &Context,
 ) -> Vec<NewEvent> {
     if !requested(facts, id, intent) {
+        return Vec::new();
+    }
+    // The CA may be making it at this moment: only what it does not list after a while is not there.
+    let asked = intent.meta().at;
+    let young = asked <= cx.now && cx.now < asked.after(bounds::LOST_ANSWER_WAIT);
+    if young && matches!(result, Ok(FoundOrder::NotThere)) {
         return Vec::new();
     }
     let event = match result {
@@ -119,7 +128,7 @@ fn finalized(
         Ok(look) if is_dead(look.status) => invalid(look),
         Ok(look) if look.status == OrderStatus::Ready => return Vec::new(),
         Ok(look) => OrderEvent::FinalizationAccepted { status: look.status },
-        Err(problem) if has_not_acted(problem) => {
+        Err(problem) if refuses_for_good(problem) => {
             OrderEvent::FinalizationRefused { problem: problem.clone() }
         }
         Err(_) => return Vec::new(),
@@ -142,6 +151,13 @@ fn has_not_acted(problem: &Problem) -> bool {
     }
 }
 
+/// The CA will not take this from us, now or later. "Come back later", a connection that was not made
+/// and an error of this host leave the order as it is: the same is asked again when it is due.
+pub(crate) fn refuses_for_good(problem: &Problem) -> bool {
+    let later = problem.is_acme("rateLimited") || problem.status == 429;
+    problem.class == ProblemClass::Acme && problem.status < 500 && !later
+}
+
 /// What came is no chain of certificates; other protocol errors are a proxy's noise.
 fn is_bad_chain(problem: &Problem) -> bool {
     problem.class == ProblemClass::Protocol
@@ -153,8 +169,10 @@ fn busy(problem: &Problem) -> bool {
     problem.status == 503 && problem.retry_after_ms.is_some()
 }
 
+/// The CA says so itself; a page in its place is a proxy's, and is asked about again.
 fn is_gone(problem: &Problem) -> bool {
-    problem.status == 404 || problem.is_acme("accountDoesNotExist")
+    let unknown = problem.class == ProblemClass::Acme && problem.status == 404;
+    unknown || problem.is_acme("accountDoesNotExist")
 }
 
 fn is_dead(status: OrderStatus) -> bool {

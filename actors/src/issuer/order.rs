@@ -134,6 +134,10 @@ fn finalizing(
     if session.running.contains(&effect.key()) {
         return decision;
     }
+    // "Come back later" is waited for; what more asking does not change is not asked for ever.
+    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+        return fail(id, run, Step::Finalize, problem);
+    }
     if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {

@@ -10,6 +10,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 use super::decide::of_order;
 use crate::decision::{Context, Session, fact};
 use crate::effect::{AuthorizationStage, Effect, Outcome};
+use crate::issuer::refuses_for_good;
 use crate::ports::{AuthorizationLook, AuthorizationStatus, ChallengeStatus};
 
 /// What an outcome says.
@@ -53,7 +54,7 @@ pub(super) fn observe(
                 matches!(phase(facts, *id), Some(Phase::ReadinessRequested(now)) if now == intent);
             let event = match result {
                 Ok(()) => AuthorizationEvent::ReadinessAccepted { inferred: false },
-                Err(problem) if problem.class == ProblemClass::Acme && problem.status < 500 => {
+                Err(problem) if refuses_for_good(problem) => {
                     AuthorizationEvent::ReadinessRefused { problem: problem.clone() }
                 }
                 Err(_) => return Vec::new(),

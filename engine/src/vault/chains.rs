@@ -44,6 +44,11 @@ impl ChainStore {
             return Err(problem("chainTooLarge", &text, &path));
         }
         if fs::read(&path).is_ok_and(|there| there == pem) {
+            // Its name may not be durable yet: a life that was killed before that left it.
+            if let Some(parent) = path.parent() {
+                durable::sync_directory(parent)
+                    .map_err(|cause| problem("diskWrite", &cause.to_string(), &path))?;
+            }
             return Ok(hash);
         }
         durable::replace(&path, pem, durable::SECRET_MODE)

@@ -143,6 +143,11 @@ impl Records {
     fn ensure(&self, kind: Kind, key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = self.read(kind, key)? {
+            // A life that was killed between the rename and the sync of the directory left a name that
+            // a power cut would take away.
+            if let Some(parent) = self.path(kind, key)?.parent() {
+                durable::sync_directory(parent)?;
+            }
             return Ok(found);
         }
         let pkcs8 = keys::generate()?;
