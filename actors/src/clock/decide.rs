@@ -82,7 +82,6 @@ fn ari(
     let life = issue.leaf.not_after.since(issue.leaf.not_before);
     let renewed = certificate.renewed_at.unwrap_or_default();
     let first = if facts.engine.booted_at > renewed {
-        // Found at a start: an unknown window at once, a known one somewhere in the next hour.
         // An unknown window soon, ten a second over the fleet; a known one within the hour.
         let fleet = u32::try_from(facts.certificates.len()).unwrap_or(u32::MAX);
         let span = if known {

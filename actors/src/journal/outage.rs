@@ -1,5 +1,6 @@
 //! A disk that takes no more, for a while: since when, when it is tried again, and how the log goes on.
-//! Shortly before that, what room is left is kept for the outcomes of acts that are under way. A failed sync is not of that kind: what is on the disk is then unknown to this process, for good.
+//! Shortly before that, what room is left is kept for the outcomes of acts that are under way. A failed
+//! sync is not of that kind: what is on the disk is then unknown to this process, for good.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -152,17 +152,21 @@ fn pending(
         decision.wake_at(at, "another program holds the port for challenges");
         return decision;
     }
-    let mut ready = Vec::new();
+    let (mut ready, mut unprobed) = (Vec::new(), false);
     for (authorization_id, authorization) in of_order(facts, id, place.order) {
         let Some(challenge) = &authorization.challenge else {
             continue;
         };
         match &authorization.phase {
-            Phase::Chosen => decision.effects.push(Effect::ProbeChallenge(
-                authorization_id,
-                authorization.identifier.clone(),
-                challenge.clone(),
-            )),
+            Phase::Chosen => {
+                unprobed = true;
+                let effect = Effect::ProbeChallenge(
+                    authorization_id,
+                    authorization.identifier.clone(),
+                    challenge.clone(),
+                );
+                decision.when_due(effect, session, cx, "our own fetch of the token is tried again");
+            }
             Phase::Published => {
                 let challenge_url = challenge.url.clone();
                 let event = AuthorizationEvent::ReadinessRequested { challenge_url };
@@ -191,8 +195,7 @@ fn pending(
     one_at_a_time(&mut decision, session);
     decision.effects.dedup_by_key(|effect| effect.key());
     // All are answered before the CA is told of any: one batch, and the CA's views are the same.
-    let waiting = decision.effects.iter().any(|e| matches!(e, Effect::ProbeChallenge(..)));
-    if !ready.is_empty() && !waiting {
+    if !ready.is_empty() && !unprobed {
         decision.records = ready;
     }
     decision
