@@ -124,6 +124,9 @@ fn judged(seed: u64, size: Size) -> Report {
         }
     }
     let (count, faults) = (violations.len(), script.0.len());
+    if let Some(first) = violations.first() {
+        tell(seed, first);
+    }
     let failure = (count > 0).then_some(Failure { seed, script, violations });
     Report {
         seeds: 1,
@@ -148,6 +151,12 @@ fn add(all: &mut Report, part: Report) {
     all.failures.extend(part.failures);
     all.failures.sort_by_key(|failure| failure.script.0.len());
     all.failures.truncate(FAILURES_MAX);
+}
+
+/// A long run that is stopped before its end has said what it found.
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn tell(seed: u64, violation: &Violation) {
+    eprintln!("  seed {seed} breaks {violation}");
 }
 
 #[expect(clippy::print_stderr, reason = "progress of a long run")]
