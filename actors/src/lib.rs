@@ -26,6 +26,7 @@ pub mod engine;
 #[cfg(test)]
 mod folded_tests;
 mod hive;
+mod intensity;
 pub mod issuer;
 pub mod journal;
 pub mod ports;
@@ -34,6 +35,7 @@ mod restart_coordinator;
 mod shell;
 #[expect(clippy::disallowed_methods, reason = "starts actors and appends without waiting")]
 mod supervisor;
+mod unwinding;
 mod validator;
 mod waiting;
 

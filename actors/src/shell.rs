@@ -4,12 +4,9 @@
 //! a message. When the shell dies its tasks are aborted; the next life settles their intents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use renewd_events::certificate::CertificateEvent;
@@ -25,6 +22,7 @@ use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 use crate::hive::{Hive, Message};
 use crate::journal::{AppendError, Batch};
+use crate::unwinding::unwinding;
 
 /// The actor that plays a part.
 pub(crate) struct Shell<R>(PhantomData<R>);
@@ -124,7 +122,14 @@ impl Life {
     fn batch<R: Role>(&self, events: Vec<NewEvent>, facts: &Facts) -> Batch {
         let streams: BTreeSet<StreamId> = events.iter().map(|event| event.stream).collect();
         let expected = streams.into_iter().map(|stream| (stream, facts.version(stream))).collect();
-        Batch { actor: R::NAME, incarnation: self.incarnation, expected, events, trace: None }
+        Batch {
+            actor: R::NAME,
+            incarnation: self.incarnation,
+            expected,
+            events,
+            trace: None,
+            wish: false,
+        }
     }
 
     /// Decides about these subjects until nothing is left to record. Their appends go out together, so
@@ -274,13 +279,9 @@ impl Life {
         let (ports, myself) = (self.hive.ports.clone(), self.myself.clone());
         let act = effect.clone();
         self.tasks.spawn(async move {
-            let mut act = pin!(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports)));
             // A panic of a port ends as an effect without outcome, as a hang does.
-            let outcome = poll_fn(|cx| {
-                let polled = catch_unwind(AssertUnwindSafe(|| act.as_mut().poll(cx)));
-                polled.map_or(Poll::Ready(None), |polled| polled.map(Result::ok))
-            });
-            let outcome = outcome.await.map(Box::new);
+            let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports))).await;
+            let outcome = act.and_then(Result::ok).map(Box::new);
             // A dead actor's next life settles the intent.
             drop(myself.cast(Message::Ended(subject, Box::new(effect), outcome)));
         });

@@ -1,7 +1,7 @@
 //! One supervisor over the six: starts them, starts a failed one again from its streams, and gives up
 //! when one fails too often.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
@@ -9,11 +9,11 @@ use renewd_events::ActorName;
 use renewd_events::id::StreamId;
 use renewd_events::process::EngineEvent;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use crate::bounds::{INTENSITY_MAX, INTENSITY_WINDOW, respawn_wait};
+use crate::bounds::{INTENSITY_MAX, respawn_wait};
 use crate::decision::fact;
 use crate::hive::{ACTORS, Hive, Message};
+use crate::intensity::Intensity;
 use crate::journal::Batch;
 use crate::shell::Shell;
 
@@ -33,7 +33,7 @@ pub(crate) struct Watch {
     fatal: watch::Sender<Option<String>>,
     names: BTreeMap<ActorId, ActorName>,
     incarnations: BTreeMap<ActorName, u16>,
-    failures: BTreeMap<ActorName, VecDeque<Instant>>,
+    failures: BTreeMap<ActorName, Intensity>,
 }
 
 impl Actor for Supervisor {
@@ -107,13 +107,7 @@ impl Watch {
         tracing::error!(%actor, incarnation, text, "an actor failed; it is started again");
         let text = renewd_events::problem::cut(text, 512);
         self.record(EngineEvent::ActorFailed { actor, incarnation, text });
-        let now = Instant::now();
-        let failures = self.failures.entry(actor).or_default();
-        failures.push_back(now);
-        while failures.front().is_some_and(|at| now.duration_since(*at) > INTENSITY_WINDOW) {
-            failures.pop_front();
-        }
-        let count = failures.len();
+        let count = self.failures.entry(actor).or_default().failed();
         if count > INTENSITY_MAX {
             let failures = u32::try_from(count).unwrap_or(u32::MAX);
             self.record(EngineEvent::RestartIntensityExceeded { actor, failures });

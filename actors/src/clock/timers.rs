@@ -1,11 +1,7 @@
 //! Every wait of the engine in one ordered set: the earliest is slept for, nothing is polled.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use renewd_events::planted::{self, Bug};
@@ -13,9 +9,11 @@ use renewd_events::{ActorName, Subject, WallMs};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bounds::{INTENSITY_MAX, INTENSITY_WINDOW, JUMP_MIN, respawn_wait};
+use crate::bounds::{INTENSITY_MAX, JUMP_MIN, respawn_wait};
 use crate::hive::ACTORS;
+use crate::intensity::Intensity;
 use crate::ports::TimeSource;
+use crate::unwinding::unwinding;
 
 type Key = (ActorName, Subject);
 
@@ -90,7 +88,7 @@ impl Timers {
 /// As `run`, begun again after a panic, at once and then more slowly: without it nothing that waits
 /// would ever go on. Every wait is handed out then, since what was due in that moment may be lost.
 /// `failed` hears of each failure with its number; gives that number back when there were more than
-/// [`INTENSITY_MAX`] within [`INTENSITY_WINDOW`].
+/// [`INTENSITY_MAX`] within the window of [`Intensity`].
 pub(crate) async fn run_supervised(
     timers: &Timers,
     time: &dyn TimeSource,
@@ -98,26 +96,17 @@ pub(crate) async fn run_supervised(
     jumped: impl Fn(i64) + Send + Sync,
     failed: impl Fn(u16) + Send + Sync,
 ) -> usize {
-    let mut failures: VecDeque<Instant> = VecDeque::new();
+    let mut failures = Intensity::default();
     let mut number = 0u16;
     loop {
-        let mut life = pin!(run(timers, time, &wake, &jumped));
-        poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx)));
-            polled.unwrap_or(Poll::Ready(()))
-        })
-        .await;
+        let _panicked: Option<()> = unwinding(run(timers, time, &wake, &jumped)).await;
         number = number.saturating_add(1);
         failed(number);
-        let now = Instant::now();
-        failures.push_back(now);
-        while failures.front().is_some_and(|at| now.duration_since(*at) > INTENSITY_WINDOW) {
-            failures.pop_front();
+        let count = failures.failed();
+        if count > INTENSITY_MAX {
+            return count;
         }
-        if failures.len() > INTENSITY_MAX {
-            return failures.len();
-        }
-        tokio::time::sleep(respawn_wait(failures.len())).await;
+        tokio::time::sleep(respawn_wait(count)).await;
         for (actor, subject) in timers.take_all() {
             wake(actor, subject);
         }
