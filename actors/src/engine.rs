@@ -305,7 +305,14 @@ fn previous(facts: &Facts, rules: &Rules) -> Previous {
 }
 
 fn ours(events: Vec<NewEvent>) -> Batch {
-    Batch { actor: ActorName::Engine, incarnation: 1, expected: Vec::new(), events, trace: None }
+    Batch {
+        actor: ActorName::Engine,
+        incarnation: 1,
+        expected: Vec::new(),
+        events,
+        trace: None,
+        wish: false,
+    }
 }
 
 fn announcer(facts: Arc<RwLock<Facts>>, inboxes: Arc<Inboxes>) -> Observer {

@@ -256,7 +256,7 @@ impl Writer {
     }
 
     fn accept(&mut self, group: &mut Group, batch: Batch, reply: oneshot::Sender<Appended>) {
-        if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.takes_outcomes()) {
+        if let Some(outage) = self.outage.as_mut().filter(|it| batch.wish || !it.takes_outcomes()) {
             outage.refuse();
             let cause = outage.text();
             return drop(reply.send(Err(AppendError::ReadOnly(cause))));

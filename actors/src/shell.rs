@@ -100,7 +100,7 @@ impl<R: Role> Actor for Shell<R> {
                 life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome)).await;
             }
             Message::Command(events, reply) => {
-                let batch = life.batch::<R>(events, &life.hive.read());
+                let batch = Batch { wish: true, ..life.batch::<R>(events, &life.hive.read()) };
                 drop(reply.send(life.hive.journal.append(batch).await));
             }
             Message::Beat(reply) => drop(reply.send(())),

@@ -156,6 +156,7 @@ fn batch(event: EngineEvent) -> Batch {
         expected: Vec::new(),
         events: vec![fact(StreamId::ENGINE, event, None, None)],
         trace: None,
+        wish: false,
     }
 }
 

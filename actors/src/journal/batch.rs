@@ -18,6 +18,8 @@ pub struct Batch {
     pub events: Vec<NewEvent>,
     /// An outside trace context.
     pub trace: Option<TraceContext>,
+    /// A person's wish: it begins something new, which the last room of a disk is not for.
+    pub wish: bool,
 }
 
 /// Why nothing was appended.

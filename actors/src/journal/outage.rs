@@ -210,6 +210,7 @@ impl Writer {
             expected: Vec::new(),
             events: vec![fact(StreamId::ENGINE, event, None, None)],
             trace: None,
+            wish: false,
         };
         let mut group = Group::new(self.store.head());
         match self.check(&mut group, batch) {

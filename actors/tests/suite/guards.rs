@@ -119,6 +119,7 @@ async fn a_stale_writer_is_refused_and_told_what_is() {
             cause: None,
         }],
         trace: None,
+        wish: false,
     };
     journal.append(batch(0)).await.unwrap();
     let refused = journal.append(batch(0)).await.unwrap_err();

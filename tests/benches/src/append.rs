@@ -104,7 +104,14 @@ fn batches(history: &History, producer: u32, count: usize) -> Result<Vec<Batch>,
 }
 
 fn batch(events: history::Batch) -> Batch {
-    Batch { actor: ActorName::Issuer, incarnation: 1, expected: Vec::new(), events, trace: None }
+    Batch {
+        actor: ActorName::Issuer,
+        incarnation: 1,
+        expected: Vec::new(),
+        events,
+        trace: None,
+        wish: false,
+    }
 }
 
 /// The bytes of every append of a log.

@@ -180,6 +180,8 @@ fn says_so(site: &Site, code: &str, cure: &str) {
     assert_eq!(ask(site, "/livez").0, 200);
     let metrics = ask(site, "/metrics").1;
     assert!(metrics.contains("renewd_log_unwritable 1"), "{metrics}");
+    let refused = site.host.run(&["renew", "web"]).unwrap();
+    assert!(refused.code == Some(1) && refused.stderr.contains(code), "{}", refused.stderr);
 }
 
 /// Room came back: the renewal ends, by itself, with the order that it had.
