@@ -28,12 +28,18 @@ pub struct Plan {
 /// (Let's Encrypt), people need minutes to mend DNS, and after a day nobody is looking.
 const VALIDATION_WAITS_MIN: [u64; 4] = [10, 30, 60, 6 * 60];
 /// Waits between tries after a certificate that was issued and cannot be used, hours: each try buys one,
-/// and five of the same names a week are the limit (Let's Encrypt). A person, or a clock that is set right, need not
-/// wait for it.
+/// and five of the same names a week are the limit (Let's Encrypt). A person, or a clock that is set
+/// right, need not wait for it.
 const UNUSABLE_WAITS_H: [u64; 2] = [24, 72];
 /// What is wrong with such a certificate: the chain itself, or what it says.
-const UNUSABLE: [&str; 6] =
-    ["chain", "private-key-in-chain", "key-mismatch", "names-missing", "no-lifetime", "expired"];
+const UNUSABLE: [&str; 6] = [
+    "chain",
+    "private-key-in-chain",
+    "key-mismatch",
+    "names-missing",
+    "no-lifetime",
+    EXPIRED_ON_ARRIVAL,
+];
 /// Below this lifetime half of it is the rule, since a third leaves too few tries.
 const SHORT_LIFE: Duration = Duration::from_secs(10 * 86_400);
 /// Seconds of a minute, in milliseconds.

@@ -128,10 +128,15 @@ pub(crate) fn with(script: &Script, (point, fault): (Point, Fault)) -> Script {
     script
 }
 
-pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
+/// The world of a scenario, ended there.
+fn ended(scenario: &Scenario, ends: &Script) -> Arc<World> {
     let mut script = scenario.script.clone();
     script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
-    let world = World::new(scenario.plan.clone(), Fate::scripted(script));
+    World::new(scenario.plan.clone(), Fate::scripted(script))
+}
+
+pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
+    let world = ended(scenario, ends);
     let outcome = life::run(&world);
     let reached = BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
     let unresolved = unresolved(&world);
@@ -141,9 +146,7 @@ pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
 
 /// Runs a scenario with these ends and shows its log, an event a line, and what is broken.
 pub fn show(scenario: &Scenario, ends: &Script) -> (Vec<String>, Vec<Violation>) {
-    let mut script = scenario.script.clone();
-    script.0.extend(ends.0.iter().map(|(point, harm)| (*point, *harm)));
-    let world = World::new(scenario.plan.clone(), Fate::scripted(script));
+    let world = ended(scenario, ends);
     let outcome = life::run(&world);
     (lines(&world), outcome.violations)
 }

@@ -5,7 +5,7 @@ mod draw;
 mod shrink;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use draw::{Size, drawn};
@@ -55,32 +55,31 @@ pub struct Report {
     pub failures: Vec<Failure>,
 }
 
-/// Runs one seed; with a script, the script's faults instead of drawn ones.
-pub fn one(seed: u64, size: Size, script: Option<&Script>) -> (Outcome, Script, f64) {
+/// The world of a seed, with the script's faults or those that the seed draws.
+fn world(seed: u64, size: Size, script: Option<&Script>) -> Arc<World> {
     let (plan, menu) = drawn(seed, size);
-    let certificates = f64::from(u32::try_from(plan.certificates.len()).unwrap_or(u32::MAX));
     let fate = match script {
         Some(script) => Fate::scripted(script.clone()),
         None => Fate::seeded(menu, seed),
     };
-    let world = World::new(plan, fate);
+    World::new(plan, fate)
+}
+
+/// Runs one seed; with a script, the script's faults instead of drawn ones.
+pub fn one(seed: u64, size: Size, script: Option<&Script>) -> (Outcome, Script, f64) {
+    let world = world(seed, size, script);
+    let certificates = u32::try_from(world.plan.certificates.len()).unwrap_or(u32::MAX);
     let outcome = life::run(&world);
     let script = world.fates().drawn().clone();
-    let years = certificates * outcome.elapsed.as_secs_f64() / (365.25 * 86_400.0);
+    let years = f64::from(certificates) * outcome.elapsed.as_secs_f64() / (365.25 * 86_400.0);
     (outcome, script, years)
 }
 
 /// Runs one seed and shows its faults, its log and what is broken.
 pub fn show(seed: u64, size: Size, script: Option<&Script>) -> (Vec<String>, Vec<Violation>) {
-    let (plan, menu) = drawn(seed, size);
-    let mut lines = vec![format!("{plan:?}")];
-    let fate = match script {
-        Some(script) => Fate::scripted(script.clone()),
-        None => Fate::seeded(menu, seed),
-    };
-    let world = World::new(plan, fate);
+    let world = world(seed, size, script);
     let outcome = life::run(&world);
-    lines.push(world.fates().drawn().to_string());
+    let mut lines = vec![format!("{:?}", world.plan), world.fates().drawn().to_string()];
     lines.extend(crate::crash::lines(&world));
     (lines, outcome.violations)
 }
