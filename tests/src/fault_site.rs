@@ -16,8 +16,8 @@ use crate::error::HarnessError;
 use crate::host::Host;
 use crate::ports;
 use crate::process::Process;
-use crate::record::{self, Record};
-use crate::site::{EVENT_TIME_MAX, Place, VAULT_KEY, Wanted};
+use crate::record::Record;
+use crate::site::{Place, VAULT_KEY, Wanted};
 use crate::tls::{self, Served};
 
 /// Threads of the CA: it mostly waits for the program under test.
@@ -154,14 +154,12 @@ impl FaultSite {
 
     /// All events so far; none while there is no log.
     pub fn events(&self) -> Vec<Record> {
-        record::read(&self.host.state_dir().join("log")).unwrap_or_default()
+        self.host.events()
     }
 
     /// The events of one kind so far.
     pub fn events_named(&self, name: &str) -> Vec<Record> {
-        let mut events = self.events();
-        events.retain(|event| event.name == name);
-        events
+        self.host.events_named(name)
     }
 
     /// Waits until there are `count` events of this kind, and returns them.
@@ -174,11 +172,7 @@ impl FaultSite {
         name: &str,
         count: usize,
     ) -> Result<Vec<Record>, HarnessError> {
-        let what = format!("{count} times {name}");
-        renewd.wait_until(&what, EVENT_TIME_MAX, |_| {
-            let found = self.events_named(name);
-            (found.len() >= count).then_some(found)
-        })
+        self.host.wait_for(renewd, name, count)
     }
 
     /// What a command prints.

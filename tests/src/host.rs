@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use crate::error::HarnessError;
 use crate::process::Process;
+use crate::record::{self, Record};
+use crate::site::EVENT_TIME_MAX;
 
 /// The binary under test, when it is not beside the tests.
 pub const BINARY_VAR: &str = "RENEWD_BIN";
@@ -69,6 +71,40 @@ impl Host {
     /// Where the configuration should put its state; exists and is empty at first.
     pub fn state_dir(&self) -> PathBuf {
         self.folder().join("state")
+    }
+
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.state_dir().join("log")
+    }
+
+    /// All events so far; none while there is no log.
+    pub fn events(&self) -> Vec<Record> {
+        record::read(&self.log()).unwrap_or_default()
+    }
+
+    /// The events of one kind so far.
+    pub fn events_named(&self, name: &str) -> Vec<Record> {
+        let mut events = self.events();
+        events.retain(|event| event.name == name);
+        events
+    }
+
+    /// Waits until there are `count` events of this kind, and returns them.
+    ///
+    /// # Errors
+    /// When `renewd` ends first or a minute goes by.
+    pub fn wait_for(
+        &self,
+        renewd: &mut Process,
+        name: &str,
+        count: usize,
+    ) -> Result<Vec<Record>, HarnessError> {
+        let what = format!("{count} times {name}");
+        renewd.wait_until(&what, EVENT_TIME_MAX, |_| {
+            let found = self.events_named(name);
+            (found.len() >= count).then_some(found)
+        })
     }
 
     /// The configuration file, given to every command as `--config`.

@@ -12,7 +12,7 @@ use crate::passage::Passage;
 use crate::pebble::{PROFILE_DEFAULT, Pebble, PebbleOptions};
 use crate::ports;
 use crate::process::Process;
-use crate::record::{self, Record};
+use crate::record::Record;
 use crate::tls::{self, Served};
 
 /// One event of a run. A hundred names take some seconds on two cores beside other tests.
@@ -208,19 +208,17 @@ impl Site {
 
     /// The log's directory.
     pub fn log(&self) -> PathBuf {
-        self.host.state_dir().join("log")
+        self.host.log()
     }
 
     /// All events so far; none while there is no log.
     pub fn events(&self) -> Vec<Record> {
-        record::read(&self.log()).unwrap_or_default()
+        self.host.events()
     }
 
     /// The events of one kind so far.
     pub fn events_named(&self, name: &str) -> Vec<Record> {
-        let mut events = self.events();
-        events.retain(|event| event.name == name);
-        events
+        self.host.events_named(name)
     }
 
     /// Waits until there are `count` events of this kind, and returns them.
@@ -233,11 +231,7 @@ impl Site {
         name: &str,
         count: usize,
     ) -> Result<Vec<Record>, HarnessError> {
-        let what = format!("{count} times {name}");
-        renewd.wait_until(&what, EVENT_TIME_MAX, |_| {
-            let found = self.events_named(name);
-            (found.len() >= count).then_some(found)
-        })
+        self.host.wait_for(renewd, name, count)
     }
 
     /// Shakes hands where `wanted` is served, asking for `name`; the chain must lead to Pebble's
