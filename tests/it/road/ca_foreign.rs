@@ -35,12 +35,8 @@ fn obtains(name: &'static str, chain: &str, command: impl FnOnce(&mut Command, &
     let program = foreign::find(name).unwrap();
     let [port] = ports::free().unwrap();
     let http = SocketAddr::from(([127, 0, 0, 1], port));
-    let options = Options {
-        http01_target: http,
-        nonce_reject_percent: 5,
-        processing: Duration::from_secs(1),
-        ..Options::default()
-    };
+    let options =
+        Options { http01_target: http, processing: Duration::from_secs(1), ..Options::default() };
     let ca = FaultCa::start(options).unwrap();
     // What every client must survive: a nonce refused at the worst moment.
     ca.inject(Fault::once(Endpoint::NewOrder, FaultKind::BadNonce));

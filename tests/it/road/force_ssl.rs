@@ -118,6 +118,8 @@ fn names_are_sent_to_https_and_the_challenge_path_never_is() {
     site.passage.answers_late(VERY_LATE * 4);
     let mut renewd = site.run().unwrap();
     let chosen = site.wait_for(&mut renewd, "ChallengeChosen", 1).unwrap();
+    // The log is read by all before the responder has taken the commit in: our own fetch has seen it.
+    site.wait_for(&mut renewd, "Published", 1).unwrap();
     let token = format!("/.well-known/acme-challenge/{}", chosen[0].text("/token"));
     a_pending_token_is_answered(&site, &chosen[0], &token);
     site.passage.answers_late(Duration::ZERO);
