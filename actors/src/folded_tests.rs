@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use renewd_events::authorization::{AuthorizationEvent, Challenge};
 use renewd_events::certificate::{
-    Certificate, CertificateEvent, Declaration, KeyRequest, LifeLeft,
+    Certificate, CertificateEvent, Declaration, Issue, KeyRequest, Leaf, LifeLeft,
 };
 use renewd_events::event::{Envelope, NewEvent};
 use renewd_events::id::{
-    AccountId, AuthorizationId, BootNo, CertificateId, DnsName, Fingerprint, Hash, KeyRef, OrderId,
-    RenewalId,
+    AccountId, AuthorizationId, BootNo, CertificateId, DnsName, Fingerprint, Generation, Hash,
+    KeyRef, OrderId, RenewalId, StreamId,
 };
 use renewd_events::order::{Found, NewOrder, OrderEvent, OrderStatus};
+use renewd_events::process::{EngineEvent, Previous};
 use renewd_events::restart::ProcessIdentity;
 use renewd_events::schedule::Cause;
 use renewd_events::{ActorName, Event, Facts, WallMs};
@@ -69,6 +70,27 @@ pub(crate) fn request(id: CertificateId) -> NewOrder {
         profile: None,
         replaces: Some("aki.0a".to_owned()),
     }
+}
+
+/// How long an [`issue`] lives.
+pub(crate) const LIFE: Duration = Duration::from_secs(90 * 86_400);
+
+/// The issue of this number of [`ID`]'s first order.
+pub(crate) fn issue(generation: u32) -> Issue {
+    let leaf = Leaf {
+        chain: Hash::default(),
+        fingerprint: Hash([u8::try_from(generation).unwrap(); 32]),
+        spki: Fingerprint::default(),
+        serial: "0a".to_owned(),
+        ari_id: Some("aki.0a".to_owned()),
+        not_before: NOW,
+        not_after: NOW.after(LIFE),
+        issuer: "CN=test".to_owned(),
+        names: vec![NAME.to_owned()],
+        certificates: 2,
+    };
+    let (order, key_ref) = (order(ID, 1), KeyRef("k".to_owned()));
+    Issue { generation: Generation(generation), order, key_ref, spki: leaf.spki, leaf }
 }
 
 impl Folded {
@@ -145,6 +167,30 @@ impl Folded {
         self.add(fact(id, CertificateEvent::CertificateKeyRequested(key), of, None));
         self.add(fact(id, made, of, None));
         self.add(fact(order(id, 1), OrderEvent::OrderRequested(request(id)), of, None));
+    }
+
+    /// A life of the process begins.
+    pub(crate) fn boot(&mut self, boot: BootNo) {
+        self.boot = boot;
+        let event = EngineEvent::EngineBooted {
+            identity: ProcessIdentity { boot, ..ProcessIdentity::default() },
+            version: String::new(),
+            previous: Previous::default(),
+            tail: self.facts.seq,
+        };
+        self.add(fact(StreamId::ENGINE, event, None, None));
+    }
+
+    /// The renewal of [`ID`] brought the issue of this number.
+    pub(crate) fn adopt(&mut self, generation: u32) {
+        self.say(ID, CertificateEvent::GenerationAdopted(issue(generation)));
+    }
+
+    /// Writes down what was decided, and says how it is called.
+    pub(crate) fn record(&mut self, records: Vec<NewEvent>) -> Vec<&'static str> {
+        let names = records.iter().map(|new| new.event.name()).collect();
+        records.into_iter().for_each(|new| self.add(new));
+        names
     }
 
     /// The CA made the present order, with so many authorizations.

@@ -1,6 +1,10 @@
 //! The Binder: puts an issue where it is served, and looks whether it is (listeners included).
 
 mod decide;
+#[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
+mod observe_tests;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

@@ -1,6 +1,8 @@
 //! The Clock: when each certificate is renewed and why, and every wait of the engine.
 
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod plan;
 #[cfg(test)]
 mod plan_tests;

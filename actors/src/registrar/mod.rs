@@ -4,6 +4,10 @@ mod agreement;
 #[cfg(test)]
 mod agreement_tests;
 mod decide;
+#[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
+mod observe_tests;
 
 use renewd_events::event::NewEvent;
 use renewd_events::id::AccountId;
