@@ -6,7 +6,11 @@ mod decide_tests;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod retry_tests;
 mod timers;
+#[cfg(test)]
+mod window_tests;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

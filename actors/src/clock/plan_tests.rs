@@ -14,11 +14,11 @@ use renewd_events::schedule::{Cause, Schedule, Window};
 use super::plan::plan;
 use crate::decision::{Context, Rules, backoff};
 
-const DAY: Duration = Duration::from_secs(86_400);
-const NOW: WallMs = WallMs(1_800_000_000_000);
-const ID: CertificateId = CertificateId([7; 16]);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const NOW: WallMs = WallMs(1_800_000_000_000);
+pub(super) const ID: CertificateId = CertificateId([7; 16]);
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context {
         now: NOW,
         boot: BootNo(1),
@@ -33,7 +33,7 @@ fn context() -> Context {
     }
 }
 
-fn certificate(life: Duration, life_left: LifeLeft) -> Certificate {
+pub(super) fn certificate(life: Duration, life_left: LifeLeft) -> Certificate {
     let leaf = Leaf {
         chain: Hash::default(),
         fingerprint: Fingerprint::default(),
@@ -66,7 +66,7 @@ fn certificate(life: Duration, life_left: LifeLeft) -> Certificate {
     }
 }
 
-fn failed(
+pub(super) fn failed(
     class: ProblemClass,
     kind: &str,
     retry_after: Option<Duration>,
@@ -82,7 +82,7 @@ fn failed(
     it
 }
 
-fn asked(it: &Certificate, cause: Cause) -> Asked {
+pub(super) fn asked(it: &Certificate, cause: Cause) -> Asked {
     let declared = it.declared.as_ref().unwrap();
     Asked {
         account: declared.account,

@@ -14,6 +14,8 @@ mod pace;
 mod pace_tests;
 mod questions;
 mod request;
+#[cfg(test)]
+mod settling_tests;
 
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
 pub(crate) use self::observe::refuses_for_good;

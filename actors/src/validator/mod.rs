@@ -4,6 +4,10 @@ mod decide;
 #[cfg(test)]
 mod decide_tests;
 mod observe;
+#[cfg(test)]
+mod observe_tests;
+#[cfg(test)]
+mod waiting_tests;
 
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};

@@ -13,6 +13,9 @@ use crate::effect::{AuthorizationStage, Effect, Outcome};
 use crate::issuer::refuses_for_good;
 use crate::ports::{AuthorizationLook, AuthorizationStatus, ChallengeStatus};
 
+/// Facts of a name that is learnt, at most: it is seen, and its challenge is chosen.
+const EVENTS_OF_A_NAME: usize = 2;
+
 /// What an outcome says.
 pub(super) fn observe(
     facts: &Facts,
@@ -107,6 +110,11 @@ fn learnt(
         if facts.authorizations.contains_key(&id) {
             continue;
         }
+        // What does not fit is learnt by the next look, a name as a whole: one that is already seen is
+        // skipped there, so its challenge would be missing for ever.
+        if records.len() + EVENTS_OF_A_NAME > crate::bounds::EVENTS_PER_BATCH_MAX {
+            break;
+        }
         let seen = AuthorizationEvent::AuthorizationSeen {
             order,
             certificate,
@@ -135,8 +143,6 @@ fn learnt(
             (AuthorizationStatus::Valid, _) => {}
         }
     }
-    // What does not fit is learnt by the next look: authorizations already seen are skipped.
-    records.truncate(crate::bounds::EVENTS_PER_BATCH_MAX / 2 * 2);
     records
 }
 
