@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use renewd_events::WallMs;
-use renewd_events::id::BootNo;
+use renewd_events::id::{AuthorizationId, BootNo};
 use renewd_events::order::Phase;
 use renewd_events::problem::{Problem, ProblemClass};
 
 use crate::bounds;
 use crate::decision::{Decision, Looks, Session, may_do, spread};
-use crate::effect::{Effect, OrderStage};
+use crate::effect::{Effect, OrderStage, Outcome};
 use crate::folded_tests::{Folded, ID, NOW, context, order, request};
 
 fn failed(class: ProblemClass, kind: &str, status: u16, failures: u32) -> Looks {
@@ -120,4 +120,40 @@ fn of_two_wakes_the_earlier_wins_and_its_reason_stays() {
     other.waits_for_turn = true;
     decision.and(other);
     assert_eq!((decision.wake, decision.waits_for_turn), (Some((WallMs(4), "earlier")), true));
+}
+
+#[test]
+fn visits_are_counted_by_authorization() {
+    let mut session = Session::default();
+    let id = AuthorizationId([1; 16]);
+    session.visits.insert(id, 3);
+    assert_eq!((session.visits_of(id), session.visits_of(AuthorizationId([2; 16]))), (3, 0));
+}
+
+#[test]
+fn what_ended_is_remembered_and_done_again_ever_more_slowly() {
+    let key = Effect::ReadDirectory(request(ID).account).key();
+    let mut session = Session::default();
+    let mut end = |outcome: Option<&Outcome>, recorded| {
+        session.ended(key, outcome, recorded, NOW);
+        let looks = session.looks(&key);
+        let (count, failures, idle) = (looks.count, looks.failures, looks.idle);
+        assert_eq!((looks.last, looks.problem), (NOW, outcome.and_then(Outcome::problem).cloned()));
+        (count, failures, idle, looks.not_before.since(NOW))
+    };
+    let (first, idle) = (bounds::READ_RETRY_FIRST, bounds::IDLE_FIRST);
+    let good = Outcome::Done(Ok(()));
+    let bad = Outcome::Done(Err(Problem::new(ProblemClass::Transport, "timeout", "")));
+    let mut busy = Problem::new(ProblemClass::Http, "x", "");
+    let hour = Duration::from_secs(3600);
+    busy.retry_after_ms = Some(3_600_000);
+    let busy = Outcome::Done(Err(busy));
+    assert_eq!(end(Some(&good), true), (1, 0, 0, Duration::ZERO), "it led to a fact");
+    assert_eq!(end(Some(&good), false), (2, 0, 1, idle), "nothing new");
+    assert_eq!(end(Some(&good), false), (3, 0, 2, idle * 2));
+    assert_eq!(end(Some(&bad), false), (4, 1, 3, first));
+    assert_eq!(end(Some(&bad), true), (5, 2, 0, first * 2), "told, and no better for it");
+    assert_eq!(end(None, false), (6, 3, 1, first * 4), "a panic is a failure");
+    assert_eq!(end(Some(&busy), false), (7, 4, 2, hour), "asked to wait");
+    assert_eq!(end(Some(&good), true), (8, 0, 0, Duration::ZERO));
 }

@@ -10,11 +10,16 @@ use crate::problem::{Problem, ProblemClass};
 use crate::schedule::Cause;
 use crate::{ActorName, Event, Facts, Subject, WallMs};
 
-const ACCOUNT: AccountId = AccountId([1; 16]);
-const ID: CertificateId = CertificateId([2; 16]);
-const NOW: u64 = 1_800_000_000_000;
+pub(crate) const ACCOUNT: AccountId = AccountId([1; 16]);
+pub(crate) const ID: CertificateId = CertificateId([2; 16]);
+pub(crate) const NOW: u64 = 1_800_000_000_000;
 
-fn say(facts: &mut Facts, at: u64, stream: impl Into<StreamId>, event: impl Into<Event>) {
+pub(crate) fn say(
+    facts: &mut Facts,
+    at: u64,
+    stream: impl Into<StreamId>,
+    event: impl Into<Event>,
+) {
     let stream = stream.into();
     let envelope = Envelope {
         seq: Seq(facts.seq.0 + 1),
@@ -42,7 +47,7 @@ fn registered(at: u64) -> Facts {
     facts
 }
 
-fn declared(facts: &mut Facts, id: CertificateId, account: AccountId) {
+pub(crate) fn declared(facts: &mut Facts, id: CertificateId, account: AccountId) {
     let declaration = Declaration {
         name: "a".to_owned(),
         account,
@@ -54,16 +59,20 @@ fn declared(facts: &mut Facts, id: CertificateId, account: AccountId) {
     say(facts, NOW, id, CertificateEvent::CertificateDeclared(declaration));
 }
 
-fn failed(facts: &mut Facts, id: CertificateId, at: u64, kind: &str) {
-    let started = CertificateEvent::RenewalStarted {
+pub(crate) fn started(facts: &mut Facts, id: CertificateId, at: u64) {
+    let event = CertificateEvent::RenewalStarted {
         number: 1,
         cause: Cause::FirstIssue,
         attempt: 1,
         replaces: None,
     };
+    say(facts, at, id, event);
+}
+
+pub(crate) fn failed(facts: &mut Facts, id: CertificateId, at: u64, kind: &str) {
     let kind = format!("urn:ietf:params:acme:error:{kind}");
     let problem = Problem::new(ProblemClass::Acme, &kind, "");
-    say(facts, at, id, started);
+    started(facts, id, at);
     say(facts, at, id, CertificateEvent::RenewalFailed { code: "R0000".to_owned(), problem });
 }
 

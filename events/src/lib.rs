@@ -12,6 +12,8 @@
 pub mod account;
 pub mod authorization;
 pub mod binding;
+#[cfg(test)]
+mod binding_tests;
 pub mod certificate;
 pub mod codec;
 pub mod event;
@@ -20,6 +22,8 @@ pub mod facts;
 mod facts_tests;
 pub mod id;
 pub mod intent;
+#[cfg(test)]
+mod links_tests;
 pub mod listener;
 #[expect(clippy::disallowed_methods, reason = "this crate's only I/O")]
 pub mod log;

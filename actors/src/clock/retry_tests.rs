@@ -71,9 +71,9 @@ fn a_quarter_of_what_is_left_bounds_the_wait_unless_the_next_one_is_as_useless()
 fn a_wait_that_the_ca_names_is_a_floor_with_a_little_on_top_and_others_are_spread_by_a_tenth() {
     let limited = "urn:ietf:params:acme:error:rateLimited";
     let asked = 3 * HOUR;
-    let named = wait(&failed(Acme, limited, Some(asked), 1), MINUTE);
-    assert_eq!(named, asked + jitter(1, asked * 3 / 100));
-    assert_ne!(jitter(1, asked * 3 / 100), jitter(1, asked / 300));
+    let named = wait(&failed(Acme, limited, Some(asked), 2), MINUTE);
+    assert_eq!(named, asked + jitter(2, asked * 3 / 100));
+    assert_ne!(jitter(2, asked * 3 / 100), jitter(2, asked / 300));
     let down = wait(&failed(Transport, "timeout", None, 2), MINUTE);
     assert_eq!(down, 2 * MINUTE + jitter(2, 2 * MINUTE / 10));
     assert_ne!(jitter(2, 2 * MINUTE / 10), Duration::ZERO);

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use renewd_events::account::{Account, AccountEvent, AccountRequest, Agreement, Directory};
+use renewd_events::account::{
+    Account, AccountEvent, AccountRequest, Agreement, Directory, Registration,
+};
 use renewd_events::event::{Event, NewEvent};
 use renewd_events::id::{AccountId, BootNo, Hash, KeyRef, Seq, StreamId};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::restart::ProcessIdentity;
 use renewd_events::{Meta, WallMs};
 
-use super::agreement::{AGREEMENT_TRIES_MAX, Heard, observe};
+use super::agreement::{AGREEMENT_TRIES_MAX, Heard, observe, wants_person};
 use super::decide;
 use crate::decision::{Context, Decision, Rules, Session};
 use crate::effect::Effect;
@@ -178,4 +180,46 @@ fn an_agreement_that_was_not_announced_is_an_anomaly() {
     let mut log = Log::registered();
     log.add(AccountEvent::AgreementTaken { url: "a".to_owned() });
     assert!(log.account.anomaly.is_some());
+}
+
+#[test]
+fn a_registration_that_is_refused_until_a_person_acts_is_heard_once() {
+    let wants = |kind: &str, accepted: Option<WallMs>, heard: Option<WallMs>| {
+        let kind = format!("urn:ietf:params:acme:error:{kind}");
+        let problem = Problem::new(ProblemClass::Acme, &kind, "");
+        let account = Account {
+            registration: Registration::Refused { problem, at: NOW },
+            accepted_at: accepted.unwrap_or_default(),
+            person_heard: heard.unwrap_or_default(),
+            ..Account::default()
+        };
+        wants_person(&account, Heard::default()).map(|(_, at)| at)
+    };
+    let action = "userActionRequired";
+    let (before, after) = (Some(WallMs(NOW.0 - 1)), Some(WallMs(NOW.0 + 1)));
+    for (case, found, wanted) in [
+        ("new", wants(action, None, None), Some(NOW)),
+        ("accepted before", wants(action, before, None), Some(NOW)),
+        ("accepted then", wants(action, Some(NOW), None), None),
+        ("accepted since", wants(action, after, None), None),
+        ("heard", wants(action, before, Some(NOW)), None),
+        ("another refusal", wants("malformed", None, None), None),
+    ] {
+        assert_eq!(found, wanted, "{case}");
+    }
+}
+
+#[test]
+fn an_agreement_is_not_told_while_the_terms_are_new_again() {
+    let mut log = Log::registered();
+    let accept = |url: &str| AccountEvent::TermsAccepted {
+        terms_url: Some(url.to_owned()),
+        by: "uid 0".to_owned(),
+    };
+    log.add(accept("terms/1"));
+    let directory = Directory { terms_url: Some("terms/2".to_owned()), ..Directory::default() };
+    log.add(AccountEvent::DirectoryObserved(directory));
+    assert!(log.settle(Heard::default()).is_empty());
+    log.add(accept("terms/2"));
+    assert_eq!(log.settle(Heard::default()), ["AgreementRequested"]);
 }

@@ -160,3 +160,17 @@ fn a_restart_is_over_when_its_listener_is_open_or_has_failed_again() {
     log.say(other, ListenerEvent::ListenerOpened { address: String::new() });
     assert!(listener(&log.facts, other, &cx(NOW, 2)).records.is_empty());
 }
+
+#[test]
+fn restarts_of_earlier_lives_count_too() {
+    let mut log = Folded::new();
+    for boot in 1..=3 {
+        log.at = NOW.after(Duration::from_secs(u64::from(boot)));
+        log.boot(BootNo(boot));
+        refused(&mut log, true);
+        let decision = listener(&log.facts, LISTENER, &cx(log.at, boot));
+        let allowed = usize::try_from(boot).unwrap() <= bounds::RESTARTS_MAX;
+        assert_eq!(!decision.records.is_empty(), allowed, "{boot}");
+        record(&mut log, decision);
+    }
+}
