@@ -99,3 +99,15 @@ fn a_clock_that_makes_every_certificate_worthless_is_waited_for() {
     let left = with_left(failed(Acme, EXPIRED_WHEN_MADE, None, 1), 8 * HOUR);
     assert!(near(wait(&left, SECOND), 2 * HOUR), "within a quarter of what is left");
 }
+
+#[test]
+fn after_a_failed_challenge_people_get_longer_each_time_up_to_a_day() {
+    let refused = "urn:ietf:params:acme:error:dns";
+    let waits = [10 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, DAY, DAY];
+    for (times, wanted) in (1..).zip(waits) {
+        let found = wait(&failed(Acme, refused, None, times), MINUTE);
+        assert!(found >= wanted && found <= wanted * 11 / 10, "{times}: {found:?}");
+    }
+    let found = wait(&failed(Acme, refused, None, 1), SECOND);
+    assert!(found < 2 * SECOND, "an operator who asks for haste: {found:?}");
+}
