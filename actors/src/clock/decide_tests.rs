@@ -20,6 +20,9 @@ use crate::effect::{Effect, Outcome};
 use crate::folded_tests::{Folded, ID, LIFE, NOW, context, issue, request};
 use crate::ports::RenewalWindow;
 
+/// What is different about one case.
+type Change<T> = fn(&mut T);
+
 const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -108,7 +111,7 @@ fn a_plan_is_recorded_when_anything_of_it_is_new() {
     let event = ScheduleEvent::RenewalScheduled { at, cause, attempt }.into();
     let stream = StreamId::schedule(ID);
     let wanted = NewEvent { stream, event, renewal: None, cause: None };
-    assert_eq!(decided(&log, NOW).records, [wanted.clone()]);
+    assert_eq!(decided(&log, NOW).records, std::slice::from_ref(&wanted));
     for (case, before) in [
         ("the same", (at, cause, attempt)),
         ("another moment", (at.after(MS), cause, attempt)),
@@ -125,7 +128,7 @@ fn a_plan_is_recorded_when_anything_of_it_is_new() {
 
 #[test]
 fn a_plan_for_now_stays_where_it_is() {
-    let cases: [(Cause, fn(&mut Facts)); 3] = [
+    let cases: [(Cause, Change<Facts>); 3] = [
         (Cause::FirstIssue, |facts| facts.certificates.get_mut(&ID).unwrap().current = None),
         (Cause::NamesChanged, |facts| declaration(facts).identifiers.clear()),
         (Cause::CaChanged, |facts| declaration(facts).account = AccountId([9; 16])),
@@ -148,7 +151,7 @@ fn declaration(facts: &mut Facts) -> &mut Declaration {
 fn renewal_information_is_read_only_where_there_is_some_of_a_certificate_that_lives() {
     let late = NOW.after(HOUR);
     assert!(matches!(decided(&planned(), late).effects.as_slice(), [Effect::ReadWindow(ID, ..)]));
-    let cases: [(&str, fn(&mut Folded)); 6] = [
+    let cases: [(&str, Change<Folded>); 6] = [
         ("not wanted", |log| declaration(&mut log.facts).ari = false),
         ("no name for it", |log| {
             let certificate = log.facts.certificates.get_mut(&ID).unwrap();
@@ -294,7 +297,7 @@ fn only_a_window_that_is_news_is_a_fact() {
         explanation_url: Some("https://ca.test/why".to_owned()),
     });
     let first = said(&log, &ari(), &answer(start, end));
-    assert_eq!(first, [learned.clone()]);
+    assert_eq!(first, std::slice::from_ref(&learned));
     log.record(observe(&log.facts, &ari(), &answer(start, end)));
     assert!(said(&log, &ari(), &answer(start, end)).is_empty(), "known");
     assert_eq!(said(&log, &ari(), &answer(start.after(MS), end)).len(), 1);

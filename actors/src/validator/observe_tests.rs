@@ -80,15 +80,14 @@ fn a_name_is_learnt_once_with_its_challenge_as_part_of_the_renewal() {
     };
     let streams: Vec<_> = records.iter().map(|new| new.stream).collect();
     assert_eq!(streams, [id(0).into(), id(0).into(), id(1).into()]);
-    let valid: Vec<bool> = records
-        .iter()
-        .filter_map(|new| match &new.event {
-            Event::Authorization(AuthorizationEvent::AuthorizationSeen { valid, .. }) => {
-                Some(*valid)
-            }
-            _ => None,
-        })
-        .collect();
+    let mut valid = Vec::new();
+    for new in &records {
+        if let Event::Authorization(AuthorizationEvent::AuthorizationSeen { valid: it, .. }) =
+            &new.event
+        {
+            valid.push(*it);
+        }
+    }
     assert_eq!(valid, [false, true]);
     log.record(records);
     let more = learn(&log, vec![look(0, Pending), look(1, Valid), look(2, Pending)]);

@@ -9,7 +9,7 @@ use crate::step::{self, Outcome};
 /// What decides, and what folds.
 const FILES: [&str; 3] = [
     "actors/src/decision.rs",
-    "actors/src/*/{decide,order,observe,pace,plan,agreement}.rs",
+    "actors/src/*/{decide,order,observe,pace,plan,agreement,questions,request}.rs",
     "events/src/{account,authorization,binding,certificate,facts,listener,order,process,restart,schedule}.rs",
 ];
 /// Unit tests, the bytes of every event, and every scenario ended at every boundary. Not the suite of
