@@ -31,6 +31,7 @@ mod kill_random;
 mod kill_renewal;
 mod lives;
 mod mend;
+mod namespace;
 mod old_keys;
 mod place;
 mod process;
