@@ -154,7 +154,7 @@ fn a_repair_that_was_killed_between_its_renames_is_ended_by_the_next_start() {
     assert!(beside.exists() && !site.log().exists(), "showing changed something");
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "EngineBooted", 2).unwrap();
-    site.wait_for(&mut renewd, "ServedVerified", 2).unwrap();
+    site.wait_for(&mut renewd, "ListenerOpened", 2).unwrap();
     check::is_served(&site, &wanted);
     check::stop(renewd);
     assert_eq!(frames(&site.log())[..repaired.len()], repaired);
