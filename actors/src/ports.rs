@@ -138,7 +138,8 @@ pub trait CertificateAuthority: Send + Sync {
     -> Act<'a, Result<OrderLook, Problem>>;
 
     /// Looks for an order that a lost newOrder may have made: the newest pending or ready one of the
-    /// account with exactly these identifiers that is not in `known`. A read.
+    /// account with exactly these identifiers that is not in `known`. A read; one that ends for want of
+    /// time goes on from there when it is asked again.
     fn find_order<'a>(
         &'a self,
         order: &'a NewOrder,

@@ -16,6 +16,7 @@ use super::call;
 use super::directory::Document;
 use super::jws::{Identity, Signer};
 use super::limits;
+use super::lost::Learnt;
 use super::problem;
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, KnownAccount};
 use super::transport::{DIRECTORY_AGE_MAX, DIRECTORY_FRESH, Shared, Transport, usable};
@@ -53,6 +54,7 @@ pub(super) struct Seat {
     keys: Arc<dyn AccountKeys>,
     facts: Arc<AccountFacts>,
     ready: tokio::sync::Mutex<Option<Ready>>,
+    learnt: Learnt,
 }
 
 /// The handle of `instant-acme`, and what it was made from.
@@ -77,12 +79,18 @@ impl Seat {
             keys,
             facts,
             ready: tokio::sync::Mutex::new(None),
+            learnt: Learnt::default(),
         }
     }
 
     /// The contact URLs of the configuration.
     pub(super) fn contacts(&self) -> &[String] {
         &self.contacts
+    }
+
+    /// What is known of the orders in its list.
+    pub(super) fn learnt(&self) -> &Learnt {
+        &self.learnt
     }
 
     /// Its way to the CA.
