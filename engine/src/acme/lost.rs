@@ -1,4 +1,4 @@
-//! Finds an order whose answer was lost: the account's list of orders (RFC 8555 §7.1.2.1), read with
+//! Finds an order whose answer was lost: where that answer said it is, or by the account's list of orders (RFC 8555 §7.1.2.1), read with
 //! requests that we sign ourselves.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,8 @@ enum Read {
     Beginning(String),
 }
 
-/// The newest open order with exactly these names that is not in `known`, wherever the list has it: RFC
+/// The order that newOrder's own answer named, if that much of it was seen; else the newest open order
+/// with exactly these names that is not in `known`, wherever the list has it: RFC
 /// 8555 §7.1.2.1 gives the list no order. One that is being issued or has a certificate is not it:
 /// nobody could have finalized a lost one.
 pub(super) async fn find(
@@ -121,6 +122,19 @@ pub(super) async fn find(
     known: &[String],
 ) -> Result<FoundOrder, Problem> {
     let (signer, account_url) = seat.signer()?;
+    let wanted = names(order.identifiers.iter().map(|name| ("dns", name.as_str())));
+    let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+    if let Some(url) = seat.unread().of(order) {
+        let look = match known.contains(url.as_str()) {
+            true => None,
+            false => look(seat, &signer, &url, wanted).await?.1,
+        };
+        match look {
+            Some(look) => return Ok(FoundOrder::Answered(Box::new(look))),
+            // Of an earlier renewal, or the CA knows nothing of it.
+            None => seat.unread().forget(order),
+        }
+    }
     let (listed, extent) = match list(seat, &signer, &account_url).await? {
         Listed::Orders(listed, extent) => (listed, extent),
         Listed::Not(evidence) => {
@@ -130,8 +144,6 @@ pub(super) async fn find(
     };
     let learnt = seat.learnt();
     learnt.keep(&listed);
-    let wanted = names(order.identifiers.iter().map(|name| ("dns", name.as_str())));
-    let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
     let mut newest: Option<OrderLook> = None;
     // From the end: where CAs add to it, so that a call cut short has seen the likely ones.
     for url in listed.iter().rev().filter(|url| !known.contains(url.as_str())) {

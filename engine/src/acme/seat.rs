@@ -20,6 +20,7 @@ use super::lost::Learnt;
 use super::problem;
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, KnownAccount};
 use super::transport::{DIRECTORY_AGE_MAX, DIRECTORY_FRESH, Shared, Transport, usable};
+use super::unread::Unread;
 use super::wire::Wire;
 
 /// `instant-acme` tries three times; so often we repeat that. The CA has not acted (RFC 8555 §6.5).
@@ -55,6 +56,7 @@ pub(super) struct Seat {
     facts: Arc<AccountFacts>,
     ready: tokio::sync::Mutex<Option<Ready>>,
     learnt: Learnt,
+    unread: Unread,
 }
 
 /// The handle of `instant-acme`, and what it was made from.
@@ -80,6 +82,7 @@ impl Seat {
             facts,
             ready: tokio::sync::Mutex::new(None),
             learnt: Learnt::default(),
+            unread: Unread::default(),
         }
     }
 
@@ -91,6 +94,11 @@ impl Seat {
     /// What is known of the orders in its list.
     pub(super) fn learnt(&self) -> &Learnt {
         &self.learnt
+    }
+
+    /// Orders of which nothing but their URL is known.
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// Its way to the CA.

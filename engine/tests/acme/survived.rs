@@ -58,6 +58,39 @@ async fn an_order_whose_answer_is_broken_is_known_by_its_location() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_location_was_seen_is_found_there_without_a_list() {
+    let half = || raw(200, "application/json", "{\"status\"");
+    for (fault, look) in [
+        (FaultKind::Truncated, FaultKind::CutBeforeActing),
+        (FaultKind::Truncated, half()),
+        (FaultKind::Oversized(300_000), FaultKind::CutBeforeActing),
+    ] {
+        let options = Options { list_orders: false, ..Options::default() };
+        let ca = TestCa::start(options).await.unwrap();
+        let client = Client::new(&ca.directory_url(), ca.root_pem(), &[], Bounds::default());
+        client.register().await.unwrap();
+        let told = format!("{fault:?}, {look:?}");
+        ca.inject(Fault::once(Endpoint::NewOrder, fault));
+        ca.inject(Fault::once(Endpoint::Order, look).times(2));
+        client.order(&[NAME]).await.unwrap_err();
+        // The line is still bad: that is no answer to whether there is an order.
+        client.ca.find_order(&new_order(&[NAME]), &[]).await.unwrap_err();
+        let found = client.ca.find_order(&new_order(&[NAME]), &[]).await.unwrap();
+        let FoundOrder::Answered(look) = found else {
+            panic!("{told}: {found:?}");
+        };
+        assert_eq!((ca.orders().len(), ca.orders()[0].url.clone()), (1, look.url), "{told}");
+        // Another request is not answered by it, nor is this one once the order is known.
+        let none = client.ca.find_order(&new_order(&["other.renewd.test"]), &[]).await.unwrap();
+        assert!(matches!(none, FoundOrder::NoList(_)), "{told}: {none:?}");
+        let known = [ca.orders()[0].url.clone()];
+        let none = client.ca.find_order(&new_order(&[NAME]), &known).await.unwrap();
+        assert!(matches!(none, FoundOrder::NoList(_)), "{told}: {none:?}");
+        assert_eq!(ca.violations(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_order_whose_answer_was_lost_is_found_after_a_restart() {
     let world = world().await;
     world.client.register().await.unwrap();
