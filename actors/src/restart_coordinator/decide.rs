@@ -45,14 +45,18 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
 
 /// When one more restart may be asked for; nothing when it may be now. What lies within the window on
 /// either side of now counts: a clock that was set back a little must not forget the restarts before,
-/// and those of a clock that ran far ahead must not bar the next ones until it is then again.
+/// and those of a clock that ran far ahead must not bar the next ones until it is then again. A restart
+/// counts from its deadline: it happened somewhat after it was asked for, and never later.
 fn too_many_until(facts: &Facts, now: WallMs) -> Option<WallMs> {
     let mut recent: Vec<WallMs> = facts
         .restarts
         .values()
-        .filter_map(|restart| restart.requested_at)
+        .filter(|restart| {
+            let in_this_life = restart.requested_at >= Some(facts.engine.booted_at);
+            !planted::is(Bug::RestartCountInMemory) || in_this_life
+        })
+        .filter_map(|restart| restart.deadline)
         .filter(|at| now.since(*at).max(at.since(now)) < bounds::RESTART_WINDOW)
-        .filter(|at| !planted::is(Bug::RestartCountInMemory) || *at >= facts.engine.booted_at)
         .collect();
     recent.sort_unstable();
     let last_allowed = recent.len().checked_sub(bounds::RESTARTS_MAX)?;
