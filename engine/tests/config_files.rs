@@ -119,7 +119,6 @@ fn every_key_of_a_bind_reaches_the_configuration() {
     };
     let sockets: Vec<String> = builtin.sockets().iter().map(ToString::to_string).collect();
     assert_eq!(sockets, ["203.0.113.7:8443", "[2001:db8::7]:8443"]);
-    assert!(builtin.take_over);
     assert_eq!(files.directory, good().join("tls/shop"), "beside the file");
     let reload = files.reload.as_ref().unwrap();
     assert_eq!((reload.program.as_str(), reload.arguments.len()), ("systemctl", 2));

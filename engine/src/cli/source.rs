@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use renewd_events::id::Seq;
-use renewd_events::log::MirrorReader;
+use renewd_events::log::{self, MirrorReader};
 use renewd_events::store::{READ_ONLY, StoreError};
 use renewd_events::{Envelope, Facts, WallMs};
 
@@ -12,7 +12,10 @@ use super::at::At;
 use super::exit::{Exit, Reply};
 use super::form::now;
 use crate::config::{Config, Style};
-use crate::start::LOG;
+use crate::start::{LOG, VAULT, has_records};
+
+/// A newer version wrote it.
+const NEWER: &str = "R0607";
 
 /// A log to read.
 #[derive(Debug)]
@@ -76,9 +79,19 @@ pub(super) fn read(place: PathBuf, at: Option<At>) -> Result<Source, Reply> {
 /// What to say when a log cannot be read.
 pub(super) fn refused(error: &StoreError) -> Reply {
     let (exit, cure) = match error {
+        StoreError::Absent { path } if has_records(&path.with_file_name(VAULT)) => (
+            Exit::NotFound,
+            "the vault beside it holds keys, so there was a log: `renewd explain R0605` says what to do; \
+             or name another log or an export with --log PATH",
+        ),
         StoreError::Absent { .. } => (
             Exit::NotFound,
             "start the engine once (`renewd run`), or name a log or an export with --log PATH",
+        ),
+        StoreError::Damaged { code: NEWER, .. } => (
+            Exit::Damaged,
+            "nothing was changed; run the version that wrote it, or a newer one (`renewd --version` \
+             prints this one's); `renewd explain R0607` says more",
         ),
         StoreError::Damaged { .. } | StoreError::Frame { .. } => (
             Exit::Damaged,
@@ -101,5 +114,14 @@ pub(super) fn refused(error: &StoreError) -> Reply {
             (Exit::Failed, "see the cause above")
         }
     };
-    Reply { out: String::new(), err: format!("error: {error}\n  help: {cure}\n"), exit }
+    let mut err = format!("error: {error}\n  help: {cure}\n");
+    if let StoreError::Absent { path } = error {
+        err.push_str(&beside(path));
+    }
+    Reply { out: String::new(), err, exit }
+}
+
+/// What repairs and restores that were cut short left beside a log: a line each.
+pub(super) fn beside(log: &Path) -> String {
+    log::leftovers(log).iter().map(|left| format!("beside it: {left}\n")).collect()
 }
