@@ -109,6 +109,8 @@ pub struct Restart {
     pub requested_at: Option<WallMs>,
     /// When to give up waiting.
     pub deadline: Option<WallMs>,
+    /// A crash came in its place: whether it would have helped is not known.
+    pub crashed: bool,
 }
 
 impl Restart {
@@ -126,8 +128,9 @@ impl Restart {
                 self.deadline = Some(*deadline);
                 self.phase = Phase::Requested(Durable::of(meta, before.clone()));
             }
-            RestartEvent::RestartObserved { after: _, attributed: _ } => {
+            RestartEvent::RestartObserved { after: _, attributed } => {
                 self.phase = Phase::Observed;
+                self.crashed = !attributed;
             }
             RestartEvent::RestartNotObserved { problem: _ } => self.phase = Phase::NotObserved,
             RestartEvent::RestartFinished { verified } => {

@@ -5,7 +5,7 @@ use renewd_events::id::{ListenerId, RestartId};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::StopReason;
-use renewd_events::restart::{Phase, RestartEvent};
+use renewd_events::restart::{Phase, Restart, RestartEvent};
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, fact, may_do};
@@ -24,15 +24,14 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
     if listener.needs_restart != Some(cx.boot) || facts.restarts.contains_key(&restart) {
         return decision;
     }
-    let recent = facts
-        .restarts
-        .values()
-        .filter_map(|restart| restart.requested_at)
-        .filter(|at| cx.now.since(*at) < bounds::RESTART_WINDOW)
-        .filter(|at| !planted::is(Bug::RestartCountInMemory) || *at >= facts.engine.booted_at)
-        .count();
-    if recent >= bounds::RESTARTS_MAX {
-        // A restart that did not help is not repeated: `why` shows the listener's own problem.
+    let recent: Vec<_> = facts.restarts.values().filter(|it| counts(facts, it, cx)).collect();
+    if recent.len() >= bounds::RESTARTS_MAX {
+        // A restart that did not help is not repeated: `why` shows the listener's own problem. One that
+        // a crash came in place of was none: it is made up for when the day is over.
+        let first = recent.iter().filter_map(|restart| restart.requested_at).min();
+        if let Some(first) = first.filter(|_| recent.iter().any(|restart| restart.crashed)) {
+            decision.wake_at(first.after(bounds::RESTART_WINDOW), "the listener needs a restart");
+        }
         return decision;
     }
     let planned = RestartEvent::RestartPlanned {
@@ -47,6 +46,14 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
     decision.records.push(fact(restart, planned, None, None));
     decision.records.push(fact(restart, requested, None, None));
     decision
+}
+
+/// Whether a restart is one of those that have a bound a day.
+fn counts(facts: &Facts, restart: &Restart, cx: &Context) -> bool {
+    restart.requested_at.is_some_and(|at| {
+        cx.now.since(at) < bounds::RESTART_WINDOW
+            && (!planted::is(Bug::RestartCountInMemory) || at >= facts.engine.booted_at)
+    })
 }
 
 /// A restart that happened is over once its listener is open, or has failed again.

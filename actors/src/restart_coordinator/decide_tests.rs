@@ -84,6 +84,29 @@ fn no_more_restarts_within_the_window_than_allowed() {
     assert_eq!(over(bounds::RESTART_WINDOW), ["RestartPlanned", "RestartRequested"]);
 }
 
+/// Two ends came in place of two restarts: the listener was closed for good, though none was tried.
+#[test]
+fn a_restart_that_a_crash_came_in_place_of_is_made_up_for_after_the_window() {
+    for crashed in [true, false] {
+        let (mut log, id) = planned();
+        log.boot = BootNo(2);
+        let mut after = cx(NOW, 2).rules.identity;
+        after.boot = BootNo(2);
+        log.say(id, RestartEvent::RestartObserved { after, attributed: !crashed });
+        log.say(id, RestartEvent::RestartFinished { verified: false });
+        for boot in 2..=3 {
+            log.boot = BootNo(boot);
+            refused(&mut log, true);
+            let decision = listener(&log.facts, LISTENER, &cx(NOW, boot));
+            record(&mut log, decision);
+        }
+        let decision = listener(&log.facts, LISTENER, &cx(NOW, 3));
+        assert_eq!(names(&decision.records), Vec::<&str>::new());
+        let again = crashed.then(|| NOW.after(bounds::RESTART_WINDOW));
+        assert_eq!(decision.wake.map(|(at, _)| at), again, "{crashed}");
+    }
+}
+
 #[test]
 fn a_restart_is_begun_once_and_given_up_at_its_deadline() {
     let (log, id) = planned();
