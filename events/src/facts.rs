@@ -302,6 +302,9 @@ impl Facts {
             if let Some(before) = run.order.replace(id) {
                 self.orders.remove(&before);
             }
+            if planted::is(Bug::OrderForgotten) {
+                run.order = None;
+            }
         }
         Subject::Certificate(whose)
     }

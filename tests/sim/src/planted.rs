@@ -25,6 +25,8 @@ pub fn named_by(bug: Bug) -> &'static [Invariant] {
         Bug::AckBeforeCommit => &[Invariant::IntentFirst],
         Bug::MissingSync => &[Invariant::NothingLost],
         Bug::BatchEndNotReplayed => &[Invariant::ReplayEqualsLive],
+        Bug::VersionIgnored => &[Invariant::LogInvariants, Invariant::NoAnomaly],
+        Bug::OrderForgotten => &[Invariant::Ends],
         Bug::GroupForgetsHead => &[Invariant::LogWhole],
         Bug::BootNotCounted => &[Invariant::LivesInOrder],
         Bug::OutcomeBeforeAct | Bug::UnknownIsRefused => &[Invariant::SettledTruly],
