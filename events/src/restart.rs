@@ -109,8 +109,6 @@ pub struct Restart {
     pub requested_at: Option<WallMs>,
     /// When to give up waiting.
     pub deadline: Option<WallMs>,
-    /// A crash came in its place: whether it would have helped is not known.
-    pub crashed: bool,
 }
 
 impl Restart {
@@ -128,9 +126,8 @@ impl Restart {
                 self.deadline = Some(*deadline);
                 self.phase = Phase::Requested(Durable::of(meta, before.clone()));
             }
-            RestartEvent::RestartObserved { after: _, attributed } => {
+            RestartEvent::RestartObserved { after: _, attributed: _ } => {
                 self.phase = Phase::Observed;
-                self.crashed = !attributed;
             }
             RestartEvent::RestartNotObserved { problem: _ } => self.phase = Phase::NotObserved,
             RestartEvent::RestartFinished { verified } => {

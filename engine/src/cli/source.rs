@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use renewd_events::id::Seq;
 use renewd_events::log::MirrorReader;
 use renewd_events::store::{READ_ONLY, StoreError};
-use renewd_events::{Envelope, Facts};
+use renewd_events::{Envelope, Facts, WallMs};
 
+use super::at::At;
 use super::exit::{Exit, Reply};
+use super::form::now;
 use crate::config::{Config, Style};
 use crate::start::LOG;
 
@@ -21,6 +23,8 @@ pub(super) struct Source {
     pub(super) envelopes: Vec<Envelope>,
     /// Their fold.
     pub(super) facts: Facts,
+    /// The present: when the command was given, or the moment of `--at`.
+    pub(super) now: WallMs,
 }
 
 /// The log of `--log`, or of the configuration.
@@ -41,22 +45,32 @@ pub(super) fn locate(
     }
 }
 
-/// Reads and folds a whole log.
-pub(super) fn read(place: PathBuf) -> Result<Source, Reply> {
+/// Reads and folds a whole log, or what it was at an earlier moment.
+pub(super) fn read(place: PathBuf, at: Option<At>) -> Result<Source, Reply> {
     let mut facts = Facts::default();
+    let asked = now();
+    let mut more = false;
     let envelopes = MirrorReader::open(&place)
         .and_then(|reader| reader.envelopes(Seq(1)))
         .and_then(|envelopes| {
-            envelopes
-                .map(|envelope| {
-                    let envelope = envelope?;
-                    facts.apply(&envelope);
-                    Ok(envelope)
-                })
-                .collect::<Result<Vec<_>, StoreError>>()
+            let mut held = Vec::new();
+            for envelope in envelopes {
+                let envelope = envelope?;
+                if at.is_some_and(|at| !at.holds(&envelope, asked)) {
+                    more = true;
+                    break;
+                }
+                facts.apply(&envelope);
+                held.push(envelope);
+            }
+            Ok::<_, StoreError>(held)
         })
         .map_err(|error| refused(&error))?;
-    Ok(Source { place, envelopes, facts })
+    let now = match at {
+        Some(at) => at.present(envelopes.last(), more, asked)?,
+        None => asked,
+    };
+    Ok(Source { place, envelopes, facts, now })
 }
 
 /// What to say when a log cannot be read.
