@@ -83,6 +83,12 @@ fn at_home() -> Vec<Scenario> {
             // Two windows of two restarts each.
             plan.goal = Goal::Days(3);
         }),
+        scenario("unserved-for-days", "", |plan| {
+            plan.listener_needs_restart = true;
+            plan.restart_helps = false;
+            // Longer than a renewal may stay open.
+            plan.goal = Goal::Days(9);
+        }),
         scenario("one-at-a-time", "", |plan| {
             plan.certificates = vec![Wanted::builtin("a.test"), Wanted::builtin("b.test")];
             plan.parallel = 1;
