@@ -129,6 +129,12 @@ fn one(bug: Bug, scenarios: &[Scenario]) -> Hunt {
         }
         clean.push((scenario, ran.orders, ran.reached));
     }
+    for scenario in crash::long() {
+        let ran = crash::once(&scenario, &Script::default());
+        if hunt.look(&ran.outcome.violations, || scenario.name.to_owned()) {
+            return hunt;
+        }
+    }
     // What has troubles of its own first, then the short ones: that is where most mistakes show.
     clean.sort_by_key(|(scenario, _, reached)| {
         (scenario.script.0.is_empty(), reached.iter().sum::<u64>())

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use renewd_replay::sentence::sentence;
-pub use scenario::{Scenario, all};
+pub use scenario::{Scenario, all, long};
 
 use crate::fate::{Fate, Fault, Harm, Place, Point, Script};
 use crate::invariant::{Invariant, Violation};

@@ -39,6 +39,16 @@ pub fn all() -> Vec<Scenario> {
     all
 }
 
+/// Too long to be ended at every boundary: for planted bugs, once.
+pub fn long() -> Vec<Scenario> {
+    vec![scenario("unserved-for-days", "", |plan| {
+        plan.listener_needs_restart = true;
+        plan.restart_helps = false;
+        // Longer than a renewal may stay open.
+        plan.goal = Goal::Days(9);
+    })]
+}
+
 /// What happens between renewd and the CA.
 fn at_the_ca() -> Vec<Scenario> {
     vec![
@@ -82,12 +92,6 @@ fn at_home() -> Vec<Scenario> {
             plan.restart_helps = false;
             // Two windows of two restarts each.
             plan.goal = Goal::Days(3);
-        }),
-        scenario("unserved-for-days", "", |plan| {
-            plan.listener_needs_restart = true;
-            plan.restart_helps = false;
-            // Longer than a renewal may stay open.
-            plan.goal = Goal::Days(9);
         }),
         scenario("one-at-a-time", "", |plan| {
             plan.certificates = vec![Wanted::builtin("a.test"), Wanted::builtin("b.test")];
