@@ -23,7 +23,8 @@ use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
 use crate::invariant::{Invariant, Violation};
-use crate::plan::{DAY, Goal, Plan, Served};
+use crate::pace::Pace;
+use crate::plan::{DAY, Plan, Served};
 
 /// When the world begins: 2026-01-01.
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
@@ -31,8 +32,6 @@ const BEGINNING: WallMs = WallMs(1_767_225_600_000);
 const VIOLATIONS_MAX: usize = 32;
 /// A clock is wrong by this at most, milliseconds: 40 days, longer than some certificates live.
 const WRONG_MAX_MS: i64 = 40 * 86_400_000;
-/// Issues that take longer than this many days of virtual time each do not come at all.
-const GENERATION_DAYS_MAX: u32 = 120;
 /// The last days of a run are without faults.
 const HEALING: Duration = Duration::from_secs(2 * 86_400);
 /// An operating system writes back what nobody synced after this.
@@ -97,6 +96,7 @@ struct Life {
     restart: Option<RestartId>,
     handle: Option<Handle>,
     calls: u32,
+    pace: Pace,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -145,7 +145,18 @@ impl World {
 
     /// A point is reached.
     pub(crate) fn fate(&self, place: Place) -> Option<Harm> {
-        lock(&self.fate).at(place)
+        let now = self.time();
+        if lock(&self.life).pace.too_many(now, self.plan.certificates.len()) {
+            self.end_life();
+        }
+        let mut fate = lock(&self.fate);
+        fate.active(now);
+        fate.at(place)
+    }
+
+    /// The life was ended because it does too much in too little time.
+    pub(crate) fn ran_away(&self) -> Option<String> {
+        lock(&self.life).pace.ran_away()
     }
 
     /// What goes wrong, and what did.
@@ -178,7 +189,7 @@ impl World {
 
     /// When the run ends; none where it ends with an issue.
     pub(crate) fn last(&self) -> WallMs {
-        BEGINNING.after(DAY * days(self.plan.goal))
+        BEGINNING.after(DAY * self.plan.goal.days())
     }
 
     /// From here on nothing goes wrong any more: what was harmed must heal until the end.
@@ -213,6 +224,7 @@ impl World {
         self.state().life_ended(now);
         *lock(&self.life) = Life::default();
         lock(&self.clock).started = Some(Instant::now());
+        lock(&self.fate).life_begins(self.time());
     }
 
     pub(crate) fn set_handle(&self, handle: Handle) {
@@ -253,8 +265,10 @@ impl World {
         lock(&self.life).restart
     }
 
-    /// Keeps the time of a life that ended.
+    /// Keeps the time of a life that ended; its handle would keep this world in memory for ever.
     pub(crate) fn keep_time(&self) {
+        let handle = lock(&self.life).handle.take();
+        drop(handle);
         let now = self.time();
         let mut clock = lock(&self.clock);
         (clock.base, clock.started) = (now, None);
@@ -333,13 +347,6 @@ impl World {
     }
 }
 
-fn days(goal: Goal) -> u32 {
-    match goal {
-        Goal::Days(days) => days,
-        Goal::Generation(generation) => generation.saturating_mul(GENERATION_DAYS_MAX),
-    }
-}
-
 fn target(served: Served, name: &str) -> Target {
     match served {
         Served::Builtin => Target::Builtin { address: LISTENER.to_owned() },
@@ -354,6 +361,7 @@ pub(crate) struct Call<'a>(&'a World);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
+        lock(&self.0.fate).active(self.0.time());
         let mut life = lock(&self.0.life);
         life.calls = life.calls.saturating_sub(1);
     }
