@@ -97,14 +97,15 @@ fn events_are_lost_when_some_are_missing_or_nobody_knows() {
 #[test]
 fn after_a_loss_the_ca_is_asked_once_about_each_certificates_order() {
     let mut facts = Facts::default();
-    assert!(!is_asked_about(&mut facts, NOW, ORDER), "nothing is lost");
+    let order = |number| OrderId([number; 16]);
+    assert!(!is_asked_about(&mut facts, NOW, order(1)), "nothing is lost");
     mended(&mut facts, NOW, 1, true);
-    assert!(is_asked_about(&mut facts, NOW, ORDER));
-    assert!(!is_asked_about(&mut facts, NOW, ORDER), "once");
+    assert!(is_asked_about(&mut facts, NOW, order(2)));
+    assert!(!is_asked_about(&mut facts, NOW, order(3)), "once");
     booted(&mut facts, NOW);
-    assert!(!is_asked_about(&mut facts, NOW, ORDER), "a start loses nothing");
+    assert!(!is_asked_about(&mut facts, NOW, order(4)), "a start loses nothing");
     mended(&mut facts, NOW + 1, 1, true);
-    assert!(is_asked_about(&mut facts, NOW + 1, ORDER), "lost again");
+    assert!(is_asked_about(&mut facts, NOW + 1, order(5)), "lost again");
 }
 
 #[test]
