@@ -41,6 +41,8 @@ pub enum Bug {
     TokenKept,
     /// The vault answers before its file is on the disk.
     KeyNotSynced,
+    /// The vault puts the private key beside the public one.
+    KeyInCsr,
     /// After a start, acts are simply done instead of asked about.
     DoInsteadOfSettle,
     /// A newOrder without answer counts as refused.

@@ -20,6 +20,7 @@ use renewd_events::{Facts, WallMs};
 use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
+use crate::story::Story;
 use crate::tick::with_facts;
 use crate::verdicts;
 use crate::world::{World, binding_of, certificate_of};
@@ -117,6 +118,7 @@ struct Reading<'a> {
     floors: BTreeMap<CertificateId, WallMs>,
     /// The wall clock was set: spans of wall time mean nothing.
     clock_set: bool,
+    story: Story,
 }
 
 impl<'a> Reading<'a> {
@@ -138,6 +140,7 @@ impl<'a> Reading<'a> {
             failed: BTreeMap::new(),
             floors: BTreeMap::new(),
             clock_set,
+            story: Story::default(),
         }
     }
 
@@ -151,6 +154,7 @@ impl<'a> Reading<'a> {
         let before = verdicts::served(&self.facts, envelope);
         self.facts.apply(envelope);
         verdicts::judge(self.world, &self.facts, envelope, before);
+        self.story.read(self.world, frame, envelope);
         self.anomaly(envelope);
         if self.facts.runs.len() > self.world.plan.parallel {
             let what =

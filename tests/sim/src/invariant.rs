@@ -51,6 +51,8 @@ pub enum Invariant {
     TokenAnswered,
     /// No token is answered when no order needs it.
     TokenWithdrawn,
+    /// No private key in any event, as it is, in hexadecimal or in base64.
+    NoSecret,
     /// Every certificate has exactly one next action, or a person must act.
     OneNextAction,
     /// A retry never comes sooner than the first back-off nor later than its cap.

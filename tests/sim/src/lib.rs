@@ -8,7 +8,7 @@
 //!
 //! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
 //! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
-//! [`invariant`], `audit` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
+//! [`invariant`], `audit`, `story` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
 //! commands).
 
 mod audit;
@@ -23,7 +23,9 @@ mod places;
 pub mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;
+mod secrets;
 pub mod seeds;
+mod story;
 mod tick;
 mod verdicts;
 pub mod world;

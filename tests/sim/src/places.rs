@@ -13,6 +13,7 @@ use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::{Durable, WallMs};
 
 use crate::fate::{Fault, Place};
+use crate::secrets;
 use crate::world::{State, World, binding_of, certificate_of};
 
 impl World {
@@ -54,6 +55,10 @@ impl World {
         self.living().await;
     }
 
+    fn secret(&self, key: &KeyRef) -> Vec<u8> {
+        secrets::key(self.plan.seed, &key.0)
+    }
+
     /// Nothing of a dead process goes on.
     pub(crate) async fn living(&self) {
         if self.is_dead() {
@@ -67,8 +72,8 @@ fn refused(what: &str) -> Problem {
 }
 
 impl Vault for World {
-    fn ensure_account_key<'a>(&'a self, _: &'a KeyRef) -> Act<'a, Result<String, Problem>> {
-        self.local(|_| Ok("thumbprint".to_owned()))
+    fn ensure_account_key<'a>(&'a self, key: &'a KeyRef) -> Act<'a, Result<String, Problem>> {
+        self.local(|_| Ok(Hash::of(&self.secret(key)).to_string()))
     }
 
     fn ensure_certificate_key<'a>(
@@ -76,7 +81,11 @@ impl Vault for World {
         request: &'a KeyRequest,
     ) -> Act<'a, Result<KeyFacts, Problem>> {
         self.local(|state| {
-            let csr = request.key_ref.0.clone().into_bytes();
+            let (name, key) = (&request.key_ref.0, self.secret(&request.key_ref));
+            let mut csr = format!("{name} {}", Hash::of(&key)).into_bytes();
+            if planted::is(Bug::KeyInCsr) {
+                csr.extend_from_slice(&key);
+            }
             state.keys.insert(csr.clone());
             if planted::is(Bug::KeyNotSynced) {
                 state.young_keys.push((self.wall(), csr.clone()));

@@ -31,6 +31,7 @@ pub fn named_by(bug: Bug) -> &'static [Invariant] {
         Bug::TokenWithdrawnEarly | Bug::TokensLostAtStart => &[Invariant::TokenAnswered],
         Bug::TokenKept => &[Invariant::TokenWithdrawn],
         Bug::KeyNotSynced => &[Invariant::KeyFirst],
+        Bug::KeyInCsr => &[Invariant::NoSecret],
         Bug::DoInsteadOfSettle => &[Invariant::OneOrderPerIntent],
         Bug::RenewalBegunAnew => &[Invariant::NoUnexplainedOrder],
         Bug::LooksUnbounded => &[Invariant::RequestsBounded],
