@@ -49,6 +49,12 @@ pub enum Bug {
     UnknownIsRefused,
     /// A start gives up the renewal it finds and begins another.
     RenewalBegunAnew,
+    /// A renewal is said to end unserved, whatever is served.
+    SaidUnserved,
+    /// A newOrder that an earlier life sent is not asked about.
+    NeverSettled,
+    /// A person who asks for a renewal is told that it comes, and it does not.
+    WishForgotten,
     /// After a start a new CSR is finalized instead of the intended one.
     FreshCsr,
     /// An order is looked at without growing pauses, and as often as it takes.

@@ -16,10 +16,12 @@ use renewd_events::problem::Problem;
 use renewd_events::process::EngineEvent;
 use renewd_events::schedule::{Cause, ScheduleEvent};
 use renewd_events::{Facts, WallMs};
+use renewd_replay::check::Checker;
 
 use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
+use crate::plan::Goal;
 use crate::story::Story;
 use crate::tick::with_facts;
 use crate::verdicts;
@@ -93,12 +95,16 @@ pub(crate) fn log(world: &Arc<World>) -> (usize, usize, String) {
             }
         }
     }
-    for violation in renewd_replay::check::check(&envelopes) {
+    let checker = renewd_replay::fold::read(Checker::default(), &envelopes);
+    for violation in checker.violations() {
         let what = format!("event {}: {}", violation.seq, violation.what);
         world.broken(Invariant::LogInvariants, what);
     }
     let (renewals, head) = (reading.renewals, reading.previous.to_string());
     truth(world, &reading);
+    if let Goal::Days(_) = world.plan.goal {
+        reading.story.end(world, &reading.facts, &checker, &envelopes);
+    }
     world.platter().frames = frames;
     (envelopes.len(), renewals, head)
 }
@@ -140,7 +146,7 @@ impl<'a> Reading<'a> {
             failed: BTreeMap::new(),
             floors: BTreeMap::new(),
             clock_set,
-            story: Story::default(),
+            story: Story::new(clock_set),
         }
     }
 
@@ -154,7 +160,7 @@ impl<'a> Reading<'a> {
         let before = verdicts::served(&self.facts, envelope);
         self.facts.apply(envelope);
         verdicts::judge(self.world, &self.facts, envelope, before);
-        self.story.read(self.world, frame, envelope);
+        self.story.read(self.world, frame, envelope, &self.facts);
         self.anomaly(envelope);
         if self.facts.runs.len() > self.world.plan.parallel {
             let what =
@@ -284,7 +290,9 @@ impl<'a> Reading<'a> {
         };
         let wait = at.since(*failed);
         let longest = UNUSABLE_MAX.max(RETRY_MAX).max(Duration::from_millis(asked.unwrap_or(0)));
-        if wait < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
+        // Places of time are whole milliseconds, a quarter of a life is not.
+        let wait_up = wait.saturating_add(Duration::from_millis(1));
+        if wait_up < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
             let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
             self.world.broken(Invariant::BackoffBounds, what);
         }

@@ -13,6 +13,7 @@ use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::{Durable, WallMs};
 
 use crate::fate::{Fault, Place};
+use crate::invariant::Invariant;
 use crate::secrets;
 use crate::world::{State, World, binding_of, certificate_of};
 
@@ -55,6 +56,32 @@ impl World {
         self.living().await;
     }
 
+    /// An issue that is put in place can be served there.
+    fn fits(&self, binding: BindingId, issue: &Issue) {
+        let mut wanted = self.plan.certificates.iter();
+        let wanted = wanted.find(|wanted| wanted.names == issue.leaf.names);
+        let named =
+            wanted.is_some_and(|wanted| binding_of(certificate_of(wanted.name())) == binding);
+        let csr = self.csr(&issue.key_ref);
+        let keyed = issue.spki == issue.leaf.spki
+            && Hash::of(&csr) == issue.spki
+            && self.state().keys.contains(&csr);
+        if !(named && keyed) && !self.is_dead() {
+            let what = format!("its names {named}, its key in the vault {keyed}");
+            self.broken(Invariant::DeployedFits, what);
+        }
+    }
+
+    /// What stands for a CSR here: the name of the key, and its public half.
+    fn csr(&self, name: &KeyRef) -> Vec<u8> {
+        let key = self.secret(name);
+        let mut csr = format!("{} {}", name.0, Hash::of(&key)).into_bytes();
+        if planted::is(Bug::KeyInCsr) {
+            csr.extend_from_slice(&key);
+        }
+        csr
+    }
+
     fn secret(&self, key: &KeyRef) -> Vec<u8> {
         secrets::key(self.plan.seed, &key.0)
     }
@@ -81,11 +108,7 @@ impl Vault for World {
         request: &'a KeyRequest,
     ) -> Act<'a, Result<KeyFacts, Problem>> {
         self.local(|state| {
-            let (name, key) = (&request.key_ref.0, self.secret(&request.key_ref));
-            let mut csr = format!("{name} {}", Hash::of(&key)).into_bytes();
-            if planted::is(Bug::KeyInCsr) {
-                csr.extend_from_slice(&key);
-            }
+            let csr = self.csr(&request.key_ref);
             state.keys.insert(csr.clone());
             if planted::is(Bug::KeyNotSynced) {
                 state.young_keys.push((self.wall(), csr.clone()));
@@ -124,6 +147,7 @@ impl BindingTarget for World {
     ) -> Act<'a, Result<(), Problem>> {
         let harm = self.fate(Place::Serving).map(|harm| harm.fault);
         self.witness(intent.meta());
+        self.fits(binding, issue);
         self.local(move |state| {
             if harm == Some(Fault::Refused) {
                 return Err(refused("the directory cannot be written"));

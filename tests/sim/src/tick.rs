@@ -19,6 +19,9 @@ use crate::world::{World, account, binding_of, certificate_of};
 /// Between two tries of a validator.
 const VALIDATOR_PAUSE: Duration = Duration::from_secs(5);
 
+/// An answer to a person that takes longer does not come.
+const COMMAND_MAX: Duration = Duration::from_secs(3600);
+
 /// The validators whose time has come look at their challenges. `up`: the process answers.
 pub(crate) fn validate(world: &World, up: bool) {
     loop {
@@ -95,7 +98,10 @@ pub(crate) async fn tick(world: &World) -> bool {
             world.state().person_asked = true;
             let name = world.plan.certificates.first().map(|wanted| wanted.name().to_owned());
             if let (Some(handle), Some(name)) = (world.handle(), name) {
-                drop(handle.renew(&name, "a person").await);
+                let asked = handle.renew(&name, "a person");
+                if tokio::time::timeout(COMMAND_MAX, asked).await.is_err() && !world.is_dead() {
+                    world.broken(Invariant::WishHeard, "a command was not answered for an hour");
+                }
             }
         }
         Fault::Overwrite => {

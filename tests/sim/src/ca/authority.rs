@@ -39,6 +39,8 @@ pub(crate) struct Authority {
     pub(crate) by_intent: BTreeMap<OrderId, u32>,
     /// Validations to come: when, order, authorization, try.
     pub(crate) jobs: BTreeSet<(WallMs, String, usize, u32)>,
+    /// What was open, with the names of this order, when it came.
+    pub(crate) open_before: BTreeMap<OrderId, Vec<String>>,
     validated: BTreeMap<String, WallMs>,
     /// Certificates issued, by their name for renewal information.
     pub(crate) issued: BTreeMap<String, Issued>,
@@ -95,6 +97,11 @@ impl Placed {
         }
     }
 
+    /// It can still become a certificate by what we do.
+    pub(crate) fn is_open(&self, now: WallMs) -> bool {
+        matches!(self.status(now), OrderStatus::Pending | OrderStatus::Ready)
+    }
+
     pub(crate) fn look(&self, url: &str, now: WallMs) -> OrderLook {
         let status = self.status(now);
         let problem = self.authorizations.iter().find_map(|a| a.problem.clone());
@@ -129,6 +136,9 @@ impl Authority {
         *self.by_intent.entry(intent).or_default() += 1;
         let names: Vec<String> =
             wanted.identifiers.iter().map(|name| name.as_str().to_owned()).collect();
+        let open =
+            self.orders.iter().filter(|(_, order)| order.names == names && order.is_open(now));
+        self.open_before.insert(intent, open.map(|(url, _)| url.clone()).collect());
         let authorizations = names.iter().enumerate().map(|(index, name)| {
             let fresh = self.validated.get(name).is_some_and(|at| now.since(*at) < REUSE);
             Authorization {

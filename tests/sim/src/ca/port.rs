@@ -203,8 +203,7 @@ impl CertificateAuthority for World {
             }
             let wanted: Vec<&str> = order.identifiers.iter().map(|name| name.as_str()).collect();
             let found = state.ca.orders.iter().filter(|(url, placed)| {
-                let open = matches!(placed.status(now), OrderStatus::Pending | OrderStatus::Ready);
-                open && placed.names == wanted && !known_urls.contains(url)
+                placed.is_open(now) && placed.names == wanted && !known_urls.contains(url)
             });
             let newest = found.max_by_key(|(_, placed)| placed.created);
             Ok(newest.map_or(FoundOrder::NotThere, |(url, placed)| {

@@ -101,6 +101,7 @@ fn at_home() -> Vec<Scenario> {
         }),
         scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
         scenario("account-lost", "new-order:1=account-lost", |_| {}),
+        scenario("a-person-asks", "tick:1=renew", |plan| plan.goal = Goal::Days(5)),
         scenario("overwritten", "serving:1=overwrite", |plan| {
             plan.certificates = vec![Wanted::files("a.test")];
         }),
