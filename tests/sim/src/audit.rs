@@ -335,6 +335,8 @@ impl<'a> Reading<'a> {
         let there = self.world.state().ca.orders.values().any(|order| {
             StreamId::from(order.intent) == envelope.stream && order.created <= envelope.at
         });
+        let late = self.world.state().ca.came_late.contains(&OrderId(envelope.stream.id));
+        let there = there && !late;
         if there {
             let what = format!("event {}: the CA has this order", envelope.seq);
             self.world.broken(Invariant::SettledTruly, what);

@@ -97,6 +97,10 @@ pub enum Fault {
     Panic,
     /// The request takes this long (`seconds`).
     Slow,
+    /// The request arrives (`seconds`) later, and its answer never does.
+    Late,
+    /// For a while (`seconds`) a page with status 404 is answered in place of every order.
+    Missing,
     /// The validator does not reach us.
     Unreachable,
     /// Putting in place, reloading or looking fails.

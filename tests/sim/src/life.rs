@@ -258,7 +258,7 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
             Goal::Days(_) if now >= world.healing() => tick::heal(world),
             Goal::Generation(_) | Goal::Days(_) => {}
         }
-        let due = world.state().ca.jobs.first().map_or(next_tick, |job| job.0.min(next_tick));
+        let due = world.state().next().map_or(next_tick, |at| at.min(next_tick));
         let nap = due.since(world.time()).saturating_add(Duration::from_millis(1));
         tokio::select! {
             biased;

@@ -36,6 +36,8 @@ pub struct Ca {
     pub window_every_ms: u64,
     /// A name once validated is not validated again for 30 days.
     pub reuse: bool,
+    /// While a name is pending in one order, another order of it has the same authorization.
+    pub share: bool,
     /// It finalizes at a later time than it answers, up to this.
     pub processing_ms: u64,
     /// Its validator comes after a delay of up to this.
@@ -94,6 +96,7 @@ impl Plan {
                 renewal_info: false,
                 window_every_ms: 6 * 3_600_000,
                 reuse: false,
+                share: false,
                 processing_ms: 2_000,
                 validation_ms: 3_000,
                 tries: 1,

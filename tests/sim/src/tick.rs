@@ -9,7 +9,6 @@ use renewd_events::id::{CertificateId, Hash};
 use renewd_events::schedule::Cause;
 
 use crate::audit::UNUSABLE_MAX;
-use crate::ca::token;
 use crate::fate::{Fault, Place};
 use crate::invariant::Invariant;
 use crate::life::RETRY_MAX;
@@ -24,6 +23,7 @@ const COMMAND_MAX: Duration = Duration::from_secs(3600);
 
 /// The validators whose time has come look at their challenges. `up`: the process answers.
 pub(crate) fn validate(world: &World, up: bool) {
+    world.deliver();
     loop {
         let now = world.time();
         let job = {
@@ -38,7 +38,7 @@ pub(crate) fn validate(world: &World, up: bool) {
         let (_, url, index, tries) = job;
         let unreachable =
             world.fate(Place::Validation).is_some_and(|harm| harm.fault == Fault::Unreachable);
-        let token = token(&format!("{url}/authorization/{index}"));
+        let token = world.state().ca.token_of(&url, index);
         let reached = up && !unreachable && answered(world, &token);
         if up && !unreachable && !reached && !world.is_dead() && pending(world, &url) {
             let what = format!("the validator asked for the token of {url} and got nothing");
@@ -123,6 +123,8 @@ pub(crate) async fn tick(world: &World) -> bool {
         | Fault::Terms
         | Fault::Panic
         | Fault::Slow
+        | Fault::Late
+        | Fault::Missing
         | Fault::Unreachable
         | Fault::Refused
         | Fault::Downtime => {}

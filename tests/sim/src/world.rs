@@ -18,7 +18,7 @@ use renewd_events::intent::Meta;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::ca::Authority;
+use crate::ca::{Authority, Late};
 use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
@@ -58,6 +58,9 @@ pub struct World {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) ca: Authority,
+    /// Requests on their way, by when they arrive and the order in which they were sent.
+    pub(crate) late: BTreeMap<(WallMs, u64), Late>,
+    pub(crate) sent_late: u64,
     /// Keys in the vault, by the CSR that goes with them.
     pub(crate) keys: BTreeSet<Vec<u8>>,
     /// Keys that nobody synced, and since when ([`renewd_events::planted::Bug::KeyNotSynced`]).

@@ -30,6 +30,8 @@ pub(crate) struct Authority {
     pub(crate) accounts: u32,
     /// It knows the account.
     pub(crate) knows_account: bool,
+    /// It forgot the account, and with it its orders, at this time.
+    pub(crate) forgot_at: WallMs,
     /// How often its terms changed.
     pub(crate) terms: u32,
     /// A person must agree to the terms before it takes orders, from this time on somebody does.
@@ -39,11 +41,17 @@ pub(crate) struct Authority {
     pub(crate) by_intent: BTreeMap<OrderId, u32>,
     /// Validations to come: when, order, authorization, try.
     pub(crate) jobs: BTreeSet<(WallMs, String, usize, u32)>,
+    /// Orders whose request came late.
+    pub(crate) came_late: BTreeSet<OrderId>,
+    /// Orders are answered with 404 until then.
+    pub(crate) missing_until: WallMs,
     /// What was open, with the names of this order, when it came.
     pub(crate) open_before: BTreeMap<OrderId, Vec<String>>,
     validated: BTreeMap<String, WallMs>,
     /// Certificates issued, by their name for renewal information.
     pub(crate) issued: BTreeMap<String, Issued>,
+    /// One authorization may be in several orders.
+    shares: bool,
     /// All windows begin here, for what was issued before.
     pub(crate) windows_moved: Option<WallMs>,
 }
@@ -132,6 +140,7 @@ impl Authority {
                 return Err(acme("alreadyReplaced", 409));
             }
         }
+        self.shares = ca.share;
         let url = format!("https://ca.test/order/{}", self.orders.len() + 1);
         *self.by_intent.entry(intent).or_default() += 1;
         let names: Vec<String> =
@@ -140,6 +149,9 @@ impl Authority {
             self.orders.iter().filter(|(_, order)| order.names == names && order.is_open(now));
         self.open_before.insert(intent, open.map(|(url, _)| url.clone()).collect());
         let authorizations = names.iter().enumerate().map(|(index, name)| {
+            if let Some(shared) = self.pending(name, now).filter(|_| ca.share) {
+                return shared;
+            }
             let fresh = self.validated.get(name).is_some_and(|at| now.since(*at) < REUSE);
             Authorization {
                 url: format!("{url}/authorization/{index}"),
@@ -209,6 +221,36 @@ impl Authority {
             authorization.status = AuthorizationStatus::Invalid;
             authorization.problem = Some(acme("connection", 400).about(&authorization.name));
         }
+        let changed = authorization.clone();
+        self.share(&changed);
+    }
+
+    /// What the validator of this job fetches.
+    pub(crate) fn token_of(&self, url: &str, index: usize) -> String {
+        let order = self.orders.get(url);
+        let authorization = order.and_then(|order| order.authorizations.get(index));
+        authorization.map_or(String::new(), |it| token(&it.url))
+    }
+
+    /// The same authorization in other orders is as it is here.
+    pub(crate) fn share(&mut self, changed: &Authorization) {
+        if !self.shares {
+            return;
+        }
+        let all = self.orders.values_mut().flat_map(|order| &mut order.authorizations);
+        for twin in all.filter(|twin| twin.url == changed.url) {
+            twin.clone_from(changed);
+        }
+    }
+
+    /// A pending authorization of this name in another order (RFC 8555 §7.4 lets the CA use it again).
+    fn pending(&self, name: &str, now: WallMs) -> Option<Authorization> {
+        let of_account = |order: &&Placed| order.created > self.forgot_at && order.is_open(now);
+        let open = self.orders.values().filter(of_account);
+        let mut names = open.flat_map(|order| &order.authorizations);
+        let pending =
+            |it: &&Authorization| it.name == name && it.status == AuthorizationStatus::Pending;
+        names.find(pending).cloned()
     }
 
     pub(crate) fn finalize(

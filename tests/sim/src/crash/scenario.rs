@@ -53,6 +53,14 @@ fn at_the_ca() -> Vec<Scenario> {
         scenario("two-certificates", "", |plan| {
             plan.certificates = vec![Wanted::builtin("a.test"), Wanted::files("b.test")];
         }),
+        scenario("one-name-in-two", "", |plan| {
+            let named = |name: &str| Wanted {
+                names: vec![name.to_owned(), "shared.test".to_owned()],
+                ..Wanted::builtin(name)
+            };
+            plan.certificates = vec![named("a.test"), named("b.test")];
+            plan.ca.share = true;
+        }),
         scenario("files-and-reload", "", |plan| plan.certificates = vec![Wanted::files("a.test")]),
         scenario("failed-challenge-and-retry", "validation:1=unreachable", |_| {}),
         scenario("rate-limit", "new-order:1=rate-limited:7200", |_| {}),
@@ -61,6 +69,9 @@ fn at_the_ca() -> Vec<Scenario> {
         scenario("challenge-later", "request:5=rate-limited:30", |_| {}),
         scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
         scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
+        scenario("late-requests", "request:3=late:90 request:8=late:61 request:12=late:75", |_| {}),
+        scenario("late-order-without-list", "new-order:1=late:66", |plan| plan.ca.list = false),
+        scenario("orders-not-found", "request:6=missing:20", |_| {}),
         scenario(
             "silent-ca",
             "request:5=down request:6=down request:8=down request:9=lost request:11=down",
