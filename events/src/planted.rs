@@ -25,6 +25,12 @@ pub enum Bug {
     AckBeforeCommit,
     /// The disk acknowledges what lies in its cache.
     MissingSync,
+    /// What is whole of a torn batch is taken for the end of the log.
+    TornBatchTaken,
+    /// After a failed sync it is tried again.
+    SyncRetried,
+    /// The checksum of a frame is not looked at.
+    SumIgnored,
     /// A start does not fold the last event of a batch.
     BatchEndNotReplayed,
     /// Batches of one commit all follow the head before it.

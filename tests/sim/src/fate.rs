@@ -75,6 +75,13 @@ pub enum Fault {
     CrashAfter,
     /// The disk is full for a while (`seconds`).
     NoSpace,
+    /// The power goes within the write of a batch; some of its octets (`seconds` by their number) are
+    /// on the disk.
+    Torn,
+    /// A sync fails: the batch is on the disk (`seconds` odd) or not, and nobody can tell.
+    Unsynced,
+    /// A bit turns on the disk (`seconds` says which).
+    Rot,
     /// The request does not arrive.
     Cut,
     /// The request arrives, its answer does not.

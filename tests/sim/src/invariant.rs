@@ -25,6 +25,10 @@ pub enum Invariant {
     EventSize,
     /// Acknowledged events are there after every end.
     NothingLost,
+    /// A process whose sync failed writes the log no more.
+    SyncFinal,
+    /// An event in which a bit turned is not read.
+    RotRefused,
     /// The fold of the log is the state of the running engine.
     ReplayEqualsLive,
     /// Lives are numbered upwards and never overlap.

@@ -19,6 +19,7 @@ pub mod draws;
 pub mod fate;
 pub mod invariant;
 pub mod life;
+mod medium;
 mod places;
 pub mod plan;
 #[cfg(feature = "planted")]

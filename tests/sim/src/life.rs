@@ -96,6 +96,7 @@ fn down(world: &World) {
     let Some(harm) = world.fate(Place::Boot) else {
         return;
     };
+    world.rots(harm.fault, harm.seconds);
     if harm.fault == Fault::Downtime {
         world.skip(Duration::from_secs(harm.seconds));
         tick::validate(world, false);
@@ -185,6 +186,7 @@ async fn start(world: &Arc<World>) -> Option<Engine> {
 
 async fn live(world: &Arc<World>) -> End {
     world.begin_life();
+    world.open_disk();
     let Some(engine) = start(world).await else {
         return not_started(world);
     };
@@ -210,7 +212,7 @@ fn not_started(world: &World) -> End {
     if world.is_dead() {
         return End::Killed;
     }
-    if world.disk_is_full() {
+    if world.disk_is_full() || world.platter().medium.sync_failed {
         world.skip(SUPERVISOR_PAUSE);
         return End::Killed;
     }

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use renewd_actors::ports::TimeSource;
 use renewd_events::Facts;
 use renewd_events::certificate::Certificate;
 use renewd_events::id::{CertificateId, Hash};
@@ -82,6 +83,11 @@ pub(crate) fn with_facts<T>(world: &World, read: impl FnOnce(&Facts) -> T) -> Op
 
 /// Some hours went by. True when a person stops the process.
 pub(crate) async fn tick(world: &World) -> bool {
+    if world.platter().medium.sync_failed {
+        // A person has looked at the disk and starts the process again.
+        world.end_life();
+        return false;
+    }
     next_actions(world).await;
     retries(world);
     people(world).await;
@@ -112,6 +118,9 @@ pub(crate) async fn tick(world: &World) -> bool {
             }
         }
         Fault::NoSpace
+        | Fault::Torn
+        | Fault::Unsynced
+        | Fault::Rot
         | Fault::Cut
         | Fault::Lost
         | Fault::Down
@@ -199,6 +208,10 @@ pub(crate) fn served(facts: &Facts, certificate: &Certificate) -> bool {
 
 /// No retry lies further ahead than its back-off allows, whatever was done to the clock.
 fn retries(world: &World) {
+    // A clock that was set is noticed by the next nap's end.
+    if world.time().since(world.state().set_at) <= world.nap_max() {
+        return;
+    }
     let now = world.wall();
     let far = with_facts(world, |facts| {
         let account = facts.accounts.get(&account());

@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) young_keys: Vec<(WallMs, Vec<u8>)>,
     /// Renewal information was answered with a Retry-After: in this life not before.
     pub(crate) ari_floors: BTreeMap<String, WallMs>,
+    /// When our wall clock was last set.
+    pub(crate) set_at: WallMs,
     /// What each place shows.
     pub(crate) shown: BTreeMap<BindingId, Fingerprint>,
     /// What lies in the files of each place, not yet read by its program.
@@ -198,7 +200,7 @@ impl World {
 
     /// Our wall clock is set by so many seconds.
     pub(crate) fn set_wall(&self, seconds: i64) {
-        self.state().ari_floors.clear();
+        self.state().clock_set(self.time());
         let mut clock = lock(&self.clock);
         let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
         clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
@@ -206,7 +208,7 @@ impl World {
 
     /// Our wall clock is right again.
     pub(crate) fn right_wall(&self) {
-        self.state().ari_floors.clear();
+        self.state().clock_set(self.time());
         lock(&self.clock).wrong_ms = 0;
     }
 
@@ -369,6 +371,11 @@ impl State {
         if !known || self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation { invariant, what: what.into() });
         }
+    }
+
+    fn clock_set(&mut self, now: WallMs) {
+        self.ari_floors.clear();
+        self.set_at = now;
     }
 
     /// What only a process, or a machine with power, remembers is gone.

@@ -39,6 +39,9 @@ pub(super) fn instead(harm: Harm) -> Option<Problem> {
         Fault::CrashBefore
         | Fault::CrashAfter
         | Fault::NoSpace
+        | Fault::Torn
+        | Fault::Unsynced
+        | Fault::Rot
         | Fault::Lost
         | Fault::AccountLost
         | Fault::Terms

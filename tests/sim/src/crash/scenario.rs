@@ -126,6 +126,10 @@ fn at_home() -> Vec<Scenario> {
         }),
         scenario("disk-full", "commit:14=no-space:120", |_| {}),
         scenario("disk-full-yet-written", "commit:17=no-space:121", |_| {}),
+        scenario("sync-fails", "commit:14=unsynced", |_| {}),
+        scenario("sync-fails-yet-written", "commit:17=unsynced:1", |_| {}),
+        scenario("torn-writes", "commit:8=torn:400 commit:12=torn:333 commit:16=torn:50", |_| {}),
+        scenario("a-bit-turns", "commit:14=crash-after boot:1=rot:100001", |_| {}),
         scenario("slow-ca", "", |plan| {
             plan.ca.processing_ms = 120_000;
             plan.ca.validation_ms = 60_000;

@@ -21,7 +21,7 @@ pub enum Size {
 const DAY_S: u64 = 86_400;
 
 /// Place, fault, cases in a million at its hottest, and its measure at most in seconds.
-const MENU: [(Place, Fault, u64, u64); 42] = [
+const MENU: [(Place, Fault, u64, u64); 45] = [
     (Place::Commit, Fault::NoSpace, 2_000, 600),
     (Place::Commit, Fault::NoSpace, 500, 2 * DAY_S),
     (Place::Commit, Fault::CrashBefore, 6_000, 0),
@@ -64,6 +64,9 @@ const MENU: [(Place, Fault, u64, u64); 42] = [
     (Place::Request, Fault::Late, 20_000, 300),
     (Place::NewOrder, Fault::Late, 100_000, 300),
     (Place::Request, Fault::Missing, 2_000, 7_200),
+    (Place::Commit, Fault::Torn, 6_000, 1 << 20),
+    (Place::Commit, Fault::Unsynced, 1_000, 1),
+    (Place::Boot, Fault::Rot, 200_000, 1 << 30),
 ];
 
 /// The world and the menu of a seed.
