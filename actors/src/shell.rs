@@ -91,6 +91,10 @@ impl<R: Role> Actor for Shell<R> {
         message: Message,
         life: &mut Life,
     ) -> Result<(), ActorProcessingErr> {
+        let lag = life.hive.ports.time.lag();
+        if !lag.is_zero() {
+            tokio::time::sleep(lag).await;
+        }
         match message {
             Message::Nudge => {
                 let subjects = life.hive.inboxes().take(R::NAME);

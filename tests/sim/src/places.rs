@@ -246,6 +246,14 @@ impl HostProcess for World {
 }
 
 impl TimeSource for World {
+    fn lag(&self) -> std::time::Duration {
+        if self.plan.lag_ms == 0 {
+            return std::time::Duration::ZERO;
+        }
+        let drawn = self.state().turns.as_mut().map(|draws| draws.delay_ms(self.plan.lag_ms));
+        std::time::Duration::from_millis(drawn.unwrap_or(0))
+    }
+
     fn now(&self) -> WallMs {
         self.wall()
     }

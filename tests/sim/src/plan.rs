@@ -72,6 +72,8 @@ pub struct Plan {
     pub life_left: LifeLeft,
     /// Slowest request, milliseconds.
     pub network_ms: u64,
+    /// Longest time for which an actor lets the others go first, milliseconds.
+    pub lag_ms: u64,
     /// Slowest commit, milliseconds.
     pub disk_ms: u64,
     /// The listener can only be opened by a restart.
@@ -104,6 +106,7 @@ impl Plan {
             },
             life_left: LifeLeft::Share(1, 3),
             network_ms: 200,
+            lag_ms: 0,
             disk_ms: 20,
             listener_needs_restart: false,
             restart_helps: true,

@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) person_asked: bool,
     pub(crate) violations: Vec<Violation>,
     pub(crate) latency: Option<Draws>,
+    /// Who handles a message first.
+    pub(crate) turns: Option<Draws>,
 }
 
 /// Time: tokio's paused time on top of where the life began; and how wrong our wall clock is.
@@ -126,11 +128,12 @@ pub(crate) fn binding_of(certificate: CertificateId) -> BindingId {
 impl World {
     /// A world before the first start.
     pub fn new(plan: Plan, fate: Fate) -> Arc<Self> {
-        let latency = Some(Draws::new(plan.seed, "latency"));
+        let draws = |purpose| Some(Draws::new(plan.seed, purpose));
+        let (latency, turns) = (draws("latency"), draws("turns"));
         let listener_free = !plan.listener_needs_restart;
         Arc::new(Self {
             plan,
-            state: Mutex::new(State { latency, listener_free, ..State::default() }),
+            state: Mutex::new(State { latency, turns, listener_free, ..State::default() }),
             platter: Mutex::default(),
             fate: Mutex::new(fate),
             clock: Mutex::new(Clock { base: BEGINNING, started: None, wrong_ms: 0 }),

@@ -28,6 +28,12 @@ fn refused_thrice() -> String {
     [1, 2, 3].map(refused).join(" ")
 }
 
+/// Every second of the first commits is torn, behind its first event where it has several.
+fn torn_writes() -> String {
+    let torn = |number: u32| format!("commit:{}=torn:450", number * 2);
+    (1..=12).map(torn).collect::<Vec<_>>().join(" ")
+}
+
 /// All of them.
 pub fn all() -> Vec<Scenario> {
     let mut all = at_the_ca();
@@ -128,7 +134,7 @@ fn at_home() -> Vec<Scenario> {
         scenario("disk-full-yet-written", "commit:17=no-space:121", |_| {}),
         scenario("sync-fails", "commit:14=unsynced", |_| {}),
         scenario("sync-fails-yet-written", "commit:17=unsynced:1", |_| {}),
-        scenario("torn-writes", "commit:8=torn:400 commit:12=torn:333 commit:16=torn:50", |_| {}),
+        scenario("torn-writes", &torn_writes(), |_| {}),
         scenario("a-bit-turns", "commit:14=crash-after boot:1=rot:100001", |_| {}),
         scenario("slow-ca", "", |plan| {
             plan.ca.processing_ms = 120_000;

@@ -73,7 +73,7 @@ const MENU: [(Place, Fault, u64, u64); 45] = [
 pub fn drawn(seed: u64, size: Size) -> (Plan, Vec<Chance>) {
     let mut draws = Draws::new(seed, "plan");
     let plan = match size {
-        Size::Small => shared(seed, small(seed, &mut draws)),
+        Size::Small => later(seed, small(seed, &mut draws)),
         Size::Large => large(seed, &mut draws),
     };
     let cooler = match size {
@@ -110,10 +110,11 @@ fn small(seed: u64, draws: &mut Draws) -> Plan {
     plan(seed, draws, certificates, days)
 }
 
-/// A third of the worlds has a CA that uses pending authorizations again, and a name that several
-/// certificates hold. Drawn from a stream of its own: the rest of a seed's world stays as it was.
-fn shared(seed: u64, mut plan: Plan) -> Plan {
+/// In half of the worlds the actors handle their messages in another order; a third has a CA that uses
+/// pending authorizations again, and a name that several certificates hold. Drawn from streams of their own: the rest of a seed's world stays as it was.
+fn later(seed: u64, mut plan: Plan) -> Plan {
     let mut draws = Draws::new(seed, "shared");
+    plan.lag_ms = Draws::new(seed, "lag").one_of(&[0, 0, 5, 50]);
     plan.ca.share = draws.below(3) == 0;
     if plan.ca.share {
         for wanted in &mut plan.certificates {
@@ -163,6 +164,7 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
             validity: validity * DAY,
         },
         life_left,
+        lag_ms: 0,
         network_ms: draws.one_of(&[0, 5, 200, 20_000]),
         disk_ms: draws.one_of(&[0, 5, 40, 2_000]),
         listener_needs_restart: yes(draws, 8),
