@@ -66,7 +66,7 @@ impl World {
         let keyed = issue.spki == issue.leaf.spki
             && Hash::of(&csr) == issue.spki
             && self.state().keys.contains(&csr);
-        if !(named && keyed) && !self.is_dead() {
+        if !(named && keyed || self.is_dead()) {
             let what = format!("its names {named}, its key in the vault {keyed}");
             self.broken(Invariant::DeployedFits, what);
         }
