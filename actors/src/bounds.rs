@@ -26,7 +26,10 @@ pub const EFFECTS_MAX: usize = 64;
 pub const COMMANDS_WAITING_MAX: usize = 32;
 /// Decisions in a row for one subject before others get their turn; a renewal needs at most four.
 pub const ROUNDS_MAX: usize = 8;
-/// Panics on one subject before it is set aside for this life of the process.
+/// Decisions in a row for one subject that all record something: more than a renewal of a hundred
+/// names can need if each name takes two. One that goes on is set aside as one that panics.
+pub const DECISIONS_IN_A_ROW_MAX: u32 = 256;
+/// Panics on one subject, or decisions without end, before it is set aside for this life of the process.
 pub const STRIKES_MAX: u32 = 2;
 /// Orders one renewal may ask for: the first, one after a lost answer, one without `replaces` or
 /// profile. More would be a loop that spends the CA's limits.

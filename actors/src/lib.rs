@@ -32,6 +32,7 @@ pub mod journal;
 pub mod ports;
 pub mod registrar;
 mod restart_coordinator;
+mod restless;
 mod shell;
 #[expect(clippy::disallowed_methods, reason = "starts actors and appends without waiting")]
 mod supervisor;

@@ -22,6 +22,7 @@ use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 use crate::hive::{Hive, Message};
 use crate::journal::{AppendError, Batch};
+use crate::restless::Restless;
 use crate::unwinding::unwinding;
 
 /// The actor that plays a part.
@@ -41,6 +42,7 @@ pub(crate) struct Life {
     sessions: BTreeMap<Subject, Session>,
     /// Panics by subject: one broken certificate does not stop the others.
     strikes: BTreeMap<Subject, u32>,
+    restless: Restless,
     /// Renewals that wait until fewer are under way.
     turns: BTreeSet<Subject>,
     /// Renewals that this round begins: the facts do not show them yet.
@@ -78,6 +80,7 @@ impl<R: Role> Actor for Shell<R> {
             incarnation,
             sessions: BTreeMap::new(),
             strikes: BTreeMap::new(),
+            restless: Restless::default(),
             turns: BTreeSet::new(),
             starting: 0,
             starved: BTreeSet::new(),
@@ -195,7 +198,15 @@ impl Life {
         // A panic in a decision strikes its subject alone.
         let decided = catch_unwind(AssertUnwindSafe(|| R::decide(&facts, subject, session, &cx)));
         match decided {
-            Ok(decision) if decision.records.is_empty() => Some((decision, None)),
+            Ok(decision) if decision.records.is_empty() => {
+                self.restless.rested(subject);
+                Some((decision, None))
+            }
+            Ok(_) if self.restless.recorded(subject) => {
+                drop(facts);
+                self.strike::<R>(subject, "its decisions do not come to an end");
+                None
+            }
             Ok(mut decision) => {
                 let begins = |event: &NewEvent| {
                     matches!(

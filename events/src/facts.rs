@@ -288,18 +288,25 @@ impl Facts {
         }
         let order = self.orders.entry(id).or_default();
         order.evolve(&meta, event);
-        let certificate = order.request.as_ref().map(|request| request.certificate);
-        if let OrderEvent::OrderRequested(request) = event
-            && let Some(run) =
-                self.certificates.entry(request.certificate).or_default().run.as_mut()
-            && let Some(before) = {
-                run.orders = run.orders.saturating_add(1);
-                run.order.replace(id)
-            }
+        let anomaly = order.anomaly.clone();
+        let whose = order.request.as_ref().map(|request| request.certificate).unwrap_or_default();
+        let Some(certificate) = self.certificates.get_mut(&whose) else {
+            return Subject::Certificate(whose);
+        };
+        // What cannot follow stands still as a whole, and a person hears why.
+        certificate.anomaly = certificate.anomaly.take().or(anomaly);
+        if let OrderEvent::OrderRequested(_) = event
+            && let Some(run) = certificate.run.as_mut().filter(|run| run.order != Some(id))
         {
-            self.orders.remove(&before);
+            run.orders = run.orders.saturating_add(1);
+            if let Some(before) = run.order.replace(id) {
+                self.orders.remove(&before);
+            }
+            if planted::is(Bug::OrderForgotten) {
+                run.order = None;
+            }
         }
-        Subject::Certificate(certificate.unwrap_or_default())
+        Subject::Certificate(whose)
     }
 
     fn authorization(

@@ -6,6 +6,7 @@ use crate::certificate::{CertificateEvent, Declaration, LifeLeft};
 use crate::event::Envelope;
 use crate::id::{AccountId, AuthorizationId, BootNo, CertificateId, Hash, OrderId, RenewalId};
 use crate::id::{Seq, StreamId};
+use crate::order::{NewOrder, OrderEvent};
 use crate::problem::{Problem, ProblemClass};
 use crate::schedule::Cause;
 use crate::{ActorName, Event, Facts, Subject, WallMs};
@@ -159,4 +160,38 @@ fn a_token_is_answered_from_its_choice_until_it_is_withdrawn() {
     assert_eq!(facts.version(id.into()), 2);
     say(&mut facts, NOW, id, AuthorizationEvent::ChallengeWithdrawn);
     assert_eq!((facts.answers(), facts.answer("token")), (0, None));
+}
+
+/// A log that says it twice, by a defect or a change from outside, once made the Issuer ask for the
+/// first order for ever: the second request took the order away from its renewal.
+#[test]
+fn an_order_that_is_requested_twice_stays_and_a_person_must_look() {
+    let mut facts = registered(NOW);
+    declared(&mut facts, ID, ACCOUNT);
+    let number_one = OrderId([7; 16]);
+    let request = || NewOrder {
+        certificate: ID,
+        account: ACCOUNT,
+        identifiers: Vec::new(),
+        profile: None,
+        replaces: None,
+    };
+    let started = CertificateEvent::RenewalStarted {
+        number: 1,
+        cause: Cause::FirstIssue,
+        attempt: 1,
+        replaces: None,
+    };
+    say(&mut facts, NOW, ID, started);
+    say(&mut facts, NOW, number_one, OrderEvent::OrderRequested(request()));
+    assert_eq!(facts.certificates[&ID].anomaly, None);
+    let intent = facts.orders[&number_one].phase.clone();
+
+    say(&mut facts, NOW + 1, number_one, OrderEvent::OrderRequested(request()));
+    assert_eq!(facts.orders[&number_one].phase, intent, "the first intent is the one that is done");
+    assert_eq!(facts.order_of(ID).map(|(id, _)| id), Some(number_one));
+    let certificate = &facts.certificates[&ID];
+    assert_eq!(certificate.run.as_ref().map(|run| run.orders), Some(1));
+    let anomaly = certificate.anomaly.as_ref().map(|anomaly| (anomaly.event, anomaly.seq));
+    assert_eq!(anomaly, Some(("OrderRequested", facts.seq)));
 }

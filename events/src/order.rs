@@ -332,6 +332,10 @@ impl Order {
 
     fn moved(&mut self, meta: &Meta, event: &OrderEvent) {
         match event {
+            // The first intent stays: doing the second would buy another order.
+            OrderEvent::OrderRequested(_) if self.request.is_some() => {
+                self.anomaly = Some(Anomaly { event: event.into(), seq: meta.seq });
+            }
             OrderEvent::OrderRequested(request) => {
                 self.request = Some(request.clone());
                 self.phase = Phase::Requested(Durable::of(meta, request.clone()));

@@ -33,6 +33,10 @@ pub enum Bug {
     SumIgnored,
     /// A start does not fold the last event of a batch.
     BatchEndNotReplayed,
+    /// A late duplicate of a batch is appended: nobody looks at the expected version.
+    VersionIgnored,
+    /// The fold forgets an order that is asked for: the decision to ask comes again without end.
+    OrderForgotten,
     /// Batches of one commit all follow the head before it.
     GroupForgetsHead,
     /// A life has the number of the life before.

@@ -7,7 +7,8 @@ use crate::{damage, fuzz, kill, say, sim};
 /// One long run: its name, its command, and what follows the command.
 type Long = (&'static str, fn(&[String]) -> Outcome, &'static [&'static str]);
 
-const LONG: [Long; 7] = [
+const LONG: [Long; 8] = [
+    ("crash", sim::crash, &["--recovery", "1"]),
     ("crash", sim::crash, &["--deep", "1"]),
     ("sim", sim::sim, &["--seeds", "10000"]),
     ("sim", sim::sim, &["--years", "1000000"]),

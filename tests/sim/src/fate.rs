@@ -5,9 +5,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
+
+use renewd_events::WallMs;
 
 use crate::draws::Draws;
 
+/// A process that did nothing for so long, with no call under way, is at rest: what it found at its
+/// start is settled. Its own shortest wait for somebody else is a second.
+const REST: Duration = Duration::from_millis(500);
 /// Faults of one run: more tell nothing new, and a run must end.
 pub const FAULTS_MAX: usize = 400;
 
@@ -163,6 +169,18 @@ pub struct Fate {
     reached: BTreeMap<Place, u64>,
     drawn: Script,
     healed: bool,
+    recovery: Recovery,
+}
+
+/// The recovery from the first end: from its point until the process is again at rest.
+#[derive(Debug, Default)]
+struct Recovery {
+    active: WallMs,
+    /// How often each place was reached when the process ended.
+    ended: Option<BTreeMap<Place, u64>>,
+    begun: bool,
+    /// How often each was reached when the next life came to rest.
+    over: Option<BTreeMap<Place, u64>>,
 }
 
 impl Fate {
@@ -186,6 +204,7 @@ impl Fate {
             reached: BTreeMap::new(),
             drawn: Script::default(),
             healed: false,
+            recovery: Recovery::default(),
         }
     }
 
@@ -203,7 +222,38 @@ impl Fate {
             return None;
         }
         self.drawn.0.insert(point, harm);
+        if matches!(harm.fault, Fault::CrashBefore | Fault::CrashAfter) {
+            self.recovery.ended.get_or_insert_with(|| self.reached.clone());
+        }
         Some(harm)
+    }
+
+    /// A life begins.
+    pub(crate) fn life_begins(&mut self, now: WallMs) {
+        self.recovery.active = now;
+        if self.recovery.begun {
+            self.recovery.over.get_or_insert_with(|| self.reached.clone());
+        }
+        self.recovery.begun = self.recovery.ended.is_some();
+    }
+
+    /// The process does something, or something that it did has ended.
+    pub(crate) fn active(&mut self, now: WallMs) {
+        let rested = now.since(self.recovery.active) >= REST;
+        if rested && self.recovery.begun {
+            self.recovery.over.get_or_insert_with(|| self.reached.clone());
+        }
+        self.recovery.active = now;
+    }
+
+    /// How often these places were reached when the process first ended, and when the life after that
+    /// came to rest; where it did not, as often as at all.
+    pub(crate) fn recovery<const N: usize>(&self, places: [Place; N]) -> [[u64; N]; 2] {
+        let at = |counts: &BTreeMap<Place, u64>| {
+            places.map(|place| counts.get(&place).copied().unwrap_or(0))
+        };
+        let ended = self.recovery.ended.as_ref().map_or([0; N], at);
+        [ended, at(self.recovery.over.as_ref().unwrap_or(&self.reached))]
     }
 
     fn draw(&mut self, place: Place) -> Option<Harm> {
@@ -278,5 +328,32 @@ mod tests {
         assert_eq!(script.to_string(), text);
         assert!("commit:x=lost".parse::<Script>().is_err());
         assert!("commit:1=nothing".parse::<Script>().is_err());
+    }
+
+    #[test]
+    fn a_recovery_lasts_from_an_end_to_the_first_rest() {
+        let mut fate = Fate::scripted("commit:2=crash-after".parse().unwrap());
+        let places = [Place::Commit, Place::Act];
+        let begin = WallMs(1_000_000);
+        let go = |fate: &mut Fate, ms: u64, place| {
+            fate.active(begin.after(Duration::from_millis(ms)));
+            fate.at(place);
+        };
+        fate.life_begins(begin);
+        go(&mut fate, 1, Place::Act);
+        go(&mut fate, 9_000, Place::Commit);
+        assert_eq!(
+            fate.recovery(places),
+            [[0, 0], [1, 1]],
+            "a rest before the end counts for nothing"
+        );
+        go(&mut fate, 9_001, Place::Commit);
+        fate.life_begins(begin.after(Duration::from_secs(60)));
+        go(&mut fate, 60_100, Place::Act);
+        go(&mut fate, 60_200, Place::Commit);
+        go(&mut fate, 60_300, Place::Commit);
+        go(&mut fate, 63_000, Place::Act);
+        go(&mut fate, 66_000, Place::Act);
+        assert_eq!(fate.recovery(places), [[2, 1], [4, 2]]);
     }
 }

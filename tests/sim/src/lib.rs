@@ -14,12 +14,14 @@
 mod audit;
 mod ca;
 pub mod crash;
+mod declared;
 pub mod disk;
 pub mod draws;
 pub mod fate;
 pub mod invariant;
 pub mod life;
 mod medium;
+mod pace;
 mod places;
 pub mod plan;
 #[cfg(feature = "planted")]

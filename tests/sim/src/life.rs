@@ -225,6 +225,10 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
     let last = world.last();
     let mut next_tick = world.time().after(world.plan.tick);
     loop {
+        if let Some(what) = world.ran_away() {
+            world.broken(Invariant::Ends, what);
+            return End::Stuck;
+        }
         if world.is_dead() {
             return End::Killed;
         }

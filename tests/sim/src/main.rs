@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use renewd_sim::crash::Second;
 use renewd_sim::fate::Script;
 use renewd_sim::invariant::Invariant;
 use renewd_sim::seeds::Size;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "planted")]
         ["planted", rest @ ..] => planted_command(rest),
         _ => {
-            eprintln!("renewd-sim crash [--deep N] [SCENARIO]");
+            eprintln!("renewd-sim crash [--deep N | --recovery N] [SCENARIO]");
             eprintln!(
                 "renewd-sim sim --seeds N [--from S] | --years Y | --seed S [--script SCRIPT]"
             );
@@ -126,16 +127,23 @@ fn one_seed(seed: u64, size: Size, script: Option<&Script>) -> ExitCode {
 }
 
 fn crash_command(words: &[&str]) -> ExitCode {
-    let (deep, words) = match words {
-        ["--deep", stride, rest @ ..] => (stride.parse().ok(), rest),
-        rest => (None, rest),
+    let (second, words) = match words {
+        ["--deep", stride, rest @ ..] => (stride.parse().map(Second::Anywhere), rest),
+        ["--recovery", stride, rest @ ..] => (stride.parse().map(Second::Recovering), rest),
+        rest => (Ok(Second::Never), rest),
+    };
+    let Ok(second) = second else {
+        eprintln!(
+            "after --deep and --recovery comes a number: every how-many-th second end is tried"
+        );
+        return ExitCode::from(2);
     };
     let scenarios = crash::all();
     let wanted = scenarios.iter().filter(|s| words.is_empty() || words.contains(&s.name));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut all, mut count) = (crash::Report::default(), 0);
     for scenario in wanted {
-        let report = crash::run(scenario, deep, workers);
+        let report = crash::run(scenario, second, workers);
         println!(
             "{:<28} {:>5} boundaries {:>7} runs {:>4} violations",
             scenario.name, report.boundaries, report.runs, report.violations

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use renewd_events::certificate::LifeLeft;
 
+/// Issues that take longer than this many days of virtual time each do not come at all.
+const GENERATION_DAYS_MAX: u32 = 120;
 /// A day.
 pub const DAY: Duration = Duration::from_secs(86_400);
 
@@ -55,6 +57,16 @@ pub enum Goal {
     Generation(u32),
     /// So many days went by; the last of them without faults.
     Days(u32),
+}
+
+impl Goal {
+    /// After so many days a run is over, or has failed.
+    pub(crate) fn days(self) -> u32 {
+        match self {
+            Self::Days(days) => days,
+            Self::Generation(generation) => generation.saturating_mul(GENERATION_DAYS_MAX),
+        }
+    }
 }
 
 /// A run.

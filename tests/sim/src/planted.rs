@@ -28,6 +28,8 @@ pub fn named_by(bug: Bug) -> &'static [Invariant] {
         Bug::SyncRetried => &[Invariant::SyncFinal],
         Bug::SumIgnored => &[Invariant::RotRefused],
         Bug::BatchEndNotReplayed => &[Invariant::ReplayEqualsLive],
+        Bug::VersionIgnored => &[Invariant::LogInvariants, Invariant::NoAnomaly],
+        Bug::OrderForgotten => &[Invariant::Ends],
         Bug::GroupForgetsHead => &[Invariant::LogWhole],
         Bug::BootNotCounted => &[Invariant::LivesInOrder],
         Bug::OutcomeBeforeAct | Bug::UnknownIsRefused => &[Invariant::SettledTruly],
@@ -133,6 +135,12 @@ fn one(bug: Bug, scenarios: &[Scenario]) -> Hunt {
             return hunt;
         }
         clean.push((scenario, ran.orders, ran.reached));
+    }
+    for scenario in crash::long() {
+        let ran = crash::once(&scenario, &Script::default());
+        if hunt.look(&ran.outcome.violations, || scenario.name.to_owned()) {
+            return hunt;
+        }
     }
     // What has troubles of its own first, then the short ones: that is where most mistakes show.
     clean.sort_by_key(|(scenario, _, reached)| {

@@ -6,13 +6,8 @@ use std::time::Duration;
 
 use renewd_actors::Handle;
 use renewd_events::WallMs;
-use renewd_events::account::AccountEvent;
-use renewd_events::binding::{BindingEvent, Target};
-use renewd_events::certificate::{CertificateEvent, Declaration};
-use renewd_events::event::{Event, NewEvent};
 use renewd_events::id::{
-    AccountId, BindingId, CertificateId, CertificateName, DnsName, Fingerprint, Hash, OrderId,
-    RestartId, StreamId,
+    AccountId, BindingId, CertificateId, CertificateName, Fingerprint, OrderId, RestartId, StreamId,
 };
 use renewd_events::intent::Meta;
 use tokio::sync::Notify;
@@ -23,7 +18,8 @@ use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
 use crate::invariant::{Invariant, Violation};
-use crate::plan::{DAY, Goal, Plan, Served};
+use crate::pace::Pace;
+use crate::plan::{DAY, Plan};
 
 /// When the world begins: 2026-01-01.
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
@@ -31,14 +27,10 @@ const BEGINNING: WallMs = WallMs(1_767_225_600_000);
 const VIOLATIONS_MAX: usize = 32;
 /// A clock is wrong by this at most, milliseconds: 40 days, longer than some certificates live.
 const WRONG_MAX_MS: i64 = 40 * 86_400_000;
-/// Issues that take longer than this many days of virtual time each do not come at all.
-const GENERATION_DAYS_MAX: u32 = 120;
 /// The last days of a run are without faults.
 const HEALING: Duration = Duration::from_secs(2 * 86_400);
 /// An operating system writes back what nobody synced after this.
 const WRITE_BACK: Duration = Duration::from_secs(30);
-/// The address of the listener.
-const LISTENER: &str = "0.0.0.0:443";
 
 /// Everything but the process.
 #[derive(Debug)]
@@ -104,6 +96,7 @@ struct Life {
     restart: Option<RestartId>,
     handle: Option<Handle>,
     calls: u32,
+    pace: Pace,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -153,7 +146,18 @@ impl World {
 
     /// A point is reached.
     pub(crate) fn fate(&self, place: Place) -> Option<Harm> {
-        lock(&self.fate).at(place)
+        let now = self.time();
+        if lock(&self.life).pace.too_many(now, self.plan.certificates.len()) {
+            self.end_life();
+        }
+        let mut fate = lock(&self.fate);
+        fate.active(now);
+        fate.at(place)
+    }
+
+    /// The life was ended because it does too much in too little time.
+    pub(crate) fn ran_away(&self) -> Option<String> {
+        lock(&self.life).pace.ran_away()
     }
 
     /// What goes wrong, and what did.
@@ -186,7 +190,7 @@ impl World {
 
     /// When the run ends; none where it ends with an issue.
     pub(crate) fn last(&self) -> WallMs {
-        BEGINNING.after(DAY * days(self.plan.goal))
+        BEGINNING.after(DAY * self.plan.goal.days())
     }
 
     /// From here on nothing goes wrong any more: what was harmed must heal until the end.
@@ -221,6 +225,7 @@ impl World {
         self.state().life_ended(now);
         *lock(&self.life) = Life::default();
         lock(&self.clock).started = Some(Instant::now());
+        lock(&self.fate).life_begins(self.time());
     }
 
     pub(crate) fn set_handle(&self, handle: Handle) {
@@ -261,8 +266,10 @@ impl World {
         lock(&self.life).restart
     }
 
-    /// Keeps the time of a life that ended.
+    /// Keeps the time of a life that ended; its handle would keep this world in memory for ever.
     pub(crate) fn keep_time(&self) {
+        let handle = lock(&self.life).handle.take();
+        drop(handle);
         let now = self.time();
         let mut clock = lock(&self.clock);
         (clock.base, clock.started) = (now, None);
@@ -307,54 +314,6 @@ impl World {
             self.broken(Invariant::NoLogNoAct, what);
         }
     }
-
-    /// What the configuration says about the certificates of the plan.
-    pub(crate) fn declarations(&self) -> Vec<NewEvent> {
-        let new =
-            |stream: StreamId, event: Event| NewEvent { stream, event, renewal: None, cause: None };
-        let declared = AccountEvent::AccountDeclared {
-            directory_url: "https://ca.test/directory".to_owned(),
-            contacts_hash: Hash::default(),
-            contacts: 0,
-        };
-        let terms = AccountEvent::TermsAccepted { terms_url: None, by: "test".to_owned() };
-        let id = account().into();
-        let mut events = vec![new(id, declared.into()), new(id, terms.into())];
-        for wanted in &self.plan.certificates {
-            let id = certificate_of(wanted.name());
-            let identifiers = wanted.names.iter().filter_map(|name| DnsName::parse(name).ok());
-            let declaration = Declaration {
-                name: wanted.name().to_owned(),
-                account: account(),
-                identifiers: identifiers.collect(),
-                profile: None,
-                ari: self.plan.ca.renewal_info,
-                life_left: self.plan.life_left,
-            };
-            let target = target(wanted.served, wanted.name());
-            let event = CertificateEvent::CertificateDeclared(declaration);
-            events.push(new(id.into(), event.into()));
-            let event = BindingEvent::BindingDeclared { certificate: id, target };
-            events.push(new(binding_of(id).into(), event.into()));
-        }
-        events
-    }
-}
-
-fn days(goal: Goal) -> u32 {
-    match goal {
-        Goal::Days(days) => days,
-        Goal::Generation(generation) => generation.saturating_mul(GENERATION_DAYS_MAX),
-    }
-}
-
-fn target(served: Served, name: &str) -> Target {
-    match served {
-        Served::Builtin => Target::Builtin { address: LISTENER.to_owned() },
-        Served::Files => {
-            Target::Files { directory: format!("/tls/{name}"), reload: true, verify: None }
-        }
-    }
 }
 
 /// A call of a port under way.
@@ -362,6 +321,7 @@ pub(crate) struct Call<'a>(&'a World);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
+        lock(&self.0.fate).active(self.0.time());
         let mut life = lock(&self.0.life);
         life.calls = life.calls.saturating_sub(1);
     }

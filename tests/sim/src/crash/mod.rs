@@ -1,5 +1,5 @@
 //! Exhaustive ends: every scenario is run once to count its boundaries, then again for each of them,
-//! ended there and resumed; and again for every second end in what follows the first.
+//! ended there and resumed; and again with a second end in what follows the first.
 
 mod scenario;
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use renewd_replay::sentence::sentence;
-pub use scenario::{Scenario, all};
+pub use scenario::{Scenario, all, long};
 
 use crate::fate::{Fate, Fault, Harm, Place, Point, Script};
 use crate::invariant::{Invariant, Violation};
@@ -32,6 +32,17 @@ pub struct Failure {
     pub script: Script,
     /// What is broken.
     pub violations: Vec<Violation>,
+}
+
+/// Where a process that has ended once ends a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// Nowhere.
+    Never,
+    /// At every so-many-th boundary of all that follows.
+    Anywhere(usize),
+    /// At every so-many-th boundary of the recovery: until the second life is at rest.
+    Recovering(usize),
 }
 
 /// What came of a scenario.
@@ -64,13 +75,15 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) reached: [u64; 2],
     pub(crate) orders: usize,
+    /// Boundaries before the first end, and to where the life after it was at rest.
+    recovery: [[u64; 2]; 2],
     unresolved: usize,
     /// Orders that the CA made when nobody waited for the answer any more.
     late: usize,
 }
 
-/// Runs a scenario at all its boundaries: with `deep`, every `stride`th pair of two ends as well.
-pub fn run(scenario: &Scenario, deep: Option<usize>, workers: usize) -> Report {
+/// Runs a scenario at all its boundaries, and with second ends.
+pub fn run(scenario: &Scenario, second: Second, workers: usize) -> Report {
     let clean = once(scenario, &Script::default());
     let mut report = Report { runs: 1, ..Report::default() };
     record(&mut report, scenario, &Script::default(), clean.outcome.violations.clone());
@@ -84,8 +97,12 @@ pub fn run(scenario: &Scenario, deep: Option<usize>, workers: usize) -> Report {
     std::thread::scope(|scope| {
         for _ in 0..workers.max(1) {
             scope.spawn(|| {
-                while let Some(end) = first.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let part = from(scenario, *end, deep, clean.orders);
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(end) = first.get(index) else {
+                        return;
+                    };
+                    let part = from(scenario, (index, *end), second, clean.orders);
                     shared.lock().unwrap_or_else(PoisonError::into_inner).add(part);
                 }
             });
@@ -94,18 +111,27 @@ pub fn run(scenario: &Scenario, deep: Option<usize>, workers: usize) -> Report {
     shared.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A first end, and the second ends that can follow it.
-fn from(scenario: &Scenario, first: (Point, Fault), deep: Option<usize>, orders: usize) -> Report {
+/// A first end, the `index`th, and the second ends that can follow it. With a stride each first end
+/// begins at another place, so that together they go through all kinds of second ends.
+fn from(
+    scenario: &Scenario,
+    (index, first): (usize, (Point, Fault)),
+    second: Second,
+    orders: usize,
+) -> Report {
     let mut report = Report::default();
     let script = with(&Script::default(), first);
     let ran = once(scenario, &script);
     report.runs += 1;
     record(&mut report, scenario, &script, judged(scenario, &ran, orders));
-    let Some(stride) = deep else {
-        return report;
+    let [ended, rested] = ran.recovery;
+    let (until, stride) = match second {
+        Second::Never => return report,
+        Second::Anywhere(stride) => (ran.reached, stride.max(1)),
+        Second::Recovering(stride) => (rested, stride.max(1)),
     };
-    let start = BOUNDARIES.map(|place| if place == first.0.place { first.0.number } else { 0 });
-    for second in boundaries(start, ran.reached).into_iter().step_by(stride.max(1)) {
+    let seconds = boundaries(ended, until).into_iter();
+    for second in seconds.skip(index % stride).step_by(stride) {
         let script = with(&script, second);
         let ran = once(scenario, &script);
         report.runs += 1;
@@ -141,10 +167,11 @@ pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
     let world = ended(scenario, ends);
     let outcome = life::run(&world);
     let reached = BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
+    let recovery = world.fates().recovery(BOUNDARIES);
     let unresolved = unresolved(&world);
     let orders = world.state().ca.orders.len();
     let late = world.state().ca.came_late.len();
-    Ran { outcome, reached, orders, unresolved, late }
+    Ran { outcome, reached, orders, recovery, unresolved, late }
 }
 
 /// Runs a scenario with these ends and shows its log, an event a line, and what is broken.

@@ -1,6 +1,8 @@
 //! The library of scenarios: what an engine goes through in its life, each short enough to be ended
 //! at every boundary.
 
+use std::time::Duration;
+
 use renewd_events::certificate::LifeLeft;
 
 use crate::fate::Script;
@@ -38,7 +40,19 @@ fn torn_writes() -> String {
 pub fn all() -> Vec<Scenario> {
     let mut all = at_the_ca();
     all.extend(at_home());
+    all.extend(in_mid_order());
+    all.extend(at_a_renewal());
     all
+}
+
+/// Too long to be ended at every boundary: for planted bugs, once.
+pub fn long() -> Vec<Scenario> {
+    vec![scenario("unserved-for-days", "", |plan| {
+        plan.listener_needs_restart = true;
+        plan.restart_helps = false;
+        // Longer than a renewal may stay open.
+        plan.goal = Goal::Days(9);
+    })]
 }
 
 /// What happens between renewd and the CA.
@@ -105,7 +119,7 @@ fn at_home() -> Vec<Scenario> {
             plan.goal = Goal::Generation(2);
         }),
         scenario("clock-set-back", "new-order:1=rate-limited:7200 tick:1=back:864000", |plan| {
-            plan.tick = std::time::Duration::from_secs(3600);
+            plan.tick = Duration::from_secs(3600);
         }),
         scenario("slow-issuing", "", |plan| {
             // The first seed that draws more than ten minutes.
@@ -141,6 +155,47 @@ fn at_home() -> Vec<Scenario> {
             plan.ca.processing_ms = 120_000;
             plan.ca.validation_ms = 60_000;
             plan.network_ms = 20_000;
+        }),
+    ]
+}
+
+/// An order that takes most of an hour, looked at every minute, and what comes in between.
+fn in_mid_order() -> Vec<Scenario> {
+    let slow = |plan: &mut Plan| {
+        // As in slow-issuing: its first order is processed for more than ten minutes.
+        plan.seed = 13;
+        plan.ca.processing_ms = 3_000_000;
+        plan.network_ms = 5;
+        plan.tick = Duration::from_secs(60);
+    };
+    vec![
+        scenario("clock-set-back-in-mid-order", "tick:3=back:864000", slow),
+        scenario("clock-set-forward-in-mid-order", "tick:3=forward:1800", slow),
+        scenario("stopped-in-mid-order", "tick:3=stop", slow),
+        scenario("account-lost-in-mid-order", "request:6=account-lost", |_| {}),
+        scenario("one-name-of-two-fails", "validation:1=unreachable", |plan| {
+            plan.certificates = vec![Wanted {
+                names: vec!["a.test".to_owned(), "b.test".to_owned()],
+                ..Wanted::builtin("a.test")
+            }];
+        }),
+    ]
+}
+
+/// Something is served already.
+fn at_a_renewal() -> Vec<Scenario> {
+    let again = |plan: &mut Plan| plan.goal = Goal::Generation(2);
+    vec![
+        scenario("renewal-asked-for", "tick:2=renew", again),
+        scenario("renewal-challenge-fails", "validation:2=unreachable", again),
+        scenario("renewal-of-files", "", |plan| {
+            plan.certificates = vec![Wanted::files("a.test")];
+            plan.goal = Goal::Generation(2);
+        }),
+        // What a CA that revokes says to renewal information (RFC 9773 section 4.1): now.
+        scenario("revoked", "tick:2=windows-move", |plan| {
+            plan.goal = Goal::Generation(2);
+            plan.ca.renewal_info = true;
         }),
     ]
 }
