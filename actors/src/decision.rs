@@ -74,6 +74,17 @@ pub struct Looks {
     pub problem: Option<Problem>,
 }
 
+/// What nobody has looked at yet.
+static NEVER_LOOKED: Looks = Looks {
+    count: 0,
+    failures: 0,
+    idle: 0,
+    last: WallMs(0),
+    asked: None,
+    not_before: WallMs(0),
+    problem: None,
+};
+
 impl Looks {
     /// It was looked at, and the last look showed something.
     pub fn answered(&self) -> bool {
@@ -102,14 +113,17 @@ impl Session {
     }
 
     /// How often it was looked at.
-    pub fn looks(&self, key: &EffectKey) -> Looks {
-        self.looks.get(key).cloned().unwrap_or_default()
+    pub fn looks(&self, key: &EffectKey) -> &Looks {
+        self.looks.get(key).unwrap_or(&NEVER_LOOKED)
     }
 
     /// After the wall clock was set back, what is remembered of the future means nothing.
     pub fn forget_future(&mut self, now: WallMs) {
         let horizon = now.after(bounds::JUMP_MIN);
-        self.looks.retain(|_, looks| looks.last <= horizon);
+        // Seldom any: decisions are many, jumps of the clock are few.
+        if self.looks.values().any(|looks| looks.last > horizon) {
+            self.looks.retain(|_, looks| looks.last <= horizon);
+        }
         self.visited = self.visited.filter(|visited| *visited <= horizon);
     }
 

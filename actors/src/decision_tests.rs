@@ -73,7 +73,7 @@ fn a_look_that_could_not_be_recorded_leaves_only_its_wait() {
     let before = Looks { count: 1, ..Looks::default() };
     session.looks.insert(key, Looks { count: 2, not_before: NOW, ..Looks::default() });
     session.forget_look(key, before.clone());
-    assert_eq!(session.looks(&key), Looks { not_before: NOW, ..before });
+    assert_eq!(session.looks(&key), &Looks { not_before: NOW, ..before });
 }
 
 #[test]

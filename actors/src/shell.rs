@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Role, Session};
-use crate::effect::{Effect, Outcome};
+use crate::effect::{Effect, EffectKey, Outcome};
 use crate::hive::{Hive, Message};
 use crate::journal::{AppendError, Batch};
 use crate::unwinding::unwinding;
@@ -97,7 +97,7 @@ impl<R: Role> Actor for Shell<R> {
                 life.reconcile::<R>(subjects).await;
             }
             Message::Ended(subject, effect, outcome) => {
-                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome)).await;
+                life.ended::<R>(subject, &effect, outcome.as_deref()).await;
             }
             Message::Command(events, reply) => {
                 let batch = Batch { wish: true, ..life.batch::<R>(events, &life.hive.read()) };
@@ -244,8 +244,13 @@ impl Life {
         let facts = self.hive.read();
         let over = facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none());
         if over && session.running.is_empty() {
-            let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
-            session.looks.retain(|key, _| key.version == 0 && lasting(key.stream.kind));
+            let passing = |key: &EffectKey| {
+                let kind = key.stream.kind;
+                key.version > 0 || matches!(kind, StreamKind::Order | StreamKind::Authorization)
+            };
+            if session.looks.keys().any(passing) {
+                session.looks.retain(|key, _| !passing(key));
+            }
             session.unsure.clear();
             self.hive.forget_visits(subject);
         }
@@ -276,26 +281,33 @@ impl Life {
             session.looks.remove(&settle);
         }
         session.running.insert(key);
-        let (ports, myself) = (self.hive.ports.clone(), self.myself.clone());
-        let act = effect.clone();
+        let (hive, myself) = (Arc::clone(&self.hive), self.myself.clone());
+        // On the heap, once: an effect is too large to be moved into a task and out of it again.
+        let effect = Box::new(effect);
         self.tasks.spawn(async move {
             // A panic of a port ends as an effect without outcome, as a hang does.
-            let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports))).await;
+            let act = effect.perform(&hive.ports);
+            let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act)).await;
             let outcome = act.and_then(Result::ok).map(Box::new);
             // A dead actor's next life settles the intent.
-            drop(myself.cast(Message::Ended(subject, Box::new(effect), outcome)));
+            drop(myself.cast(Message::Ended(subject, effect, outcome)));
         });
     }
 
-    async fn ended<R: Role>(&mut self, subject: Subject, effect: Effect, outcome: Option<Outcome>) {
+    async fn ended<R: Role>(
+        &mut self,
+        subject: Subject,
+        effect: &Effect,
+        outcome: Option<&Outcome>,
+    ) {
         while self.tasks.try_join_next().is_some() {}
         let key = effect.key();
-        if let Some(problem) = outcome.as_ref().and_then(Outcome::problem) {
+        if let Some(problem) = outcome.and_then(Outcome::problem) {
             let (kind, status) = (&problem.kind, problem.status);
             tracing::debug!(actor = %R::NAME, effect = key.kind, %kind, status, "an effect failed");
         }
         let (mut recorded, mut lost) = (false, false);
-        if let Some(batch) = self.observe::<R>(subject, &effect, outcome.as_ref()) {
+        if let Some(batch) = self.observe::<R>(subject, effect, outcome) {
             // An outcome that is not on disk did not happen: the intent is settled by asking.
             match self.hive.journal.append(batch).await {
                 Ok(_) => recorded = true,
@@ -307,9 +319,9 @@ impl Life {
         }
         let now = self.hive.ports.time.now();
         let session = self.sessions.entry(subject).or_default();
-        let before = session.looks(&key);
-        session.ended(key, outcome.as_ref(), recorded, now);
-        if lost {
+        let before = lost.then(|| session.looks(&key).clone());
+        session.ended(key, outcome, recorded, now);
+        if let Some(before) = before {
             session.forget_look(key, before);
         }
         session.running.remove(&key);

@@ -90,6 +90,13 @@ struct Clock {
     wrong_ms: i64,
 }
 
+impl Clock {
+    fn truth(&self) -> WallMs {
+        let gone = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+        self.base.after(gone)
+    }
+}
+
 /// The present process, as far as the world can see it.
 #[derive(Debug, Default)]
 struct Life {
@@ -165,15 +172,13 @@ impl World {
 
     /// Now, in truth: what the CA's clock says.
     pub fn time(&self) -> WallMs {
-        let clock = lock(&self.clock);
-        let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
-        clock.base.after(gone)
+        lock(&self.clock).truth()
     }
 
     /// Now, as our wall clock shows it.
     pub fn wall(&self) -> WallMs {
-        let now = self.time();
-        WallMs(now.0.saturating_add_signed(lock(&self.clock).wrong_ms))
+        let clock = lock(&self.clock);
+        WallMs(clock.truth().0.saturating_add_signed(clock.wrong_ms))
     }
 
     /// When the run ends; none where it ends with an issue.
