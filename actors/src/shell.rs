@@ -241,16 +241,20 @@ impl Life {
         let Some(session) = self.sessions.get_mut(&subject) else {
             return;
         };
+        let passing = |key: &EffectKey| {
+            let kind = key.stream.kind;
+            key.version > 0 || matches!(kind, StreamKind::Order | StreamKind::Authorization)
+        };
+        // Mostly nothing: of what is looked at once a day only that look is remembered.
+        let remembers = !session.unsure.is_empty()
+            || session.looks.keys().any(passing)
+            || self.hive.visit_of(subject).is_some();
+        if !remembers || !session.running.is_empty() {
+            return;
+        }
         let facts = self.hive.read();
-        let over = facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none());
-        if over && session.running.is_empty() {
-            let passing = |key: &EffectKey| {
-                let kind = key.stream.kind;
-                key.version > 0 || matches!(kind, StreamKind::Order | StreamKind::Authorization)
-            };
-            if session.looks.keys().any(passing) {
-                session.looks.retain(|key, _| !passing(key));
-            }
+        if facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none()) {
+            session.looks.retain(|key, _| !passing(key));
             session.unsure.clear();
             self.hive.forget_visits(subject);
         }

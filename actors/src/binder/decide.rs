@@ -91,7 +91,7 @@ impl Place<'_> {
     /// Whether what serves here can be asked; asks for our listener when it is not open.
     fn listener(&self, cx: &Context, decision: &mut Decision) -> bool {
         let (Some(id), Some(Target::Builtin { address })) =
-            (self.binding.listener(), &self.binding.target)
+            (self.binding.listener, &self.binding.target)
         else {
             return true;
         };
