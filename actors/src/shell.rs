@@ -3,6 +3,8 @@
 //! A handler waits for the journal only. Every effect is a task of its own whose result comes back as
 //! a message. When the shell dies its tasks are aborted; the next life settles their intents.
 
+mod acting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,14 +17,12 @@ use renewd_events::id::{AuthorizationId, StreamId, StreamKind};
 use renewd_events::planted::{self, Bug};
 use renewd_events::{ActorName, EffectId, Facts, Subject};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, EffectKey, Outcome};
 use crate::hive::{Hive, Message};
 use crate::journal::{AppendError, Batch};
-use crate::unwinding::unwinding;
 
 /// The actor that plays a part.
 pub(crate) struct Shell<R>(PhantomData<R>);
@@ -99,6 +99,7 @@ impl<R: Role> Actor for Shell<R> {
             Message::Ended(subject, effect, outcome) => {
                 life.ended::<R>(subject, &effect, outcome.as_deref()).await;
             }
+            Message::NotBegun(subject, key) => life.not_begun::<R>(subject, key).await,
             Message::Command(events, reply) => {
                 let batch = Batch { wish: true, ..life.batch::<R>(events, &life.hive.read()) };
                 drop(reply.send(life.hive.journal.append(batch).await));
@@ -271,40 +272,12 @@ impl Life {
         }
     }
 
-    fn start(&mut self, subject: Subject, effect: Effect) {
-        let key = effect.key();
-        let session = self.sessions.entry(subject).or_default();
-        if session.running.contains(&key) {
-            return;
-        }
-        if self.tasks.len() >= bounds::EFFECTS_MAX {
-            self.starved.insert(subject);
-            return;
-        }
-        if let Some(settle) = effect.settled_by() {
-            session.looks.remove(&settle);
-        }
-        session.running.insert(key);
-        let (hive, myself) = (Arc::clone(&self.hive), self.myself.clone());
-        // On the heap, once: an effect is too large to be moved into a task and out of it again.
-        let effect = Box::new(effect);
-        self.tasks.spawn(async move {
-            // A panic of a port ends as an effect without outcome, as a hang does.
-            let act = effect.perform(&hive.ports);
-            let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act)).await;
-            let outcome = act.and_then(Result::ok).map(Box::new);
-            // A dead actor's next life settles the intent.
-            drop(myself.cast(Message::Ended(subject, effect, outcome)));
-        });
-    }
-
     async fn ended<R: Role>(
         &mut self,
         subject: Subject,
         effect: &Effect,
         outcome: Option<&Outcome>,
     ) {
-        while self.tasks.try_join_next().is_some() {}
         let key = effect.key();
         if let Some(problem) = outcome.and_then(Outcome::problem) {
             let (kind, status) = (&problem.kind, problem.status);
@@ -332,14 +305,7 @@ impl Life {
         if !recorded && key.version > 0 {
             session.unsure.insert(EffectId { stream: key.stream, version: key.version });
         }
-        let mut subjects = BTreeSet::from([subject]);
-        let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
-        for _ in 0..places {
-            let Some(starved) = self.starved.pop_first() else {
-                break;
-            };
-            subjects.insert(starved);
-        }
+        let subjects = self.with_starved(subject);
         self.reconcile::<R>(subjects).await;
     }
 
