@@ -20,7 +20,7 @@ use crate::bounds::DRAIN_MAX;
 use crate::clock::run_timers;
 use crate::decision::{Rules, fact};
 use crate::hive::{ACTORS, Hive, Inboxes, Message};
-use crate::journal::{AppendError, Batch, Journal, Observer, Seat};
+use crate::journal::{Announcer, AppendError, Batch, Hearers, Journal, Observer, Seat};
 use crate::ports::Ports;
 use crate::supervisor::{Order, Supervisor};
 
@@ -86,7 +86,7 @@ impl Engine {
     /// # Errors
     /// When the log cannot be written, or an actor cannot start.
     pub async fn start(start: Start) -> Result<Self, EngineError> {
-        let Start { store, facts, ports, mut rules, mut observers, version, declarations, seat } =
+        let Start { store, facts, ports, mut rules, observers, version, declarations, seat } =
             start;
         let (boot, previous, tail) = {
             let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
@@ -98,9 +98,9 @@ impl Engine {
         };
         rules.identity.boot = boot;
         let inboxes = Arc::new(Inboxes::new());
-        observers.push(announcer(Arc::clone(&facts), Arc::clone(&inboxes)));
+        let hearers = Hearers::from(observers).and(announcer(Arc::clone(&inboxes)));
         let time = Arc::clone(&ports.time);
-        let journal = Journal::start(store, Arc::clone(&facts), boot, time, observers, seat)
+        let journal = Journal::start(store, Arc::clone(&facts), boot, time, hearers, seat)
             .map_err(|cause| EngineError::Start(cause.to_string()))?;
         let booted =
             EngineEvent::EngineBooted { identity: rules.identity.clone(), version, previous, tail };
@@ -315,10 +315,8 @@ fn ours(events: Vec<NewEvent>) -> Batch {
     }
 }
 
-fn announcer(facts: Arc<RwLock<Facts>>, inboxes: Arc<Inboxes>) -> Observer {
-    Box::new(move |envelopes| {
-        inboxes.announce(&facts.read().unwrap_or_else(PoisonError::into_inner), envelopes);
-    })
+fn announcer(inboxes: Arc<Inboxes>) -> Announcer {
+    Box::new(move |facts, folded| inboxes.announce(facts, folded))
 }
 
 /// The timers belong to no actor: what is told of their failures is told in the engine's name.

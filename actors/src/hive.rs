@@ -20,7 +20,7 @@ use crate::bounds::COMMANDS_WAITING_MAX;
 use crate::clock::Timers;
 use crate::decision::Rules;
 use crate::effect::{Effect, EffectKey, Outcome};
-use crate::journal::{AppendError, Journal};
+use crate::journal::{AppendError, Folded, Journal};
 use crate::ports::Ports;
 
 /// The six, in the order in which they are stopped: no new work first, then what is under way.
@@ -98,10 +98,10 @@ impl Inboxes {
         }
     }
 
-    /// Tells all whom a committed event concerns.
-    pub(crate) fn announce(&self, facts: &Facts, envelopes: &[Arc<Envelope>]) {
+    /// Tells all whom committed events concern; the fold has said what each is about.
+    pub(crate) fn announce(&self, facts: &Facts, folded: &[Folded]) {
         let mut subjects = BTreeSet::new();
-        for envelope in envelopes {
+        for (envelope, subject) in folded {
             if let Event::Engine(EngineEvent::LogWritableAgain { .. }) = &envelope.event {
                 // Whatever was due meanwhile was dropped: everybody looks at everything, as at a start.
                 for actor in ACTORS {
@@ -110,12 +110,11 @@ impl Inboxes {
                     }
                 }
             }
-            let subject = subject_of(facts, envelope);
-            subjects.extend(facts.related(subject));
-            subjects.insert(subject);
+            subjects.extend(facts.related(*subject));
+            subjects.insert(*subject);
             if let (Event::Listener(ListenerEvent::ListenerOpened { .. }), Subject::Listener(id)) =
                 (&envelope.event, subject)
-                && facts.listeners.get(&id).is_some_and(|listener| listener.needed.is_none())
+                && facts.listeners.get(id).is_some_and(|listener| listener.needed.is_none())
             {
                 // The port for challenges: whatever is due waited for it.
                 subjects.extend(facts.certificates.keys().copied().map(Subject::Certificate));
@@ -180,30 +179,6 @@ fn all_subjects(actor: ActorName, facts: &Facts) -> Vec<Subject> {
             crate::restart_coordinator::RestartCoordinator::subjects(facts)
         }
         ActorName::Clock => crate::clock::Clock::subjects(facts),
-    }
-}
-
-/// What a committed event is about, from the facts that already hold it.
-fn subject_of(facts: &Facts, envelope: &Envelope) -> Subject {
-    use renewd_events::id::{
-        AccountId, AuthorizationId, BindingId, ListenerId, OrderId, RestartId,
-    };
-    let id = envelope.stream.id;
-    let certificate =
-        |known: Option<CertificateId>| known.map_or(Subject::Engine, Subject::Certificate);
-    match &envelope.event {
-        Event::Engine(_) | Event::Clock(_) => Subject::Engine,
-        Event::Account(_) => Subject::Account(AccountId(id)),
-        Event::Certificate(_) | Event::Schedule(_) => Subject::Certificate(CertificateId(id)),
-        Event::Order(_) => certificate(
-            facts.orders.get(&OrderId(id)).and_then(|o| Some(o.request.as_ref()?.certificate)),
-        ),
-        Event::Authorization(_) => {
-            certificate(facts.authorizations.get(&AuthorizationId(id)).map(|a| a.certificate))
-        }
-        Event::Binding(_) => certificate(facts.bindings.get(&BindingId(id)).map(|b| b.certificate)),
-        Event::Listener(_) => Subject::Listener(ListenerId(id)),
-        Event::Restart(_) => Subject::Restart(RestartId(id)),
     }
 }
 

@@ -6,6 +6,7 @@
 //! (`outage`).
 
 mod batch;
+mod hearers;
 mod outage;
 
 use std::collections::BTreeMap;
@@ -23,12 +24,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 pub use self::batch::{AppendError, Batch};
+pub use self::hearers::{Announcer, Folded, Hearers, Observer};
 use self::outage::{Outage, Room};
 use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX, SETTLE_AFTER};
 use crate::ports::TimeSource;
-
-/// What is told of committed events. It must not block: the journal waits for it.
-pub type Observer = Box<dyn Fn(&[Arc<Envelope>]) + Send>;
 
 /// Where the writer runs.
 pub enum Seat {
@@ -77,7 +76,7 @@ impl Journal {
         facts: Arc<RwLock<Facts>>,
         boot: BootNo,
         time: Arc<dyn TimeSource>,
-        observers: Vec<Observer>,
+        hearers: impl Into<Hearers>,
         seat: Seat,
     ) -> std::io::Result<Self> {
         let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
@@ -88,7 +87,7 @@ impl Journal {
             facts,
             boot,
             time,
-            observers,
+            hearers: hearers.into(),
             head: head_out,
             broken: broken_out,
             outage: None,
@@ -158,7 +157,7 @@ struct Writer {
     facts: Arc<RwLock<Facts>>,
     boot: BootNo,
     time: Arc<dyn TimeSource>,
-    observers: Vec<Observer>,
+    hearers: Hearers,
     head: watch::Sender<Head>,
     broken: watch::Sender<Option<String>>,
     outage: Option<Outage>,
@@ -352,28 +351,24 @@ impl Writer {
             }
             return;
         }
-        self.fold(group.accepted.iter().flat_map(|accepted| &accepted.envelopes));
+        // All of the commit, before anybody hears of a part of it.
+        let folded = group.accepted.iter().map(|accepted| self.fold(&accepted.envelopes));
+        let folded: Vec<Vec<Folded>> = folded.collect();
         self.head.send_replace(group.head);
         // Before the observers: whom they wake must find that it may act.
         self.end_outage();
-        for accepted in group.accepted {
-            self.tell(&accepted.envelopes);
+        for (accepted, folded) in group.accepted.into_iter().zip(folded) {
+            self.hearers.tell(&self.facts, &folded);
             drop(accepted.reply.send(Ok(accepted.envelopes)));
         }
         self.look_at_room();
     }
 
-    fn fold<'e>(&self, envelopes: impl Iterator<Item = &'e Arc<Envelope>>) {
+    /// Folds the events and gives what each is about.
+    fn fold(&self, envelopes: &[Arc<Envelope>]) -> Vec<Folded> {
         let mut facts = self.facts.write().unwrap_or_else(PoisonError::into_inner);
-        for envelope in envelopes {
-            facts.apply(envelope);
-        }
-    }
-
-    fn tell(&self, envelopes: &[Arc<Envelope>]) {
-        for observer in &self.observers {
-            observer(envelopes);
-        }
+        let folded = envelopes.iter().map(|event| (Arc::clone(event), facts.apply(event)));
+        folded.collect()
     }
 }
 

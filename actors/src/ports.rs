@@ -104,7 +104,9 @@ pub struct RegisteredAccount {
 /// Whether a lost newOrder reached the CA (RFC 8555 §7.1.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FoundOrder {
-    /// It did: here it is.
+    /// It did, and here it is: newOrder's answer named it, though the rest could not be read.
+    Answered(Box<OrderLook>),
+    /// It did: the list has it.
     Found(Box<OrderLook>),
     /// The list has no such order: it did not.
     NotThere,
@@ -137,8 +139,10 @@ pub trait CertificateAuthority: Send + Sync {
     fn new_order<'a>(&'a self, order: &'a Durable<NewOrder>)
     -> Act<'a, Result<OrderLook, Problem>>;
 
-    /// Looks for an order that a lost newOrder may have made: the newest pending or ready one of the
-    /// account with exactly these identifiers that is not in `known`. A read.
+    /// Looks for an order that a lost newOrder may have made: the one its answer named, if that much of
+    /// it came in this life of the process; else the newest pending or ready one of the
+    /// account with exactly these identifiers that is not in `known`. A read; one that ends for want of
+    /// time goes on from there when it is asked again.
     fn find_order<'a>(
         &'a self,
         order: &'a NewOrder,

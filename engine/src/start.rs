@@ -11,7 +11,7 @@ use renewd_actors::{Engine, EngineError, Handle, Start};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{ListenerId, Seq};
 use renewd_events::listener::ListenerEvent;
-use renewd_events::log::{MirrorReader, Opened, SledLog};
+use renewd_events::log::{self, Leftover, MirrorReader, Opened, Placed, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
 use renewd_events::store::{EventStore, StoreError};
@@ -56,6 +56,18 @@ pub enum StartError {
         vault: PathBuf,
         /// Where the log should be.
         log: PathBuf,
+    },
+    /// There is no log, and what a repair or a restore that was cut short left says that there should be.
+    #[error(
+        "R0605: there is no log at {log}, and beside its place lies what a command did not finish: {left}. \
+         A fresh start would order everything again. Say that command again; to start over on purpose, move \
+         it away first"
+    )]
+    LogUnfinished {
+        /// Where the log should be.
+        log: PathBuf,
+        /// What is there.
+        left: Leftover,
     },
     /// The vault cannot be opened.
     #[error(transparent)]
@@ -107,7 +119,7 @@ impl std::fmt::Debug for Extras {
 /// Opens the log and folds it.
 ///
 /// # Errors
-/// [`StartError::Log`] and [`StartError::LogMissing`].
+/// [`StartError::Log`], [`StartError::LogMissing`] and [`StartError::LogUnfinished`].
 pub fn open_log(state_dir: &Path) -> Result<(SledLog, Facts), StartError> {
     open_log_with(state_dir, |_| {})
 }
@@ -118,6 +130,7 @@ fn open_log_with(
     mut reader: impl FnMut(&Envelope),
 ) -> Result<(SledLog, Facts), StartError> {
     let (dir, vault) = (state_dir.join(LOG), state_dir.join(VAULT));
+    let unfinished = finish_mending(&dir)?;
     let mut facts = fold(&dir, &mut reader)?;
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
@@ -127,10 +140,11 @@ fn open_log_with(
             tell_of_the_index(&opened);
             log
         }
-        Err(StoreError::Absent { .. }) if has_records(&vault) => {
-            return Err(StartError::LogMissing { vault, log: dir });
-        }
-        Err(StoreError::Absent { .. }) => SledLog::create(&dir)?,
+        Err(StoreError::Absent { .. }) => match unfinished {
+            Some(left) => return Err(StartError::LogUnfinished { log: dir, left }),
+            None if has_records(&vault) => return Err(StartError::LogMissing { vault, log: dir }),
+            None => SledLog::create(&dir)?,
+        },
         Err(other) => return Err(other.into()),
     };
     if log.head().seq > facts.seq {
@@ -142,6 +156,20 @@ fn open_log_with(
         }
     }
     Ok((log, facts))
+}
+
+/// Ends a repair or a restore that was killed just before its log came into its place, and says what else
+/// such a command left; gives the first of that.
+fn finish_mending(dir: &Path) -> Result<Option<Leftover>, StoreError> {
+    if let Some(Placed { from, by, head }) = log::put_in_place(dir)? {
+        let from = from.display();
+        tracing::warn!(%from, %by, events = head.0, "the log of a command that was cut short is in its place now");
+    }
+    let left = log::leftovers(dir);
+    for leftover in &left {
+        tracing::warn!("{leftover}");
+    }
+    Ok(left.into_iter().next())
 }
 
 /// sled was damaged, deleted or emptied; nothing is lost by that. After a crash it lacks a few commits,
@@ -175,7 +203,8 @@ fn fold(dir: &Path, show: &mut impl FnMut(&Envelope)) -> Result<Facts, StoreErro
     }
 }
 
-fn has_records(vault: &Path) -> bool {
+/// Whether keys lie in a vault's directory.
+pub(crate) fn has_records(vault: &Path) -> bool {
     std::fs::read_dir(vault).is_ok_and(|mut entries| entries.next().is_some())
 }
 

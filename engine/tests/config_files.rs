@@ -119,7 +119,6 @@ fn every_key_of_a_bind_reaches_the_configuration() {
     };
     let sockets: Vec<String> = builtin.sockets().iter().map(ToString::to_string).collect();
     assert_eq!(sockets, ["203.0.113.7:8443", "[2001:db8::7]:8443"]);
-    assert!(builtin.take_over);
     assert_eq!(files.directory, good().join("tls/shop"), "beside the file");
     let reload = files.reload.as_ref().unwrap();
     assert_eq!((reload.program.as_str(), reload.arguments.len()), ("systemctl", 2));
@@ -144,14 +143,41 @@ fn an_empty_configuration_has_the_documented_defaults() {
 fn config_check_tells_what_the_file_means_and_ends_with_3_when_it_is_invalid() {
     let folder = tempfile::tempdir().unwrap();
     let text = b"version = 1\n[[certificate]]\ndomains = [\"example.org\"]\n";
-    let reply = config_check::run(Some(&write(folder.path(), text, 0o644)), Style::PLAIN);
+    let file = Some(write(folder.path(), text, 0o644));
+    let reply = config_check::run(&config_check::Flags { file, json: false }, None, Style::PLAIN);
     assert_eq!(reply.exit, Exit::Done, "{}", reply.err);
     for word in ["1 certificate(s)", "example.org", "terms_accepted is false", "has no bind"] {
         assert!(reply.out.contains(word), "{word}: {}", reply.out);
     }
-    let reply = config_check::run(Some(&write(folder.path(), b"vers = 1\n", 0o644)), Style::PLAIN);
+    let file = Some(write(folder.path(), b"vers = 1\n", 0o644));
+    let reply = config_check::run(&config_check::Flags { file, json: false }, None, Style::PLAIN);
     assert_eq!((reply.exit.code(), reply.out.as_str()), (3, ""));
     assert!(reply.err.contains("did you mean `version`?"), "{}", reply.err);
+}
+
+#[test]
+fn config_check_for_programs_names_line_field_cause_and_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |text: &[u8]| {
+        let file = Some(write(folder.path(), text, 0o644));
+        let reply =
+            config_check::run(&config_check::Flags { file, json: true }, None, Style::PLAIN);
+        let value: serde_json::Value = serde_json::from_str(&reply.out).unwrap();
+        assert_eq!(
+            (value["schema"].as_str(), reply.err.as_str()),
+            (Some("renewd.config-check/1"), "")
+        );
+        (reply.exit, value["data"].clone())
+    };
+    let (exit, good) = check(b"version = 1\n[[certificate]]\ndomains = [\"example.org\"]\n");
+    assert_eq!((exit, &good["valid"]), (Exit::Done, &true.into()));
+    assert_eq!(good["certificates"][0]["domains"][0], "example.org");
+    let (exit, bad) = check(b"version = 1\n[[certificate]]\ndomains = [\"https://example.org\"]\n");
+    assert_eq!((exit, &bad["valid"]), (Exit::Config, &false.into()));
+    let told = &bad["errors"][0];
+    assert_eq!((told["code"].as_str(), told["line"].as_u64()), (Some("R0103"), Some(3)));
+    assert!(told["field"].as_str().unwrap().contains("domains"), "{told}");
+    assert!(told["help"].as_str().unwrap().contains("leave out scheme"), "{told}");
 }
 
 struct Script {

@@ -101,6 +101,7 @@ fn found(
         return Vec::new();
     }
     let event = match result {
+        Ok(FoundOrder::Answered(look)) => created(look, Found::Answer),
         Ok(FoundOrder::Found(look)) => created(look, Found::List),
         Ok(FoundOrder::NotThere) => OrderEvent::OrderRequestUnresolved {
             evidence: "the account's list has no such order".to_owned(),

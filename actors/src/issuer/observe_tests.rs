@@ -3,9 +3,9 @@
 use renewd_events::certificate::Leaf;
 use renewd_events::event::NewEvent;
 use renewd_events::id::{Fingerprint, Hash};
-use renewd_events::order::{NewOrder, OrderEvent, OrderStatus, Phase};
+use renewd_events::order::{Found, NewOrder, OrderEvent, OrderStatus, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
-use renewd_events::{Durable, WallMs};
+use renewd_events::{Durable, Event, WallMs};
 
 use super::observe::observe;
 use crate::bounds;
@@ -54,6 +54,25 @@ fn an_order_that_is_not_listed_yet_may_still_be_made() {
         let cx = context(NOW.after(wait), log.boot);
         let events = observe(&log.facts, &find, &outcome, &Session::default(), &cx);
         assert_eq!(names(&events), said, "{wait:?} after it was asked for");
+    }
+}
+
+#[test]
+fn it_is_told_how_the_order_came_to_be_known() {
+    let made = || Box::new(look(OrderStatus::Pending));
+    for (answer, how) in
+        [(FoundOrder::Answered(made()), Found::Answer), (FoundOrder::Found(made()), Found::List)]
+    {
+        let log = Folded::ordered(ID);
+        let find = Effect::FindOrder(order(ID, 1), asked(&log), Vec::new());
+        let outcome = Outcome::Found(Ok(answer));
+        let cx = context(NOW, log.boot);
+        let events = observe(&log.facts, &find, &outcome, &Session::default(), &cx);
+        let [new] = events.as_slice() else { panic!("{events:?}") };
+        let Event::Order(OrderEvent::OrderCreated { found, .. }) = &new.event else {
+            panic!("{new:?}");
+        };
+        assert_eq!(*found, how);
     }
 }
 

@@ -168,9 +168,9 @@ impl Writer {
             found.push(Arc::new(envelope));
         }
         if !found.is_empty() {
-            self.fold(found.iter());
+            let folded = self.fold(&found);
             self.head.send_replace(self.store.head());
-            self.tell(&found);
+            self.hearers.tell(&self.facts, &folded);
         }
         Ok(())
     }

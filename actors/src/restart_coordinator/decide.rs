@@ -1,11 +1,11 @@
 //! What to do about a listener that needs a restart, and about a restart on its way.
 
-use renewd_events::Facts;
 use renewd_events::id::{ListenerId, RestartId};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::StopReason;
 use renewd_events::restart::{Phase, RestartEvent};
+use renewd_events::{Facts, WallMs};
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, fact, may_do};
@@ -24,15 +24,9 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
     if listener.needs_restart != Some(cx.boot) || facts.restarts.contains_key(&restart) {
         return decision;
     }
-    let recent = facts
-        .restarts
-        .values()
-        .filter_map(|restart| restart.requested_at)
-        .filter(|at| cx.now.since(*at) < bounds::RESTART_WINDOW)
-        .filter(|at| !planted::is(Bug::RestartCountInMemory) || *at >= facts.engine.booted_at)
-        .count();
-    if recent >= bounds::RESTARTS_MAX {
-        // A restart that did not help is not repeated: `why` shows the listener's own problem.
+    if let Some(again) = too_many_until(facts, cx.now) {
+        // A restart that did not help is not repeated at once: `why` shows the listener's own problem.
+        decision.wake_at(again, "as many restarts as allowed; the next one may be planned");
         return decision;
     }
     let planned = RestartEvent::RestartPlanned {
@@ -47,6 +41,26 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, cx: &Context) -> Decision 
     decision.records.push(fact(restart, planned, None, None));
     decision.records.push(fact(restart, requested, None, None));
     decision
+}
+
+/// When one more restart may be asked for; nothing when it may be now. What lies within the window on
+/// either side of now counts: a clock that was set back a little must not forget the restarts before,
+/// and those of a clock that ran far ahead must not bar the next ones until it is then again. A restart
+/// counts from its deadline: it happened somewhat after it was asked for, and never later.
+fn too_many_until(facts: &Facts, now: WallMs) -> Option<WallMs> {
+    let mut recent: Vec<WallMs> = facts
+        .restarts
+        .values()
+        .filter(|restart| {
+            let in_this_life = restart.requested_at >= Some(facts.engine.booted_at);
+            !planted::is(Bug::RestartCountInMemory) || in_this_life
+        })
+        .filter_map(|restart| restart.deadline)
+        .filter(|at| now.since(*at).max(at.since(now)) < bounds::RESTART_WINDOW)
+        .collect();
+    recent.sort_unstable();
+    let last_allowed = recent.len().checked_sub(bounds::RESTARTS_MAX)?;
+    recent.get(last_allowed).map(|at| at.after(bounds::RESTART_WINDOW))
 }
 
 /// A restart that happened is over once its listener is open, or has failed again.

@@ -80,8 +80,64 @@ fn no_more_restarts_within_the_window_than_allowed() {
         record(&mut log, decision);
     }
     let over = |wait| names(&listener(&log.facts, LISTENER, &cx(NOW.after(wait), 3)).records);
-    assert!(over(bounds::RESTART_WINDOW - Duration::from_millis(1)).is_empty());
-    assert_eq!(over(bounds::RESTART_WINDOW), ["RestartPlanned", "RestartRequested"]);
+    // They may have happened up to their deadline.
+    let end = bounds::RESTART_DEADLINE + bounds::RESTART_WINDOW;
+    assert!(over(end - Duration::from_millis(1)).is_empty());
+    assert_eq!(over(end), ["RestartPlanned", "RestartRequested"]);
+}
+
+/// As many restarts as allowed, the last of them at `NOW`, an hour apart, and the listener still needs
+/// one in this life.
+fn exhausted() -> (Folded, u32) {
+    let mut log = Folded::new();
+    let boots = u32::try_from(bounds::RESTARTS_MAX).unwrap();
+    for boot in 1..=boots {
+        log.boot = BootNo(boot);
+        log.at = WallMs(NOW.0 - u64::from(boots - boot) * 3_600_000);
+        refused(&mut log, true);
+        let decision = listener(&log.facts, LISTENER, &cx(log.at, boot));
+        assert!(names(&decision.records).contains(&"RestartRequested"));
+        record(&mut log, decision);
+    }
+    log.boot = BootNo(boots + 1);
+    refused(&mut log, true);
+    (log, boots + 1)
+}
+
+#[test]
+fn what_the_window_forbids_is_looked_at_again_when_the_window_ends() {
+    let (log, boot) = exhausted();
+    let decision = listener(&log.facts, LISTENER, &cx(NOW, boot));
+    assert!(!names(&decision.records).contains(&"RestartPlanned"));
+    // The first of them leaves the window first.
+    let between = Duration::from_secs(3600 * u64::from(boot - 2));
+    let end = NOW.after(bounds::RESTART_DEADLINE + bounds::RESTART_WINDOW - between);
+    assert_eq!(decision.wake.map(|(at, _)| at), Some(end));
+    let then = listener(&log.facts, LISTENER, &cx(end, boot));
+    assert!(names(&then.records).contains(&"RestartPlanned"));
+    assert_eq!(then.wake, None);
+}
+
+#[test]
+fn a_clock_set_back_neither_forgets_the_restarts_nor_bars_the_next_for_ever() {
+    let (log, boot) = exhausted();
+    let planned = |back: Duration| {
+        let now = WallMs(NOW.0 - u64::try_from(back.as_millis()).unwrap());
+        let decision = listener(&log.facts, LISTENER, &cx(now, boot));
+        let wake = decision.wake.map(|(at, _)| at);
+        assert!(wake.is_none_or(|at| at > now && at.since(now) < 2 * bounds::RESTART_WINDOW));
+        let planned = names(&decision.records).contains(&"RestartPlanned");
+        assert_ne!(planned, wake.is_some(), "one or the other");
+        planned
+    };
+    for (back, wanted) in [
+        (Duration::from_secs(1800), false),
+        (bounds::RESTART_WINDOW - bounds::RESTART_DEADLINE - Duration::from_millis(1), false),
+        (bounds::RESTART_WINDOW, true),
+        (365 * bounds::RESTART_WINDOW, true),
+    ] {
+        assert_eq!(planned(back), wanted, "{back:?}");
+    }
 }
 
 #[test]

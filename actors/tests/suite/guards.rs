@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use renewd_actors::bounds::INTENSITY_MAX;
-use renewd_actors::journal::{AppendError, Batch, Journal, Seat};
+use renewd_actors::journal::{AppendError, Batch, Folded, Hearers, Journal, Seat};
+use renewd_events::authorization::AuthorizationEvent;
 use renewd_events::event::NewEvent;
-use renewd_events::id::{BootNo, StreamId};
+use renewd_events::id::{AuthorizationId, BootNo, CertificateId, OrderId, StreamId};
 use renewd_events::memory::MemoryStore;
 use renewd_events::process::{ClockEvent, EngineEvent, StopReason};
-use renewd_events::{ActorName, Event, Facts};
+use renewd_events::{ActorName, Event, Facts, Subject};
 
 use crate::world::World;
 
@@ -100,6 +101,53 @@ async fn an_actor_whose_start_fails_again_and_again_ends_the_engine_with_its_nam
 
 fn world_patience() -> std::time::Duration {
     crate::world::PATIENCE
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_event_is_about_is_told_even_when_the_facts_forgot_it_at_once() {
+    let facts = std::sync::Arc::<std::sync::RwLock<Facts>>::default();
+    let store = Box::new(MemoryStore::default());
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let tell = move |_: &Facts, folded: &[Folded]| {
+        folded.iter().for_each(|(_, subject)| heard.send(*subject).unwrap());
+    };
+    let hearers = Hearers::from(Vec::new()).and(Box::new(tell));
+    let journal = Journal::start(
+        store,
+        std::sync::Arc::clone(&facts),
+        BootNo(1),
+        World::new(),
+        hearers,
+        Seat::Thread,
+    )
+    .unwrap();
+    // An authorization outside of a renewal is not kept.
+    let (id, certificate) = (AuthorizationId([1; 16]), CertificateId([2; 16]));
+    let seen = AuthorizationEvent::AuthorizationSeen {
+        order: OrderId([3; 16]),
+        certificate,
+        url: String::new(),
+        identifier: String::new(),
+        expires: None,
+        offers: Vec::new(),
+        valid: false,
+    };
+    let events = [ClockEvent::WallClockJumped { delta_ms: 1 }.into(), seen.into()];
+    let streams = [StreamId::CLOCK, id.into()];
+    for (stream, event) in streams.into_iter().zip(events) {
+        let batch = Batch {
+            actor: ActorName::Validator,
+            incarnation: 1,
+            expected: Vec::new(),
+            events: vec![NewEvent { stream, event, renewal: None, cause: None }],
+            trace: None,
+            wish: false,
+        };
+        journal.append(batch).await.unwrap();
+    }
+    assert!(facts.read().unwrap().authorizations.is_empty());
+    assert_eq!(hears.recv().await, Some(Subject::Engine));
+    assert_eq!(hears.recv().await, Some(Subject::Certificate(certificate)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

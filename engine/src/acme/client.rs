@@ -142,14 +142,17 @@ impl AcmeClient {
             Err(error) => {
                 let call = call::seen();
                 let refusal = problem::of(&error);
-                // The CA made the order, only its answer is of no use: the Location is enough.
+                // The CA made the order, only its answer is of no use: the Location is enough, now or when
+                // the order is looked for.
                 let Some(url) = call.location.as_deref().filter(|_| call.succeeded()) else {
                     return Err(seat.heard(refusal).await);
                 };
+                seat.unread().note(order, url);
                 Live::open(&account, url).await.map_err(|_| refusal)?
             }
         };
         let look = live.look()?;
+        seat.unread().forget(order);
         let slot = self.orders.slot(&look.url);
         *slot.lock().await = Some(live);
         Ok(look)

@@ -2,7 +2,7 @@
 //! below it, and our own signature for the three requests it cannot make.
 //!
 //! Read in this order: [`settings`] (what it is given, bounds), [`client`] (the port), `seat` (one
-//! account), `orders`, `order` and `authorization` (what is worked on), `lost` (finding an order whose
+//! account), `orders`, `order` and `authorization` (what is worked on), `lost` with `unread` (finding an order whose
 //! answer was lost), `jws` (our own signature), `transport` with `wire`, `nonces`, `roots`, `directory` and
 //! `fault` (sockets and their errors), `call` (what one port call saw), `limits` (what is
 //! taken of an answer), `problem` (errors as
@@ -29,6 +29,7 @@ mod renewal_info;
 pub(crate) mod roots;
 mod seat;
 mod transport;
+mod unread;
 mod wire;
 
 pub use client::AcmeClient;

@@ -16,9 +16,11 @@ use super::call;
 use super::directory::Document;
 use super::jws::{Identity, Signer};
 use super::limits;
+use super::lost::Learnt;
 use super::problem;
 use super::settings::{AccountConfig, AccountFacts, AccountKeys, Bounds, KnownAccount};
 use super::transport::{DIRECTORY_AGE_MAX, DIRECTORY_FRESH, Shared, Transport, usable};
+use super::unread::Unread;
 use super::wire::Wire;
 
 /// `instant-acme` tries three times; so often we repeat that. The CA has not acted (RFC 8555 §6.5).
@@ -53,6 +55,8 @@ pub(super) struct Seat {
     keys: Arc<dyn AccountKeys>,
     facts: Arc<AccountFacts>,
     ready: tokio::sync::Mutex<Option<Ready>>,
+    learnt: Learnt,
+    unread: Unread,
 }
 
 /// The handle of `instant-acme`, and what it was made from.
@@ -77,12 +81,24 @@ impl Seat {
             keys,
             facts,
             ready: tokio::sync::Mutex::new(None),
+            learnt: Learnt::default(),
+            unread: Unread::default(),
         }
     }
 
     /// The contact URLs of the configuration.
     pub(super) fn contacts(&self) -> &[String] {
         &self.contacts
+    }
+
+    /// What is known of the orders in its list.
+    pub(super) fn learnt(&self) -> &Learnt {
+        &self.learnt
+    }
+
+    /// Orders of which nothing but their URL is known.
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// Its way to the CA.

@@ -28,6 +28,8 @@ use crate::vault::durable::{self, PUBLIC_MODE, SECRET_MODE, WriteError, at, rand
 const GENERATIONS_KEPT: usize = 3;
 /// The link that other programs are pointed to.
 const CURRENT: &str = "current";
+/// Of folders: other programs look into them. The keys have a mode of their own.
+const DIRECTORY_MODE: u32 = 0o777;
 /// The folder of generations.
 const GENERATIONS: &str = "generations";
 /// Ends a PEM certificate (RFC 7468 §5.1).
@@ -141,16 +143,20 @@ fn key_pem(pkcs8: &[u8]) -> Zeroizing<String> {
 
 fn put(directory: &Path, generation: Generation, contents: &Contents) -> Result<(), WriteError> {
     let generations = directory.join(GENERATIONS);
-    fs::create_dir_all(&generations).map_err(at("create", &generations))?;
+    durable::directory(&generations, DIRECTORY_MODE)?;
     sweep(&generations);
     durable::sweep(directory);
     let folder = generations.join(generation.to_string());
+    // What is there already may be the work of a life that was killed between a rename and the sync
+    // after it; a power cut would take that name away. So each step ends with its sync in any case.
     if !contents.is_in(&folder) {
         write_generation(&generations, &folder, contents)?;
     }
+    durable::sync_directory(&generations)?;
     if current(directory) != Some(generation) {
         point(directory, generation)?;
     }
+    durable::sync_directory(directory)?;
     prune(&generations, generation);
     Ok(())
 }
@@ -160,7 +166,8 @@ fn temporary(parent: &Path) -> Result<PathBuf, WriteError> {
     Ok(parent.join(format!(".{random}.tmp")))
 }
 
-/// Writes all files into a folder of another name, then gives it its name in one step.
+/// Writes all files into a folder of another name, then gives it its name in one step. The caller syncs
+/// that name.
 fn write_generation(
     generations: &Path,
     folder: &Path,
@@ -177,17 +184,16 @@ fn write_generation(
     let flags = if folder.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
     renameat_with(CWD, &new, CWD, folder, flags)
         .map_err(io::Error::from)
-        .map_err(at("rename a new folder to", folder))?;
-    durable::sync_directory(generations)
+        .map_err(at("rename a new folder to", folder))
 }
 
+/// Lets the link point to a generation, in one step. The caller syncs that.
 fn point(directory: &Path, generation: Generation) -> Result<(), WriteError> {
     let link = directory.join(CURRENT);
     let new = temporary(directory)?;
     let target = format!("{GENERATIONS}/{generation}");
     symlink(&target, &new).map_err(at("create", &new))?;
-    fs::rename(&new, &link).map_err(at("rename a new link to", &link))?;
-    durable::sync_directory(directory)
+    fs::rename(&new, &link).map_err(at("rename a new link to", &link))
 }
 
 /// Removes the older ones. What cannot be removed stays: it does no harm, and the next one tries.
@@ -221,3 +227,6 @@ fn entries(directory: &Path) -> impl Iterator<Item = String> {
 fn problem(kind: &str, text: &str, directory: &Path) -> Problem {
     Problem::new(ProblemClass::Local, kind, text).about(&directory.display().to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,73 @@
 //! `renewd config check [FILE]`: every mistake at once, or what the file means.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::exit::{Exit, Reply};
-use crate::config::{Bind, Certificate, Config, Style};
+use miette::Diagnostic;
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit, Reply};
+use crate::config::{Bind, Certificate, Config, ConfigError, ConfigErrors, Style};
+
+/// The schema of this JSON.
+const SCHEMA: &str = "renewd.config-check/1";
+
+/// Flags of the command.
+#[derive(Debug, Default, clap::Args)]
+pub struct Flags {
+    /// The file, instead of --config
+    pub file: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Checks the file that is named, else the one that `run` would use. Exit code 3 when it is
 /// invalid. Nothing is changed and no host is asked.
-pub fn run(file: Option<&Path>, style: Style) -> Reply {
-    let path = Config::locate(file);
-    match Config::load(&path) {
+pub fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
+    let path = Config::locate(flags.file.as_deref().or(config));
+    let loaded = Config::load(&path);
+    if flags.json {
+        let exit = if loaded.is_ok() { Exit::Done } else { Exit::Config };
+        let out = format!("{}\n", exit::json(SCHEMA, data(&path, &loaded)));
+        return Reply { out, err: String::new(), exit };
+    }
+    match loaded {
         Ok(config) => Reply::done(summary(&path, &config)),
         Err(errors) => Reply::failed(Exit::Config, errors.render(style)),
     }
+}
+
+fn data(path: &Path, loaded: &Result<Config, ConfigErrors>) -> Value {
+    let file = path.display().to_string();
+    match loaded {
+        Ok(config) => {
+            let certificates: Vec<Value> = config.certificates.iter().map(described).collect();
+            let ca = config.account.ca.title();
+            json!({ "file": file, "valid": true, "ca": ca, "certificates": certificates,
+                "notes": notes(config), "errors": [] })
+        }
+        Err(errors) => {
+            let told: Vec<Value> = errors.errors().iter().map(mistake).collect();
+            json!({ "file": file, "valid": false, "errors": told,
+                "errors_not_shown": errors.not_shown() })
+        }
+    }
+}
+
+fn described(certificate: &Certificate) -> Value {
+    let names: Vec<String> = certificate.domains.iter().map(ToString::to_string).collect();
+    let places: Vec<String> = certificate.bindings.iter().map(place).collect();
+    json!({ "name": certificate.name.to_string(), "domains": names, "served": places })
+}
+
+fn mistake(error: &ConfigError) -> Value {
+    json!({
+        "code": error.code(),
+        "field": error.field(),
+        "line": error.line(),
+        "error": error.fault().to_string(),
+        "help": error.help().map(|help| help.to_string()),
+    })
 }
 
 fn summary(path: &Path, config: &Config) -> String {

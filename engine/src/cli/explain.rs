@@ -5,7 +5,12 @@
 
 use renewd_replay::codes::ALL;
 
-use super::exit::{Exit, Reply};
+use serde_json::json;
+
+use super::exit::{self, Exit, Reply};
+
+/// The schema of this JSON.
+const SCHEMA: &str = "renewd.explain/1";
 
 macro_rules! page {
     ($code:literal) => {
@@ -102,10 +107,26 @@ pub fn codes() -> impl Iterator<Item = &'static str> {
     codes.into_iter()
 }
 
+/// Flags of the command.
+#[derive(Debug, clap::Args)]
+pub struct Flags {
+    /// The code
+    pub code: String,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The command: the page on stdout, or exit code 5 and the nearest codes.
-pub fn run(code: &str) -> Reply {
-    if let Some(page) = page(code) {
-        return Reply::done(page);
+pub fn run(flags: &Flags) -> Reply {
+    let code = flags.code.as_str();
+    match page(code) {
+        Some(page) if flags.json => {
+            let data = json!({ "code": code.to_ascii_uppercase(), "page": page });
+            return Reply::done(format!("{}\n", exit::json(SCHEMA, data)));
+        }
+        Some(page) => return Reply::done(page),
+        None => {}
     }
     let class = code.get(..3).unwrap_or_default();
     let near: Vec<&str> = codes()
@@ -143,11 +164,20 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_answered_with_its_class() {
+        let run = |code: &str| run(&Flags { code: code.to_owned(), json: false });
         let reply = run("R019");
         assert_eq!(reply.exit, Exit::NotFound);
         assert!(reply.err.contains("R0103"));
         assert!(run("r0103").out.contains("# R0103"));
         assert!(run("R0605").out.contains("emptied"));
         assert!(run("R0201").out.contains("# R0201"));
+    }
+
+    #[test]
+    fn json_holds_the_page() {
+        let reply = run(&Flags { code: "r0103".to_owned(), json: true });
+        let value: serde_json::Value = serde_json::from_str(&reply.out).unwrap();
+        assert_eq!((&value["schema"], &value["data"]["code"]), (&json!(SCHEMA), &json!("R0103")));
+        assert!(value["data"]["page"].as_str().unwrap().starts_with("# R0103: "));
     }
 }

@@ -7,6 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use renewd_events::WallMs;
 use renewd_replay::when;
 
+use super::at::At;
 use super::exit::Reply;
 use super::source::{self, Source};
 use crate::admin::SOCKET;
@@ -25,6 +26,10 @@ pub(super) struct Reading {
     /// A state directory, a log directory, or an exported file, instead of the configured one
     #[arg(long, value_name = "PATH")]
     log: Option<PathBuf>,
+    /// Answer as at an earlier moment: after an event (120), at a UTC time (2026-11-24T13:00:00Z), or
+    /// so long ago (2h)
+    #[arg(long, value_name = "MOMENT")]
+    at: Option<At>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -45,9 +50,9 @@ impl Reading {
         if self.json { Form::Json } else { Form::Text(columns()) }
     }
 
-    /// The socket of the engine whose log is wanted; `None` when a copy or an export was named.
+    /// The socket of the engine whose log is wanted; `None` when a copy, an export or the past is.
     pub(super) fn socket(&self, config: Option<&Path>) -> Option<PathBuf> {
-        if self.log.is_some() {
+        if self.log.is_some() || self.at.is_some() {
             return None;
         }
         let config = Config::load(&Config::locate(config)).ok()?;
@@ -56,7 +61,7 @@ impl Reading {
 
     /// The log wanted.
     pub(super) fn read(&self, config: Option<&Path>, style: Style) -> Result<Source, Reply> {
-        source::read(source::locate(self.log.as_deref(), config, style)?)
+        source::read(source::locate(self.log.as_deref(), config, style)?, self.at)
     }
 }
 

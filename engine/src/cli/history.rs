@@ -9,7 +9,7 @@ use renewd_replay::renewals::{Outcome, Renewal, Renewals};
 use renewd_replay::{escape, when};
 
 use super::exit::{Reply, json};
-use super::form::{Form, Reading, lines, now, plural, table};
+use super::form::{Form, Reading, lines, plural, table};
 use crate::config::Style;
 
 /// The schema of this JSON.
@@ -27,7 +27,9 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => render(&source.envelopes, flags.name.as_deref(), now(), flags.reading.form()),
+        Ok(source) => {
+            render(&source.envelopes, flags.name.as_deref(), source.now, flags.reading.form())
+        }
         Err(reply) => reply,
     }
 }

@@ -11,7 +11,7 @@ use renewd_replay::status;
 use serde_json::{Value, json};
 
 use super::exit::Reply;
-use super::form::{Form, Reading, lines, moment, now, table};
+use super::form::{Form, Reading, lines, moment, table};
 use crate::config::Style;
 
 /// What is listed.
@@ -44,7 +44,7 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => render(&source.facts, flags.kind, now(), flags.reading.form()),
+        Ok(source) => render(&source.facts, flags.kind, source.now, flags.reading.form()),
         Err(reply) => reply,
     }
 }

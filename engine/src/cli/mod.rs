@@ -1,6 +1,7 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 mod accept_terms;
+mod at;
 pub mod config_check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -77,19 +78,13 @@ enum Command {
         command: log::LogCommand,
     },
     /// The long text of an error code, e.g. R0103
-    Explain {
-        /// The code
-        code: String,
-    },
+    Explain(explain::Flags),
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read the configuration and say what is wrong with it
-    Check {
-        /// The file, instead of --config
-        file: Option<PathBuf>,
-    },
+    Check(config_check::Flags),
 }
 
 /// Parses the arguments, does what they say, and gives the exit code.
@@ -122,11 +117,11 @@ fn dispatch(arguments: Arguments) -> Reply {
         Command::AcceptTerms(flags) => accept_terms::run(&flags, config, style()),
         #[cfg(feature = "demo")]
         Command::Demo(flags) => demo::run(flags),
-        Command::Config { command: ConfigCommand::Check { file } } => {
-            config_check::run(file.as_deref().or(config), style())
+        Command::Config { command: ConfigCommand::Check(flags) } => {
+            config_check::run(&flags, config, style())
         }
         Command::Log { command } => log::run(&command, config, style()),
-        Command::Explain { code } => explain::run(&code),
+        Command::Explain(flags) => explain::run(&flags),
     }
 }
 

@@ -152,7 +152,7 @@ fn refused(error: &StartError) -> Reply {
             failed(&text, Exit::Locked)
         }
         StartError::Log(error) => source::refused(error),
-        StartError::LogMissing { .. } => {
+        StartError::LogMissing { .. } | StartError::LogUnfinished { .. } => {
             let cure = "nothing was changed; `renewd explain R0605` says what to do";
             failed(&format!("{error}\n  help: {cure}"), Exit::Damaged)
         }

@@ -4,13 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use renewd_events::id::Seq;
-use renewd_events::log::MirrorReader;
+use renewd_events::log::{self, MirrorReader};
 use renewd_events::store::{READ_ONLY, StoreError};
-use renewd_events::{Envelope, Facts};
+use renewd_events::{Envelope, Facts, WallMs};
 
+use super::at::At;
 use super::exit::{Exit, Reply};
+use super::form::now;
 use crate::config::{Config, Style};
-use crate::start::LOG;
+use crate::start::{LOG, VAULT, has_records};
+
+/// A newer version wrote it.
+const NEWER: &str = "R0607";
 
 /// A log to read.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(super) struct Source {
     pub(super) envelopes: Vec<Envelope>,
     /// Their fold.
     pub(super) facts: Facts,
+    /// The present: when the command was given, or the moment of `--at`.
+    pub(super) now: WallMs,
 }
 
 /// The log of `--log`, or of the configuration.
@@ -41,30 +48,50 @@ pub(super) fn locate(
     }
 }
 
-/// Reads and folds a whole log.
-pub(super) fn read(place: PathBuf) -> Result<Source, Reply> {
+/// Reads and folds a whole log, or what it was at an earlier moment.
+pub(super) fn read(place: PathBuf, at: Option<At>) -> Result<Source, Reply> {
     let mut facts = Facts::default();
+    let asked = now();
+    let mut more = false;
     let envelopes = MirrorReader::open(&place)
         .and_then(|reader| reader.envelopes(Seq(1)))
         .and_then(|envelopes| {
-            envelopes
-                .map(|envelope| {
-                    let envelope = envelope?;
-                    facts.apply(&envelope);
-                    Ok(envelope)
-                })
-                .collect::<Result<Vec<_>, StoreError>>()
+            let mut held = Vec::new();
+            for envelope in envelopes {
+                let envelope = envelope?;
+                if at.is_some_and(|at| !at.holds(&envelope, asked)) {
+                    more = true;
+                    break;
+                }
+                facts.apply(&envelope);
+                held.push(envelope);
+            }
+            Ok::<_, StoreError>(held)
         })
         .map_err(|error| refused(&error))?;
-    Ok(Source { place, envelopes, facts })
+    let now = match at {
+        Some(at) => at.present(envelopes.last(), more, asked)?,
+        None => asked,
+    };
+    Ok(Source { place, envelopes, facts, now })
 }
 
 /// What to say when a log cannot be read.
 pub(super) fn refused(error: &StoreError) -> Reply {
     let (exit, cure) = match error {
+        StoreError::Absent { path } if has_records(&path.with_file_name(VAULT)) => (
+            Exit::NotFound,
+            "the vault beside it holds keys, so there was a log: `renewd explain R0605` says what to do; \
+             or name another log or an export with --log PATH",
+        ),
         StoreError::Absent { .. } => (
             Exit::NotFound,
             "start the engine once (`renewd run`), or name a log or an export with --log PATH",
+        ),
+        StoreError::Damaged { code: NEWER, .. } => (
+            Exit::Damaged,
+            "nothing was changed; run the version that wrote it, or a newer one (`renewd --version` \
+             prints this one's); `renewd explain R0607` says more",
         ),
         StoreError::Damaged { .. } | StoreError::Frame { .. } => (
             Exit::Damaged,
@@ -87,5 +114,14 @@ pub(super) fn refused(error: &StoreError) -> Reply {
             (Exit::Failed, "see the cause above")
         }
     };
-    Reply { out: String::new(), err: format!("error: {error}\n  help: {cure}\n"), exit }
+    let mut err = format!("error: {error}\n  help: {cure}\n");
+    if let StoreError::Absent { path } = error {
+        err.push_str(&beside(path));
+    }
+    Reply { out: String::new(), err, exit }
+}
+
+/// What repairs and restores that were cut short left beside a log: a line each.
+pub(super) fn beside(log: &Path) -> String {
+    log::leftovers(log).iter().map(|left| format!("beside it: {left}\n")).collect()
 }

@@ -9,7 +9,7 @@ use renewd_replay::status::{self, CertificateStatus, Served};
 use renewd_replay::{escape, when};
 
 use super::exit::{Exit, Reply, json};
-use super::form::{Form, Reading, lines, moment, now, plural, table};
+use super::form::{Form, Reading, lines, moment, plural, table};
 use crate::admin::LOG_PATH;
 use crate::admin::client::ask;
 use crate::config::Style;
@@ -35,8 +35,8 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Ok(source) => source,
         Err(reply) => return reply,
     };
-    let mut reply = render(&source.facts, &flags.names, now(), flags.reading.form());
-    let looks = status::status(&source.facts, now());
+    let mut reply = render(&source.facts, &flags.names, source.now, flags.reading.form());
+    let looks = status::status(&source.facts, source.now);
     if flags.check && reply.exit == Exit::Done && looks.iter().any(|row| row.state.needs_a_person())
     {
         reply.exit = Exit::Finding;

@@ -8,7 +8,7 @@ use renewd_replay::status::status;
 use renewd_replay::{fold, why};
 
 use super::exit::{Exit, Reply, json};
-use super::form::{Form, Reading, now};
+use super::form::{Form, Reading};
 use crate::config::Style;
 
 /// Flags of the command.
@@ -27,7 +27,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
             &source.facts,
             &source.envelopes,
             flags.name.as_deref(),
-            now(),
+            source.now,
             flags.reading.form(),
         ),
         Err(reply) => reply,

@@ -25,7 +25,7 @@ const RELOAD_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// The port of HTTPS.
 const HTTPS_PORT: i64 = 443;
 
-const BUILTIN_KEYS: &[&str] = &["address", "port", "take_over"];
+const BUILTIN_KEYS: &[&str] = &["address", "port"];
 const FILES_KEYS: &[&str] = &["directory", "reload", "reload_timeout", "verify"];
 
 /// Directories in use, and the line that uses each.
@@ -89,9 +89,8 @@ fn builtin(section: &Section<'_, '_>, sink: &mut Sink) -> Option<BuiltinBind> {
     let why = "ports go from 1 to 65535; HTTPS is 443";
     let bounds = (1, u16::MAX.into(), HTTPS_PORT);
     let port = values::number(section, "port", bounds, why, sink);
-    let take_over = section.flag("take_over", sink).unwrap_or(false);
     let addresses = addresses(section, sink)?;
-    Some(BuiltinBind { addresses, port: u16::try_from(port).ok()?, take_over })
+    Some(BuiltinBind { addresses, port: u16::try_from(port).ok()? })
 }
 
 fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {

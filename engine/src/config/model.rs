@@ -155,8 +155,6 @@ pub struct BuiltinBind {
     pub addresses: Addresses,
     /// 1 to 65535.
     pub port: u16,
-    /// Whether a foreign certificate on this address may be replaced.
-    pub take_over: bool,
 }
 
 impl BuiltinBind {

@@ -35,16 +35,7 @@ pub(super) const SCHEMA: &[(&str, &[&str])] = &[
     ("certificate.renew", &["ari", "at_life_left"]),
     (
         "certificate.bind",
-        &[
-            "target",
-            "address",
-            "port",
-            "take_over",
-            "directory",
-            "reload",
-            "reload_timeout",
-            "verify",
-        ],
+        &["target", "address", "port", "directory", "reload", "reload_timeout", "verify"],
     ),
     ("renew", &["ari", "at_life_left", "check_every", "retry_first", "max_parallel"]),
     ("http", &["listen", "force_ssl", "hsts"]),

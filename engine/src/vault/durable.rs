@@ -82,7 +82,35 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), WriteEr
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), WriteError> {
+    #[cfg(test)]
+    seen::note(path);
     File::open(path).and_then(|directory| directory.sync_all()).map_err(at("fsync", path))
+}
+
+/// Makes a directory with its parents, or finds it, and makes its name durable, and theirs. The name of
+/// each is durable before anything is made in it; so of those that are found only the innermost may
+/// still need it, after a life that was killed in between.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn directory(path: &Path, mode: u32) -> Result<(), WriteError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.is_dir() {
+        return match parent.map_or(Ok(()), sync_directory) {
+            // Where we may not even look, the name is not of our making.
+            Err(error) if error.cause.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        };
+    }
+    if let Some(parent) = parent {
+        directory(parent, mode)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
+            Err(at("create", path)(cause))
+        }
+        Ok(()) | Err(_) => sync_directory(parent.unwrap_or(Path::new("."))),
+    }
 }
 
 /// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode.
@@ -90,10 +118,8 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), WriteError> {
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn private_directory(path: &Path) -> Result<(), WriteError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create", path))?;
-    fs::set_permissions(path, Permissions::from_mode(0o700))
-        .map_err(at("set the mode of", path))?;
-    path.parent().map_or(Ok(()), sync_directory)
+    directory(path, 0o700)?;
+    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(at("set the mode of", path))
 }
 
 /// Removes files that a crash left half written. A missing directory has none.
@@ -107,5 +133,26 @@ pub(crate) fn sweep(directory: &Path) {
         if name.starts_with('.') && name.ends_with(TEMPORARY) {
             drop(fs::remove_file(entry.path()));
         }
+    }
+}
+
+/// What was made durable by this thread, for tests: whether a name outlives a power cut cannot be seen
+/// from a file system that did not meet one.
+#[cfg(test)]
+pub(crate) mod seen {
+    use std::cell::RefCell;
+    use std::path::{Path, PathBuf};
+
+    thread_local! {
+        static SYNCED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(directory: &Path) {
+        SYNCED.with_borrow_mut(|synced| synced.push(directory.to_owned()));
+    }
+
+    /// The directories since the last call, in order.
+    pub(crate) fn synced() -> Vec<PathBuf> {
+        SYNCED.take()
     }
 }

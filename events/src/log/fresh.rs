@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{self, failed};
+use super::scratch::is_held;
 use super::sled_log::SledLog;
 use super::verify::{AnchorCheck, verify};
 use crate::codec::Frame;
@@ -192,11 +193,20 @@ pub(super) fn beside(directory: &Path, name: &str) -> PathBuf {
     directory.with_file_name(format!("{own}.{name}"))
 }
 
+/// The directory that a log lies in.
+pub(super) fn parent(log: &Path) -> &Path {
+    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 /// Removes what an attempt that was cut short left behind.
 ///
 /// # Errors
-/// When it is there and cannot be removed.
+/// When it is there and cannot be removed, or the attempt goes on.
 pub(super) fn clear(directory: &Path) -> Result<(), StoreError> {
+    if is_held(directory) {
+        return Err(StoreError::Locked { path: directory.to_owned() });
+    }
     match std::fs::remove_dir_all(directory) {
         Ok(()) => Ok(()),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -209,8 +219,7 @@ pub(super) fn clear(directory: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// [`MendError::NoRoom`].
 pub(super) fn room(log: &Path, need: u64) -> Result<(), MendError> {
-    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
+    let parent = parent(log);
     let told = rustix::fs::statvfs(parent)
         .map_err(|cause| failed("asking for room", parent)(cause.into()));
     let told = told?;

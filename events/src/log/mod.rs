@@ -16,7 +16,8 @@
 //!
 //! A damaged log: [`mod@examine`] says what is wrong and what cures it; `salvage`, `scratch` and `join`
 //! find what can be proven, `survey` says what is lost, `fresh` writes a log anew, and [`mod@repair`] and
-//! [`mod@restore`] are the two ways to come to one.
+//! [`mod@restore`] are the two ways to come to one; [`leftovers`] are what is beside a log when one of them
+//! was cut short.
 
 mod anchor;
 pub mod bounds;
@@ -25,6 +26,7 @@ mod files;
 mod fresh;
 mod index;
 mod join;
+mod leftover;
 mod mirror;
 mod recover;
 mod repair;
@@ -42,6 +44,7 @@ mod writing;
 pub use examine::{CleanCheck, Cure, Examined, IndexCheck, examine};
 pub use files::room_left;
 pub use fresh::MendError;
+pub use leftover::{Leftover, LeftoverKind, Placed, is_absent, leftovers, put_in_place, unplaced};
 pub use mirror::{MirrorReader, export};
 pub use recover::{Opened, Torn};
 pub use repair::{Repaired, Wish, look, repair};

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::examine::{Cure, refusal};
 use super::files::{self, failed};
 use super::fresh::{self, Fresh, MendError, Story};
+use super::leftover;
 use super::scratch::Scratch;
 use super::survey::{Sources, Survey};
 use crate::codec::Frame;
@@ -40,6 +41,8 @@ pub struct Repaired {
     pub head: Head,
     /// Where the damaged log is kept.
     pub aside: PathBuf,
+    /// What an earlier attempt that was cut short had written, with the very same events.
+    pub removed: Vec<PathBuf>,
 }
 
 /// The log, held, with a copy of its index.
@@ -55,7 +58,7 @@ impl Ward {
             return Err(StoreError::Absent { path: log.to_owned() }.into());
         }
         let lock = files::lock(log)?;
-        let scratch = fresh::beside(log, "look");
+        let scratch = fresh::beside(log, leftover::LOOK);
         fresh::clear(&scratch)?;
         let need = fresh::octets(log)?.saturating_mul(ROOM_FACTOR).saturating_add(ROOM_MIN);
         fresh::room(log, need)?;
@@ -115,22 +118,47 @@ fn needs(ward: &mut Ward) -> Result<bool, MendError> {
     })
 }
 
-/// Repairs a log; nothing when there is nothing to repair. The engine must be stopped.
+/// Repairs a log; nothing when there is nothing to repair. The engine must be stopped. Cut short at any
+/// instant it leaves the damaged log in its place, or the repaired one, or none and [`put_in_place`]
+/// (which every start does) puts the repaired one there; what lies beside it then, [`leftovers`] names.
+///
+/// [`put_in_place`]: super::put_in_place
+/// [`leftovers`]: super::leftovers
 ///
 /// # Errors
 /// As [`look`], and when the new log cannot be written. Until it takes the old one's place nothing of
 /// the old one has changed.
 pub fn repair(log: &Path, wish: Wish, at: WallMs) -> Result<Option<Repaired>, MendError> {
+    let Some(ready) = write(log, wish, at)? else {
+        return Ok(None);
+    };
+    swap(log, &ready.new, &ready.aside)?;
+    let Ready { survey, head, aside, .. } = ready;
+    let removed = leftover::remove_unswapped(log, survey.kept)?;
+    Ok(Some(Repaired { survey, head, aside, removed }))
+}
+
+/// A repaired log that is not yet in its place. Both logs are held.
+struct Ready {
+    _ward: Ward,
+    _held: File,
+    survey: Survey,
+    head: Head,
+    new: PathBuf,
+    aside: PathBuf,
+}
+
+fn write(log: &Path, wish: Wish, at: WallMs) -> Result<Option<Ready>, MendError> {
     let mut ward = Ward::admit(log)?;
     let refused = refusal(&ward.log, &mut ward.index)?;
     if !needs(&mut ward)? {
         return Ok(None);
     }
-    let aside = fresh::beside(log, &format!("before-repair-{}", stamp(at)));
+    let aside = leftover::kept_as(log, at);
     if aside.exists() {
         return Err(MendError::Taken { path: aside });
     }
-    let new = fresh::beside(log, "repairing");
+    let new = fresh::beside(log, leftover::REPAIRING);
     fresh::clear(&new)?;
     let mut writer = Fresh::begin(&new)?;
     let survey = ward.survey(wish, &mut |batch| writer.add(batch))?;
@@ -144,40 +172,70 @@ pub fn repair(log: &Path, wish: Wish, at: WallMs) -> Result<Option<Repaired>, Me
         evidence: refused.map(|error| error.to_string()).unwrap_or_default(),
     };
     let head = writer.finish(story)?;
-    swap(log, &new, &aside)?;
-    Ok(Some(Repaired { survey, head, aside }))
+    let _held = files::lock(&new)?;
+    Ok(Some(Ready { _ward: ward, _held, survey, head, new, aside }))
 }
 
-/// Puts the new log into the old one's place in one step: a crash leaves the one or the other there. The
-/// new one gets the name first under which the old one will be kept, so that what lies under the name of
-/// an unfinished attempt is never the old one: the next attempt removes that.
-fn swap(log: &Path, new: &Path, aside: &Path) -> Result<(), StoreError> {
-    let keep = |cause: io::Error| failed("keeping the damaged log as", aside)(cause);
-    let place = |cause: io::Error| failed("putting the repaired log into the place of", log)(cause);
-    std::fs::rename(new, aside).map_err(keep)?;
-    match rustix::fs::renameat_with(CWD, aside, CWD, log, RenameFlags::EXCHANGE) {
-        Ok(()) => {}
-        // A file system that cannot exchange names: a crash in between leaves no log at all, which a
-        // start refuses while there are keys (R0605).
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            std::fs::rename(aside, new).map_err(keep)?;
-            std::fs::rename(log, aside).map_err(keep)?;
-            std::fs::rename(new, log).map_err(place)?;
-        }
-        Err(cause) => {
-            // Back under its own name: nothing else has happened.
-            std::fs::rename(aside, new).map_err(keep)?;
-            return Err(place(cause.into()));
+/// One step of a swap. Nothing else of it touches the disk, so an end at any instant is an end between
+/// two of them.
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    Rename(&'a Path, &'a Path),
+    Exchange(&'a Path, &'a Path),
+    /// Makes the names beside the log durable.
+    Sync,
+}
+
+impl Step<'_> {
+    fn take(self, log: &Path) -> Result<(), StoreError> {
+        match self {
+            Self::Rename(from, to) => std::fs::rename(from, to).map_err(failed("renaming", from)),
+            Self::Exchange(one, other) => {
+                rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(
+                    |errno| failed("putting the repaired log into the place of", log)(errno.into()),
+                )
+            }
+            Self::Sync => files::sync_directory(fresh::parent(log)),
         }
     }
-    let parent = log.parent().filter(|parent| !parent.as_os_str().is_empty());
-    files::sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
-/// A moment that fits into a file's name, such as `20260131T120000Z`.
-fn stamp(at: WallMs) -> String {
-    let text = at.rfc3339();
-    let seconds = text.split('.').next().unwrap_or_default();
-    let digits: String = seconds.chars().filter(|c| *c != '-' && *c != ':').collect();
-    format!("{digits}Z")
+/// In one step: an end leaves the one log or the other in the place. The new one gets the name first
+/// under which the old one will be kept, so that what lies under the name of an unfinished attempt is
+/// never the old one: the next attempt removes that.
+fn exchanging<'a>(log: &'a Path, new: &'a Path, aside: &'a Path) -> [Step<'a>; 3] {
+    [Step::Rename(new, aside), Step::Exchange(aside, log), Step::Sync]
 }
+
+/// For a file system that cannot exchange names; begins where the exchange failed. An end in between
+/// leaves no log at all, and a whole one beside its place.
+fn moving<'a>(log: &'a Path, new: &'a Path, aside: &'a Path) -> [Step<'a>; 6] {
+    let (back, away, in_place) =
+        (Step::Rename(aside, new), Step::Rename(log, aside), Step::Rename(new, log));
+    [back, Step::Sync, away, Step::Sync, in_place, Step::Sync]
+}
+
+/// Puts the new log into the old one's place.
+fn swap(log: &Path, new: &Path, aside: &Path) -> Result<(), StoreError> {
+    let [name, exchange, sync] = exchanging(log, new, aside);
+    name.take(log)?;
+    match exchange.take(log) {
+        Ok(()) => sync.take(log),
+        Err(StoreError::Io { cause, .. }) if no_exchange(&cause) => {
+            moving(log, new, aside).iter().try_for_each(|step| step.take(log))
+        }
+        Err(error) => {
+            // Back under its own name: nothing else has happened.
+            Step::Rename(aside, new).take(log)?;
+            Err(error)
+        }
+    }
+}
+
+fn no_exchange(cause: &io::Error) -> bool {
+    let unable = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP];
+    unable.iter().any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::files::{self, failed};
 use super::fresh::{self, Fresh, MendError, Story};
+use super::leftover;
 use super::mirror::MirrorReader;
 use super::verify::{AnchorCheck, Verified, verify};
 use crate::codec::Frame;
@@ -32,7 +33,8 @@ pub struct Restored {
 ///
 /// # Errors
 /// When the source is damaged, the place is taken, or the new log cannot be written. A log that was
-/// begun stays beside `into`, and the next attempt removes it.
+/// begun stays beside `into`, and the next attempt removes it; a start refuses to begin a new log there,
+/// and puts one in place that is whole.
 pub fn restore(source: &Path, into: &Path, at: WallMs) -> Result<Restored, MendError> {
     let into = &std::path::absolute(into).map_err(failed("naming", into))?;
     if into.is_file() || std::fs::read_dir(into).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -48,7 +50,7 @@ pub fn restore(source: &Path, into: &Path, at: WallMs) -> Result<Restored, MendE
         fresh::octets(source)?
     };
     fresh::room(into, octets.saturating_mul(ROOM_FACTOR).saturating_add(ROOM_MIN))?;
-    let new = fresh::beside(into, "restoring");
+    let new = fresh::beside(into, leftover::RESTORING);
     fresh::clear(&new)?;
     let mut writer = Fresh::begin(&new)?;
     let mut story = Story {
@@ -79,6 +81,7 @@ pub fn restore(source: &Path, into: &Path, at: WallMs) -> Result<Restored, MendE
         }
     }
     let head = writer.finish(story)?;
+    let _held = files::lock(&new)?;
     // Of an empty directory a rename makes the new one.
     std::fs::rename(&new, into).map_err(failed("putting the restored log at", into))?;
     files::sync_directory(parent)?;

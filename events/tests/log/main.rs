@@ -8,4 +8,6 @@ mod doubt;
 #[expect(clippy::disallowed_methods, reason = "it starts a process, waits, and kills it")]
 mod kill;
 mod mend;
+#[expect(clippy::disallowed_methods, reason = "it starts a process, waits, and kills it")]
+mod mend_kill;
 mod store;

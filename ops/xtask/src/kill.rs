@@ -1,5 +1,6 @@
 //! `cargo xtask kill --count N [--seed S]`: SIGKILL the real renewd so many times, counted from the CA's
 //! side. Exit code 1 when an order was bought twice, a key lost or a challenge not answered.
+//! `cargo xtask kill --suspend SECONDS`: the same count after SIGSTOP for so long, at each step of an order.
 
 use std::env::consts::EXE_SUFFIX;
 use std::process::Command;

@@ -54,7 +54,11 @@ const COMMANDS: [(&str, &str, Run); 15] = [
     ("soak", "the long runs of crash, sim, damage, kill and fuzz, or of those named", soak::run),
     ("damage", "--count N [--seed S]: logs damaged by chance, opened, repaired", damage::run),
     ("fuzz", "runs the fuzz targets, or one of them: --seconds N, TARGET", fuzz::run),
-    ("kill", "SIGKILLs renewd --count N times beside a real CA and counts the damage", kill::run),
+    (
+        "kill",
+        "SIGKILLs renewd --count N times, or --suspend SECONDS, and counts at the CA",
+        kill::run,
+    ),
     ("planted", "plants bugs, or BUG, each of which the simulation must find", planted::run),
     ("mutants", "mutants that no test finds: --file GLOB, --shard K/N", mutants::run),
     ("ci", "lint, deny, test", ci::run),

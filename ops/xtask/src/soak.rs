@@ -7,12 +7,13 @@ use crate::{damage, fuzz, kill, say, sim};
 /// One long run: its name, its command, and what follows the command.
 type Long = (&'static str, fn(&[String]) -> Outcome, &'static [&'static str]);
 
-const LONG: [Long; 6] = [
+const LONG: [Long; 7] = [
     ("crash", sim::crash, &["--deep", "1"]),
     ("sim", sim::sim, &["--seeds", "10000"]),
     ("sim", sim::sim, &["--years", "1000000"]),
     ("damage", damage::run, &["--count", "10000"]),
     ("kill", kill::run, &["--count", "10000"]),
+    ("kill", kill::run, &["--suspend", "600"]),
     ("fuzz", fuzz::run, &["--seconds", "1800"]),
 ];
 

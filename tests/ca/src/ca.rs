@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, random_id};
 use crate::clock::ClockSkew;
 use crate::fault::Fault;
 use crate::issue::Issuing;
@@ -183,6 +183,16 @@ impl TestCa {
         for authorization in store.authorizations.values_mut() {
             authorization.expires = authorization.expires.min(now);
         }
+    }
+
+    /// Years go by: each account gets this many copies of each order that has a certificate, as if it had
+    /// renewed so often. They are valid, and the list of orders shows them before the others.
+    ///
+    /// # Errors
+    /// When the system gives no random ids.
+    pub fn age(&self, count: usize) -> io::Result<()> {
+        let mut store = self.authority.store();
+        store.age(count, random_id).map_err(|problem| io::Error::other(problem.detail))
     }
 
     /// From now on the chain under this root is the default one, for every download.

@@ -20,6 +20,8 @@ pub struct Options {
     pub order_lifetime: Duration,
     /// Whether the account object names an `orders` list (RFC 8555 §7.1.2.1). Boulder has none.
     pub list_orders: bool,
+    /// Whether that list begins with the newest order: RFC 8555 §7.1.2.1 does not say which end is which.
+    pub newest_first: bool,
     /// Whether newOrder hands back an unfinished order of the same names, as Boulder does.
     pub reuse_pending_orders: bool,
     /// Whether a valid authorization of the account serves its next order too.
@@ -88,6 +90,7 @@ impl Default for Options {
             profiles: vec![("default".to_owned(), DAY * 90), ("shortlived".to_owned(), DAY * 6)],
             order_lifetime: DAY,
             list_orders: true,
+            newest_first: false,
             reuse_pending_orders: false,
             reuse_authorizations: false,
             processing: Duration::ZERO,

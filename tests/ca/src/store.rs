@@ -47,7 +47,7 @@ pub(crate) struct Account {
 }
 
 /// An order (RFC 8555 §7.1.3). Its status is computed, see [`Store::status`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Order {
     pub(crate) account: String,
     /// In the order asked for.
@@ -64,7 +64,7 @@ pub(crate) struct Order {
 }
 
 /// What finalize made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Finalized {
     pub(crate) csr: Vec<u8>,
     /// RFC 9773 identifier.
@@ -155,6 +155,24 @@ impl Status {
 }
 
 impl Store {
+    /// Puts so many copies of each finalized order before the orders of its account.
+    pub(crate) fn age(
+        &mut self,
+        count: usize,
+        id: impl Fn() -> Result<String, Problem>,
+    ) -> Result<(), Problem> {
+        let finalized = self.orders.values().filter(|order| order.finalized.is_some());
+        let originals: Vec<Order> = finalized.cloned().collect();
+        for order in originals {
+            let copies: Vec<String> = (0..count).map(|_| id()).collect::<Result<_, _>>()?;
+            self.orders.extend(copies.iter().map(|id| (id.clone(), order.clone())));
+            if let Some(account) = self.accounts.get_mut(&order.account) {
+                account.orders.splice(0..0, copies);
+            }
+        }
+        Ok(())
+    }
+
     /// The status of an order now: a function of what happened, never stored.
     pub(crate) fn status(&self, order: &Order, now: SystemTime) -> Status {
         if let Some(finalized) = &order.finalized {

@@ -18,9 +18,8 @@ use renewd_tests::wait;
 
 use crate::check;
 use crate::lives::published;
+use crate::namespace::Namespace;
 
-/// Set for the run within the namespace.
-const WITHIN_VAR: &str = "RENEWD_TEST_WITHIN";
 /// Of the file system: a few times what one certificate needs.
 const SIZE: &str = "16m";
 /// How long nothing may be seen to happen.
@@ -37,21 +36,7 @@ const NAMES: usize = 16;
 
 /// Runs `test` with the right to mount.
 fn within_a_namespace(name: &str, test: impl FnOnce()) {
-    if std::env::var_os(WITHIN_VAR).is_some() {
-        return test();
-    }
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user"]).arg(std::env::current_exe().unwrap());
-    command.args([&format!("degraded::{name}"), "--exact", "--nocapture"]).env(WITHIN_VAR, "1");
-    let ran = command.output().expect("unshare (of util-linux) is needed to mount a small disk");
-    let said = [ran.stdout, ran.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(
-        ran.status.success(),
-        "in a mount namespace (needs root, or user namespaces: kernel.unprivileged_userns_clone, \
-         user.max_user_namespaces): {said}"
-    );
-    assert!(said.contains("1 passed"), "the test did not run: {said}");
+    Namespace::Mount.run(&format!("degraded::{name}"), test);
 }
 
 fn mount(arguments: &[&str], at: &Path) {

@@ -132,3 +132,51 @@ fn an_export_becomes_a_log_that_goes_on_without_an_order() {
     check::log_is_whole(&site);
     assert_eq!(site.pebble.orders_made(), 1);
 }
+
+#[test]
+fn a_repair_that_was_killed_between_its_renames_is_ended_by_the_next_start() {
+    let (site, wanted) = site();
+    let mut renewd = site.run().unwrap();
+    site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
+    check::stop(renewd);
+    let lost_from = lose_from(&site, "EngineStopping");
+    repair(&site, lost_from);
+    let repaired = frames(&site.log());
+    // Where two names cannot be exchanged there is no log for a moment.
+    let beside = site.host.state_dir().join("log.repairing");
+    fs::rename(site.log(), &beside).unwrap();
+    for (command, code) in [(["log", "repair"], 10), (["log", "verify"], 5)] {
+        let told = site.host.run(&command).unwrap();
+        assert_eq!(told.code, Some(code), "{}{}", told.stdout, told.stderr);
+        let said = told.stdout + &told.stderr;
+        assert!(said.contains("log.repairing is the repaired log, whole"), "{said}");
+    }
+    assert!(beside.exists() && !site.log().exists(), "showing changed something");
+    let mut renewd = site.run().unwrap();
+    site.wait_for(&mut renewd, "EngineBooted", 2).unwrap();
+    site.wait_for(&mut renewd, "ListenerOpened", 2).unwrap();
+    check::is_served(&site, &wanted);
+    check::stop(renewd);
+    assert_eq!(frames(&site.log())[..repaired.len()], repaired);
+    assert!(!beside.exists());
+    check::log_is_whole(&site);
+    assert_eq!(site.pebble.orders_made(), 1);
+}
+
+#[test]
+fn half_a_restored_log_is_not_opened_and_no_other_is_begun_in_its_place() {
+    let (site, _) = site();
+    let state = site.host.state_dir();
+    let half = state.join("log.restoring/mirror");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("events-00000001.rlog"), b"RNW1 and no more").unwrap();
+    let refused = site.host.run(&["run"]).unwrap();
+    assert_eq!(refused.code, Some(7), "{}", refused.stderr);
+    let said = ["R0605", "log.restoring is what `renewd log restore` had written"];
+    assert!(said.iter().all(|words| refused.stderr.contains(words)), "{}", refused.stderr);
+    assert!(!site.log().exists());
+    fs::remove_dir_all(state.join("log.restoring")).unwrap();
+    let mut renewd = site.run().unwrap();
+    site.wait_for(&mut renewd, "EngineBooted", 1).unwrap();
+    check::stop(renewd);
+}

@@ -2,10 +2,10 @@
 //! done once, recognised by the next life.
 //!
 //! The daemon runs without privileges and wants a port below 1024. While it runs, the operator gives the
-//! program file the capability: only a new process has it (capabilities(7)).
+//! program file the capability: only a new process has it (capabilities(7)). All of it is in a network of
+//! its own, where no machine and no container has opened such ports to everybody.
 
-use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,38 +15,35 @@ use renewd_tests::site::{EVENT_TIME_MAX, Place, Plan, Site, Wanted};
 use renewd_tests::wait;
 
 use crate::check;
+use crate::namespace::Namespace;
 
-/// `nobody` of Debian: no privileges.
-const NOBODY: u32 = 65534;
-/// The privileged ports that are tried for a free one.
-const PORTS: std::ops::Range<u16> = 700..1000;
+/// Only root opens it, and nobody else is in this network.
+const PORT: u16 = 443;
+/// Starts a program without any privilege, and root has none by itself: what it may do is what its file
+/// may (capabilities(7), SECBIT_NOROOT). In a namespace there is no other user to run it as.
+const UNPRIVILEGED: [&str; 7] =
+    ["setpriv", "--securebits", "+noroot", "--inh-caps", "-all", "--ambient-caps", "-all"];
 /// As long as the slowest step between two lives needs, and longer than the first retry of a listener.
 const QUIET_TIME: Duration = Duration::from_secs(4);
 /// So late that the capability is given before the certificate is there.
 const LATE: Duration = Duration::from_millis(100);
 
-/// A site whose `renewd` runs as nobody, with its certificate on a privileged port. `None` where this
-/// machine cannot show it: every port is free for all (as in some containers), or we are not root.
-fn site() -> Option<(Site, Wanted, String)> {
-    let start = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
-    let privileged = start.trim().parse::<u16>().unwrap() > PORTS.end;
-    if !privileged || !rustix::process::geteuid().is_root() {
-        println!("not shown here: it needs root, and ports that are closed to others");
-        return None;
-    }
-    let first = PORTS.start + u16::try_from(std::process::id() % 200).unwrap();
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let port = (first..PORTS.end).chain(PORTS.start..first).find(free).unwrap();
-    let wanted = Wanted::new("web", &["restart.test"]).unwrap().at(Place::Port(port));
+/// Runs `test` where [`PORT`] is closed to a process without privileges.
+fn where_ports_are_privileged(name: &str, test: impl FnOnce()) {
+    Namespace::Network.run(&format!("restart::{name}"), || {
+        let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+        assert!(first.trim().parse::<u16>().unwrap() > PORT, "a new network begins with 1024");
+        test();
+    });
+}
+
+/// A site whose `renewd` has no privileges, with its certificate on a privileged port.
+fn site() -> (Site, Wanted, String) {
+    let wanted = Wanted::new("web", &["restart.test"]).unwrap().at(Place::Port(PORT));
     let mut site = Site::start(Plan::repeatable(vec![wanted.clone()]).unwrap()).unwrap();
     let binary = site.host.own_binary().unwrap();
-    let folder = site.host.folder();
-    for name in ["", "renewd", "renewd.toml", "state", "vault.key", "ca.pem"] {
-        chown(folder.join(name), Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
-    site.host.start_through(&["setpriv", &user, &group, "--clear-groups"]);
-    Some((site, wanted, binary.display().to_string()))
+    site.host.start_through(&UNPRIVILEGED);
+    (site, wanted, binary.display().to_string())
 }
 
 /// The operator's part: the program may open every port from its next start on.
@@ -93,7 +90,12 @@ fn is_not_repeated(site: &Site, wanted: &Wanted) {
 
 #[test]
 fn a_port_that_only_a_new_process_may_open_costs_one_exec_and_is_then_served() {
-    let Some((site, wanted, binary)) = site() else { return };
+    let name = "a_port_that_only_a_new_process_may_open_costs_one_exec_and_is_then_served";
+    where_ports_are_privileged(name, one_exec);
+}
+
+fn one_exec() {
+    let (site, wanted, binary) = site();
     let mut renewd = first_life(&site, &binary);
     site.wait_for(&mut renewd, "RestartFinished", 1).unwrap();
     site.passage.answers_late(Duration::ZERO);
@@ -120,7 +122,12 @@ fn a_port_that_only_a_new_process_may_open_costs_one_exec_and_is_then_served() {
 
 #[test]
 fn killed_in_place_of_the_restart_the_next_life_reaches_its_goal_without_another() {
-    let Some((site, wanted, binary)) = site() else { return };
+    let name = "killed_in_place_of_the_restart_the_next_life_reaches_its_goal_without_another";
+    where_ports_are_privileged(name, killed_in_place);
+}
+
+fn killed_in_place() {
+    let (site, wanted, binary) = site();
     let mut renewd = first_life(&site, &binary);
     let mut follower = Follower::new(&site.log());
     let asked = wait::until_soon(EVENT_TIME_MAX, || {
@@ -144,7 +151,12 @@ fn killed_in_place_of_the_restart_the_next_life_reaches_its_goal_without_another
 
 #[test]
 fn restarts_in_vain_come_to_an_end_and_why_says_so() {
-    let Some((site, wanted, _)) = site() else { return };
+    let name = "restarts_in_vain_come_to_an_end_and_why_says_so";
+    where_ports_are_privileged(name, in_vain);
+}
+
+fn in_vain() {
+    let (site, wanted, _) = site();
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "RestartFinished", 2).unwrap();
     wait::for_a_while(QUIET_TIME);

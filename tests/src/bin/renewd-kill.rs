@@ -1,12 +1,16 @@
-//! `cargo xtask kill` builds this and runs it: SIGKILL so many times, and the count from the CA's side.
+//! `cargo xtask kill` builds this and runs it: SIGKILL so many times, or SIGSTOP for so long, and the count
+//! from the CA's side.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person")]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use renewd_tests::error::HarnessError;
 use renewd_tests::kill::{self, Order};
 
 /// What it takes.
-const USAGE: &str = "renewd-kill --count N [--seed S] [--lanes L]";
+const USAGE: &str =
+    "renewd-kill --count N [--seed S] [--lanes L], or renewd-kill --suspend SECONDS";
 /// Hosts at the same time, two for each of two cores: they wait more than they compute.
 const LANES: u32 = 4;
 
@@ -25,15 +29,33 @@ fn order() -> Option<Order> {
     (order.kills > 0).then_some(order)
 }
 
+/// How long to suspend, when that is asked for.
+fn suspension() -> Option<Duration> {
+    let mut arguments = std::env::args().skip(1);
+    let is_it = arguments.next()? == "--suspend";
+    let seconds = arguments.next()?.parse().ok()?;
+    is_it.then_some(Duration::from_secs(seconds))
+}
+
 fn main() -> ExitCode {
+    if let Some(each) = suspension() {
+        let done = kill::suspend(each, &|line| println!("{line}"));
+        return ended(done.map(|done| (done.to_string(), done.is_clean())));
+    }
     let Some(order) = order() else {
         eprintln!("usage: {USAGE}");
         return ExitCode::from(2);
     };
-    match kill::run(order, &|line| println!("{line}")) {
-        Ok(totals) => {
-            println!("{}\n{totals}", totals.places());
-            if totals.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let done = kill::run(order, &|line| println!("{line}"));
+    ended(done.map(|totals| (format!("{}\n{totals}", totals.places()), totals.is_clean())))
+}
+
+/// Prints the closing lines.
+fn ended(done: Result<(String, bool), HarnessError>) -> ExitCode {
+    match done {
+        Ok((told, clean)) => {
+            println!("{told}");
+            if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(cause) => {
             eprintln!("{cause}");

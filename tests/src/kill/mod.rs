@@ -6,6 +6,8 @@
 //! judge reads: `ledger` (Pebble's words), `door` (each fetch of a challenge), `story` (the log). Below:
 //! `watch` (how far a host is), `totals` (the sums), `random`.
 //!
+//! `suspend` has the same rounds and the same judge for a life that stands still instead.
+//!
 //! One command runs it as long as wanted: `cargo xtask kill --count N`; a test runs 200.
 
 mod door;
@@ -15,6 +17,7 @@ mod moment;
 mod random;
 mod round;
 mod story;
+mod suspend;
 mod totals;
 mod watch;
 
@@ -23,6 +26,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Instant;
 
+pub use self::suspend::{Suspensions, suspend};
 pub use self::totals::Totals;
 use crate::error::HarnessError;
 

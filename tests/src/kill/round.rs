@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use renewd_events::WallMs;
 use renewd_events::id::Seq;
 
 use super::door::{Door, now};
@@ -19,7 +20,7 @@ use super::watch::{Watch, since};
 use crate::error::HarnessError;
 use crate::ports;
 use crate::process::Process;
-use crate::site::{Plan, Site, Wanted};
+use crate::site::{EVENT_TIME_MAX, Plan, Site, Wanted};
 use crate::wait;
 
 /// The certificates of a host: one of them with two names.
@@ -31,6 +32,8 @@ const LAST_LIFE_MAX: Duration = Duration::from_secs(180);
 const SERVED_TIME_MAX: Duration = Duration::from_secs(20);
 /// The drain of six actors and one commit.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+/// Answers come so late that a step is seen before the next one.
+const SUSPENDED_LATE: Duration = Duration::from_millis(25);
 /// A sealed key of the vault is longer than this many octets; a shorter file holds none.
 const KEY_OCTETS_MIN: u64 = 64;
 
@@ -67,11 +70,35 @@ pub(super) fn run(seed: u64, kills: u64, program: Option<&Path>) -> Result<Outco
     }
     let mut outcome = round.last_life()?;
     outcome.kills = kills;
-    if !outcome.findings.complaints.is_empty() {
-        let log = round.site.pebble.log();
-        round.site.host.write("pebble.log", log)?;
-        outcome.kept = Some(round.site.host.keep());
+    round.keep(&mut outcome)?;
+    Ok(outcome)
+}
+
+/// Runs one whose only life stands still for so long, when it has just written this event.
+///
+/// # Errors
+/// As [`run`], and when the event does not come.
+pub(super) fn run_suspended(step: &str, time: Duration) -> Result<Outcome, HarnessError> {
+    let mut round = Round::start(0)?;
+    round.site.passage.answers_late(SUSPENDED_LATE);
+    let began = now();
+    let mut renewd = round.site.run()?;
+    let log = round.site.log();
+    renewd.wait_until(step, EVENT_TIME_MAX, |_| {
+        since(&log, Seq(1)).iter().any(|told| told.event.name() == step).then_some(())
+    })?;
+    renewd.suspend()?;
+    // From here on a fetch meets a process that cannot answer: that is no fault of it.
+    round.lives.push(Life { began, over: now() });
+    let octets = round.watch.octets();
+    wait::for_a_while(time);
+    if round.watch.octets() != octets {
+        round.complaints.push(format!("{step}: it went on while it was suspended"));
     }
+    renewd.resume()?;
+    round.site.passage.answers_late(Duration::ZERO);
+    let mut outcome = round.settle(renewd, now())?;
+    round.keep(&mut outcome)?;
     Ok(outcome)
 }
 
@@ -92,6 +119,16 @@ const ORDER_LOOK: &str = "POST /my-order/";
 const UNANSWERED_MIN: usize = 3;
 
 impl Round {
+    /// Keeps the files when something was found.
+    fn keep(&mut self, outcome: &mut Outcome) -> Result<(), HarnessError> {
+        if !outcome.findings.complaints.is_empty() {
+            let log = self.site.pebble.log();
+            self.site.host.write("pebble.log", log)?;
+            outcome.kept = Some(self.site.host.keep());
+        }
+        Ok(())
+    }
+
     fn start(seed: u64) -> Result<Self, HarnessError> {
         let mut wanted = Vec::new();
         for (number, domains) in NAMES.iter().enumerate() {
@@ -178,8 +215,14 @@ impl Round {
 
     fn last_life(&mut self) -> Result<Outcome, HarnessError> {
         self.site.passage.answers_late(Duration::ZERO);
-        let (began, asked) = (now(), self.site.pebble.count(ORDER_LOOK));
-        let mut renewd = self.site.run()?;
+        let began = now();
+        let renewd = self.site.run()?;
+        self.settle(renewd, began)
+    }
+
+    /// Lets this life end its renewals, ends it in order, and judges.
+    fn settle(&mut self, mut renewd: Process, began: WallMs) -> Result<Outcome, HarnessError> {
+        let asked = self.site.pebble.count(ORDER_LOOK);
         let rest = renewd.wait_until("the end of all renewals", LAST_LIFE_MAX, |_| {
             self.watch.at_rest(NAMES.len()).then_some(())
         });

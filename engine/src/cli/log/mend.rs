@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use renewd_events::log::{self, MendError, Repaired, Survey, Wish};
+use renewd_events::log::{self, Leftover, MendError, Placed, Repaired, Survey, Wish};
 use renewd_events::store::StoreError;
 use renewd_events::{Envelope, Facts};
 use renewd_replay::check::{Checker, OpenIntent};
@@ -66,6 +66,9 @@ struct Story {
 
 /// Shows, and with `--yes` does, what a repair is.
 pub(super) fn repair(path: &Path, flags: &RepairFlags) -> Reply {
+    if let Some(left) = log::unplaced(path) {
+        return place(path, flags, &left);
+    }
     let wish = Wish { not_newer: flags.not_newer };
     let mut story = Story::default();
     let mut see = |envelope: &Envelope| {
@@ -84,20 +87,55 @@ pub(super) fn repair(path: &Path, flags: &RepairFlags) -> Reply {
     let open = story.checker.open();
     let exit = if repaired.is_some() { Exit::Done } else { Exit::Finding };
     let out = if flags.place.json {
-        let data = data(&survey, &open, repaired.as_ref());
+        let data = data(path, &survey, &open, repaired.as_ref());
         format!("{}\n", exit::json("renewd.log-repair/1", data))
     } else {
-        text(path, &survey, &story.facts, &open, repaired.as_ref())
+        text(path, wish, &survey, &story.facts, &open, repaired.as_ref())
     };
     Reply { out, err: String::new(), exit }
 }
 
 fn nothing(path: &Path, json: bool) -> Reply {
     if json {
-        let data = json!({ "needed": false, "done": false });
+        let data = json!({ "needed": false, "done": false, "leftovers": leftovers(path) });
         return Reply::done(format!("{}\n", exit::json("renewd.log-repair/1", data)));
     }
-    Reply::done(format!("{}: nothing to repair; `renewd run` opens it\n", path.display()))
+    let beside = source::beside(path);
+    Reply::done(format!("{}: nothing to repair; `renewd run` opens it\n{beside}", path.display()))
+}
+
+/// There is no log, but a whole one beside its place, which an earlier command was about to move there.
+fn place(path: &Path, flags: &RepairFlags, left: &Leftover) -> Reply {
+    let placed = match flags.yes.then(|| log::put_in_place(path)).transpose() {
+        Ok(placed) => placed.flatten(),
+        Err(error) => return source::refused(&error),
+    };
+    let exit = if placed.is_some() { Exit::Done } else { Exit::Finding };
+    let out = match (&placed, flags.place.json) {
+        (_, true) => {
+            let data = json!({
+                "needed": true,
+                "done": placed.is_some(),
+                "placed": left.path.display().to_string(),
+                "events": placed.as_ref().map(|placed| placed.head.0),
+                "leftovers": leftovers(path),
+            });
+            format!("{}\n", exit::json("renewd.log-repair/1", data))
+        }
+        (Some(Placed { from, head, .. }), false) => format!(
+            "{}: {} was put there, {head} events; the last one says what is lost\n\
+             next: `renewd log verify`, then `renewd run`\n",
+            path.display(),
+            from.display(),
+        ),
+        (None, false) => format!("{}: there is no log\n{}", path.display(), source::beside(path)),
+    };
+    Reply { out, err: String::new(), exit }
+}
+
+fn leftovers(path: &Path) -> Value {
+    let told = |left: &Leftover| json!({ "path": left.path.display().to_string(), "what": left.to_string() });
+    log::leftovers(path).iter().map(told).collect()
 }
 
 fn refused(error: &MendError) -> Reply {
@@ -113,7 +151,7 @@ fn refused(error: &MendError) -> Reply {
     Reply::failed(exit, format!("error: {error}\n  help: {help}\n"))
 }
 
-fn data(survey: &Survey, open: &[OpenIntent], repaired: Option<&Repaired>) -> Value {
+fn data(path: &Path, survey: &Survey, open: &[OpenIntent], repaired: Option<&Repaired>) -> Value {
     let event = |event: &Envelope| {
         json!({
             "seq": event.seq.0,
@@ -133,12 +171,14 @@ fn data(survey: &Survey, open: &[OpenIntent], repaired: Option<&Repaired>) -> Va
         "readable_without_place": survey.strays.iter().map(event).collect::<Vec<_>>(),
         "open": open,
         "aside": repaired.map(|repaired| repaired.aside.display().to_string()),
+        "leftovers": leftovers(path),
         "events": repaired.map(|repaired| repaired.head.seq.0),
     })
 }
 
 fn text(
     path: &Path,
+    wish: Wish,
     survey: &Survey,
     facts: &Facts,
     open: &[OpenIntent],
@@ -171,6 +211,13 @@ fn text(
     if survey.lost().is_some() || !survey.end_known {
         asked(&mut out, facts);
     }
+    for removed in repaired.iter().flat_map(|repaired| &repaired.removed) {
+        out.push_str(&format!(
+            "removed: {}, which an attempt that was cut short had written, with the same events\n",
+            removed.display()
+        ));
+    }
+    out.push_str(&source::beside(path));
     match repaired {
         Some(repaired) => out.push_str(&format!(
             "repaired: {} events; the last one says what is lost\nthe damaged log is kept as it was: {}\n\
@@ -178,7 +225,10 @@ fn text(
             repaired.head.seq,
             repaired.aside.display()
         )),
-        None => out.push_str("nothing was changed; `renewd log repair --yes` does it\n"),
+        None => {
+            let same = if wish.not_newer { " --not-newer" } else { "" };
+            out.push_str(&format!("nothing was changed; `renewd log repair{same} --yes` does it\n"));
+        }
     }
     out
 }

@@ -4,6 +4,7 @@
 mod mend;
 mod verify;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use renewd_events::Envelope;
 use renewd_events::log::{self, MirrorReader};
+use serde::Serialize;
 
-use super::exit::{Exit, Reply};
+use super::exit::{self, Exit, Reply};
 use super::source;
 use crate::config::Style;
 use crate::telemetry;
@@ -80,29 +82,34 @@ pub(super) fn run(command: &LogCommand, config: Option<&Path>, style: Style) -> 
         LogCommand::Verify(place) => verify::run(&path, place.json),
         LogCommand::Repair(flags) => mend::repair(&path, flags),
         LogCommand::Restore(flags) => mend::restore(flags),
-        LogCommand::Export { file, format, .. } => match format {
-            Format::Events => export(&path, file),
-            Format::OtlpJson => export_traces(path, file),
+        LogCommand::Export { file, format, place } => match format {
+            Format::Events => export(&path, file, place.json),
+            Format::OtlpJson => export_traces(path, file, place.json),
         },
         LogCommand::Cat(place) => cat(path, place.json),
     }
 }
 
-fn export(path: &Path, file: &Path) -> Reply {
+fn export(path: &Path, file: &Path, json: bool) -> Reply {
     let exported = MirrorReader::open(path).and_then(|reader| log::export(&reader, file));
     match exported {
-        Ok(head) => Reply {
-            out: format!("{} events written to {}\n", head.seq, file.display()),
-            err: String::new(),
-            exit: Exit::Done,
-        },
+        Ok(head) => exported_as("events", head.seq.0, file, json),
         Err(error) => source::refused(&error),
     }
 }
 
+fn exported_as(what: &str, count: impl fmt::Display + Serialize, file: &Path, json: bool) -> Reply {
+    Reply::done(if json {
+        let data = serde_json::json!({ what: count, "file": file.display().to_string() });
+        format!("{}\n", exit::json("renewd.log-export/1", data))
+    } else {
+        format!("{count} {what} written to {}\n", file.display())
+    })
+}
+
 /// A file that is there is not written over.
-fn export_traces(path: PathBuf, file: &Path) -> Reply {
-    let source = match source::read(path) {
+fn export_traces(path: PathBuf, file: &Path, json: bool) -> Reply {
+    let source = match source::read(path, None) {
         Ok(source) => source,
         Err(reply) => return reply,
     };
@@ -112,11 +119,7 @@ fn export_traces(path: PathBuf, file: &Path) -> Reply {
         out.flush().map(|()| lines)
     });
     match written {
-        Ok(lines) => Reply {
-            out: format!("{lines} traces written to {}\n", file.display()),
-            err: String::new(),
-            exit: Exit::Done,
-        },
+        Ok(lines) => exported_as("traces", lines, file, json),
         Err(cause) => Reply {
             out: String::new(),
             err: format!("error: cannot write {}: {cause}\n", file.display()),
@@ -126,7 +129,7 @@ fn export_traces(path: PathBuf, file: &Path) -> Reply {
 }
 
 fn cat(path: PathBuf, json: bool) -> Reply {
-    let source = match source::read(path) {
+    let source = match source::read(path, None) {
         Ok(source) => source,
         Err(reply) => return reply,
     };

@@ -84,6 +84,7 @@ fn text(path: &Path, found: &Examined, whole: bool) -> String {
     if let Some(error) = &found.refusal {
         out.push_str(&format!("a start refuses it: {error}\n"));
     }
+    out.push_str(&source::beside(path));
     out.push_str(&format!("to do: {}\n", found.cure));
     out
 }

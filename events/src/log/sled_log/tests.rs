@@ -146,3 +146,25 @@ fn a_missing_segment_is_never_skipped() {
     let error = SledLog::open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { code: files::SHORT, .. }));
 }
+
+#[test]
+fn a_commit_that_is_too_large_is_refused_whole_and_the_log_opens_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = SledLog::create(dir.path()).unwrap();
+    log.commit(&[next(log.head())]).unwrap();
+    let (mut head, mut octets, mut frames) = (log.head(), 0, Vec::new());
+    while octets <= COMMIT_OCTETS_MAX {
+        let frame = next(head);
+        octets += frame.bytes.len();
+        head = Head { seq: frame.seq, hash: frame.hash };
+        frames.push(frame);
+    }
+    let refused = log.commit(&frames);
+    let is_it = matches!(refused, Err(StoreError::Damaged { code: files::TOO_LARGE, .. }));
+    assert!(is_it, "{refused:?}");
+    let later = log.commit(&[next(log.head())]);
+    assert!(matches!(later, Err(StoreError::Poisoned(_))), "{later:?}");
+    drop(log);
+    let (log, _) = SledLog::open(dir.path()).unwrap();
+    assert_eq!(log.head().seq, Seq(1));
+}

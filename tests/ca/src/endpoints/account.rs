@@ -105,7 +105,7 @@ pub(super) fn update(authority: &Authority, signed: &Signed, id: &str) -> Result
     Ok(answer(authority, StatusCode::OK, id, account))
 }
 
-/// POST-as-GET of the orders list (§7.1.2.1): oldest first, invalid ones left out, paged.
+/// POST-as-GET of the orders list (§7.1.2.1): oldest first unless told, invalid ones left out, paged.
 pub(super) fn orders(
     authority: &Authority,
     signed: &Signed,
@@ -119,13 +119,16 @@ pub(super) fn orders(
     let mut store = authority.store();
     let ids = own(&mut store.accounts, signed, id)?.orders.clone();
     let now = authority.now();
-    let alive: Vec<&String> = ids
+    let mut alive: Vec<&String> = ids
         .iter()
         .filter(|id| {
             let order = store.orders.get(*id);
             order.is_some_and(|order| store.status(order, now) != Status::Invalid)
         })
         .collect();
+    if authority.options.newest_first {
+        alive.reverse();
+    }
     let page: Vec<String> = alive
         .iter()
         .skip(from)

@@ -107,7 +107,7 @@ fn order_look(look: &OrderLook) {
 pub(super) fn found(answer: Result<FoundOrder, Problem>) -> bool {
     let is_value = answer.is_ok();
     match answer {
-        Ok(FoundOrder::Found(look)) => order_look(&look),
+        Ok(FoundOrder::Answered(look) | FoundOrder::Found(look)) => order_look(&look),
         Ok(FoundOrder::NoList(evidence)) => {
             assert!(evidence.len() <= EVIDENCE_OCTETS_MAX, "{} octets", evidence.len());
             recorded(OrderEvent::OrderRequestUnresolved { evidence });

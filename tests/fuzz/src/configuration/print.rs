@@ -94,7 +94,6 @@ fn builtin(out: &mut String, bind: &BuiltinBind) {
     };
     line(out, "address", &addresses);
     line(out, "port", &bind.port.to_string());
-    line(out, "take_over", &bind.take_over.to_string());
 }
 
 fn files(out: &mut String, bind: &FilesBind) {

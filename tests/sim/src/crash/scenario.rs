@@ -76,7 +76,8 @@ fn at_home() -> Vec<Scenario> {
         scenario("restart-in-vain", "", |plan| {
             plan.listener_needs_restart = true;
             plan.restart_helps = false;
-            plan.goal = Goal::Days(12);
+            // Two windows of two restarts each.
+            plan.goal = Goal::Days(3);
         }),
         scenario("one-at-a-time", "", |plan| {
             plan.certificates = vec![Wanted::builtin("a.test"), Wanted::builtin("b.test")];
