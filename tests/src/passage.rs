@@ -5,11 +5,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::HarnessError;
+use crate::pebble::Said;
 use crate::wait;
 
 /// Bytes carried at once: a TLS record.
@@ -30,6 +31,15 @@ struct State {
     closed: AtomicBool,
     connections: AtomicU64,
     over: AtomicBool,
+    lost_after: Mutex<Option<Said>>,
+}
+
+impl State {
+    /// Whether an answer that is here now must not arrive.
+    fn loses_answers(&self) -> bool {
+        let said = self.lost_after.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        said.is_some_and(|said| said.times() > 0)
+    }
 }
 
 impl Passage {
@@ -65,6 +75,18 @@ impl Passage {
     /// What was held passes.
     pub fn reopen(&self) {
         self.state.closed.store(false, Ordering::Relaxed);
+    }
+
+    /// No answer arrives any more once Pebble has said this. It is looked for before each piece of an
+    /// answer, and Pebble says what it has done before it answers: the answer to that very request is
+    /// lost whatever the machine does meanwhile.
+    pub fn lose_answers_after(&self, said: Said) {
+        *self.state.lost_after.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+    }
+
+    /// Answers arrive again; what was lost stays lost, with its connection.
+    pub fn lose_no_answers(&self) {
+        *self.state.lost_after.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Connections that were ever made.
@@ -114,6 +136,12 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, state: &State, is_answer: boo
         if is_answer {
             let ms = state.answers_late_ms.load(Ordering::Relaxed);
             wait::for_a_while(Duration::from_millis(ms));
+            if state.loses_answers() {
+                // The client waits for it until it is killed.
+                let over = || !state.loses_answers() || state.over.load(Ordering::Relaxed);
+                let _ = wait::until(CLOSED_TIME_MAX, || over().then_some(()));
+                break;
+            }
         }
         wait_until_open(state);
         let sent = to.write_all(chunk.get(..length).unwrap_or_default());
@@ -139,26 +167,50 @@ mod tests {
     use super::*;
     use crate::ports;
 
-    #[test]
-    fn it_carries_late_and_not_while_it_is_closed() {
+    /// A passage to a server that does `act` with each word, and then gives it back.
+    fn to_an_echo(act: impl Fn(&[u8; 4]) + Send + 'static) -> Passage {
         let [port, target] = ports::free().unwrap();
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, target)).unwrap();
         std::thread::spawn(move || {
             for mut stream in server.incoming().flatten() {
                 let mut word = [0; 4];
                 stream.read_exact(&mut word).unwrap();
+                act(&word);
                 stream.write_all(&word).unwrap();
             }
         });
-        let passage = Passage::open(port, target).unwrap();
+        Passage::open(port, target).unwrap()
+    }
+
+    fn ask(passage: &Passage) -> std::io::Result<[u8; 4]> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, passage.port())).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+        stream.write_all(b"ping").unwrap();
+        let mut word = [0; 4];
+        stream.read_exact(&mut word).map(|()| word)
+    }
+
+    #[test]
+    fn the_answer_to_the_act_that_was_said_is_lost_and_those_before_and_later_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("pebble.out");
+        let said = Said::new(log.clone(), "ping");
+        let passage = to_an_echo(move |word| std::fs::write(&log, word).unwrap());
+        assert_eq!(&ask(&passage).unwrap(), b"ping");
+        assert_eq!(said.times(), 1);
+        std::fs::remove_file(folder.path().join("pebble.out")).unwrap();
+        passage.lose_answers_after(said.clone());
+        assert!(ask(&passage).is_err());
+        assert_eq!(said.times(), 1, "the server had acted");
+        passage.lose_no_answers();
+        assert_eq!(&ask(&passage).unwrap(), b"ping");
+    }
+
+    #[test]
+    fn it_carries_late_and_not_while_it_is_closed() {
+        let passage = to_an_echo(|_| {});
         passage.answers_late(Duration::from_millis(80));
-        let ask = || {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-            stream.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
-            stream.write_all(b"ping").unwrap();
-            let mut word = [0; 4];
-            stream.read_exact(&mut word).map(|()| word)
-        };
+        let ask = || ask(&passage);
         let start = Instant::now();
         assert_eq!(&ask().unwrap(), b"ping");
         assert!(start.elapsed() >= Duration::from_millis(80));

@@ -55,6 +55,11 @@ impl Process {
         text(&self.stdout)
     }
 
+    /// Where its stdout goes.
+    pub(crate) fn stdout_file(&self) -> &Path {
+        &self.stdout
+    }
+
     /// All it has written to stderr so far (also before a restart in the same folder).
     pub fn stderr(&self) -> String {
         text(&self.stderr)

@@ -7,7 +7,7 @@ use crate::step::{self, Outcome};
 use crate::test;
 
 /// What `renewd-bench` knows; ops/benchmarks.md says what each is.
-const NAMES: [&str; 7] = ["append", "replay", "open", "issue", "swap", "start", "all"];
+const NAMES: [&str; 8] = ["append", "replay", "open", "issue", "swap", "start", "kill", "all"];
 /// Where the table of `all` goes.
 const PAGE: &str = "ops/benchmarks.md";
 

@@ -42,7 +42,7 @@ const COMMANDS: [(&str, &str, Run); 15] = [
     ("deny", "advisories, licences, bans, sources (cargo-deny)", deny::run),
     (
         "bench",
-        "builds as released and measures: append, replay, open, issue, swap, start, all",
+        "builds as released and measures: append, replay, open, issue, swap, start, kill, all",
         bench::run,
     ),
     (

@@ -2,17 +2,19 @@
 //!
 //! Read in this order: `figure` (a value, its anchor, its goal), then a bench of your choice:
 //! `append`, `replay`, `open` on `history` and `log_file` (a log of realistic renewals); `issue`,
-//! `swap`, `start` on `rig` (the real binary beside Pebble). `usage` reads /proc, `table` writes
-//! ops/benchmarks.md. `cargo xtask bench NAME` builds all and runs it.
+//! `swap`, `start`, `kill` on `rig` (the real binary beside Pebble) and `peer` (other clients). `usage`
+//! reads /proc, `table` writes ops/benchmarks.md. `cargo xtask bench NAME` builds all and runs it.
 
 mod append;
 mod error;
 mod figure;
 mod history;
 mod issue;
+mod kill;
 mod log_file;
 mod nginx;
 mod open;
+mod peer;
 mod replay;
 mod rig;
 mod say;
@@ -31,13 +33,14 @@ use crate::figure::{Figure, closing};
 type Run = fn() -> Result<Vec<Figure>, BenchError>;
 
 /// All of them, cheapest first.
-const BENCHES: [(&str, Run); 6] = [
+const BENCHES: [(&str, Run); 7] = [
     ("append", append::run),
     ("replay", replay::run),
     ("open", open::run),
     ("issue", issue::run),
     ("swap", swap::run),
     ("start", start::run),
+    ("kill", kill::run),
 ];
 /// Instead of a name: every bench, and the table into the page that is the next argument.
 const ALL: &str = "all";

@@ -5,6 +5,7 @@
 mod certificate;
 pub mod find;
 mod options;
+mod said;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +20,7 @@ pub use self::options::{
     AccountBinding, PROFILE_DEFAULT, PROFILE_SHORTLIVED, PROFILE_TEN_MINUTES, PebbleOptions,
     Validation,
 };
+pub use self::said::Said;
 use crate::error::HarnessError;
 use crate::https::Endpoint;
 use crate::ports::{self, PORT_TRIES};
@@ -97,6 +99,11 @@ impl Pebble {
     /// All that Pebble has said, over restarts too.
     pub fn log(&self) -> String {
         self.pebble.stdout()
+    }
+
+    /// How often Pebble says these words from now on. It says what it has done before it answers.
+    pub fn said(&self, words: &str) -> Said {
+        Said::new(self.pebble.stdout_file().to_owned(), words)
     }
 
     /// Requests so far of one kind, as Pebble names them: `"POST /order-plz"`, `"POST /my-order/"`,

@@ -1,14 +1,13 @@
 //! Caddy: a server, so it is watched until it has downloaded and serves all certificates.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use renewd_tests::process::Process;
 use renewd_tests::tls;
 
-use super::{Ca, Spent, peer};
-use crate::error::{BenchError, io};
-use crate::{rig, usage};
+use super::{Ca, Spent};
+use crate::error::BenchError;
+use crate::peer::caddy::{Site, Wanted};
+use crate::{peer, rig, usage};
 
 /// Until all are served. Its own limiter allows ten orders in ten seconds.
 const TIME_MAX: Duration = Duration::from_secs(150);
@@ -16,23 +15,19 @@ const TIME_MAX: Duration = Duration::from_secs(150);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 pub(super) fn run(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
-    let program = peer::find("caddy")?;
-    let folder = tempfile::tempdir().map_err(io("make a temporary folder"))?;
-    let root = folder.path().join("root.pem");
-    std::fs::write(&root, ca.pebble.root_pem()).map_err(io("write root.pem"))?;
     let names: Vec<String> = (0..certificates).map(peer::domain).collect();
-    let config = folder.path().join("Caddyfile");
-    std::fs::write(&config, caddyfile(ca, &names)).map_err(io("write the Caddyfile"))?;
+    let site = Site::new(&Wanted {
+        directory_url: &ca.pebble.directory_url(),
+        root_pem: ca.pebble.root_pem(),
+        http_port: ca.http_port,
+        https_port: ca.https_port,
+        names: &names,
+        options: "",
+    })?;
     let issuer_root = ca.pebble.issuer_root_pem()?;
     let before = ca.requests();
-    let mut command = Command::new(program);
-    command
-        .args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"])
-        .env("XDG_DATA_HOME", folder.path())
-        .env("XDG_CONFIG_HOME", folder.path())
-        .current_dir(folder.path());
     let from = Instant::now();
-    let mut caddy = Process::start("caddy", &mut command, folder.path())?;
+    let mut caddy = site.start()?;
     // Visitors before that would only keep it busy.
     caddy.wait_until("Caddy's downloads", TIME_MAX, |_| {
         (ca.pebble.count("POST /certZ/") >= names.len()).then_some(())
@@ -57,18 +52,4 @@ pub(super) fn run(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
     };
     caddy.sigkill()?;
     Ok(spent)
-}
-
-fn caddyfile(ca: &Ca, names: &[String]) -> String {
-    let sites: Vec<String> =
-        names.iter().map(|name| format!("https://{name}:{}", ca.https_port)).collect();
-    format!(
-        "{{\n  admin off\n  http_port {http}\n  https_port {https}\n  default_bind 127.0.0.1\n  \
-         email ops@example.org\n  acme_ca {url}\n  acme_ca_root root.pem\n}}\n\
-         {sites} {{\n  respond \"served\"\n}}\n",
-        http = ca.http_port,
-        https = ca.https_port,
-        url = ca.pebble.directory_url(),
-        sites = sites.join(", "),
-    )
 }

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
-use super::{Ca, Spent, peer};
+use super::{Ca, Spent, spend};
 use crate::error::{BenchError, io};
+use crate::peer;
 
 pub(super) fn one_by_one(ca: &Ca, certificates: u32) -> Result<Spent, BenchError> {
     let program = peer::find("certbot")?;
@@ -24,5 +25,5 @@ pub(super) fn one_by_one(ca: &Ca, certificates: u32) -> Result<Spent, BenchError
             .current_dir(folder.path());
         (format!("certbot-{number}"), command)
     });
-    peer::spend(ca, folder.path(), commands.collect(), 1)
+    spend::spend(ca, folder.path(), commands.collect(), 1)
 }

@@ -4,7 +4,7 @@ mod caddy;
 mod certbot;
 mod lego;
 mod ours;
-mod peer;
+mod spend;
 
 use renewd_tests::pebble::{Pebble, PebbleOptions};
 use renewd_tests::ports;

@@ -1,7 +1,7 @@
-//! What all peers have in common: where they are, and what their processes spend.
+//! What the processes of a peer spend that gets one certificate per process.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,20 +15,6 @@ use crate::{rig, usage};
 const TIME_MAX: Duration = Duration::from_secs(300);
 /// Between two looks at the processes: the error of a wall time.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// Where a program is: on PATH or in one of Go's folders.
-pub(super) fn find(name: &str) -> Result<PathBuf, BenchError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let [bin, gopath, home] = ["GOBIN", "GOPATH", "HOME"].map(std::env::var_os);
-    folders.extend(bin.map(PathBuf::from));
-    folders.extend(gopath.map(|path| Path::new(&path).join("bin")));
-    folders.extend(home.map(|path| Path::new(&path).join("go/bin")));
-    let mut programs = folders.iter().map(|folder| folder.join(name));
-    programs
-        .find(|program| program.is_file())
-        .ok_or_else(|| BenchError::Wrong(format!("{name} is not installed")))
-}
 
 /// Runs all commands, at most `at_once` at a time, and says what they spent together.
 pub(super) fn spend(
@@ -100,9 +86,4 @@ impl Running {
             }
         }
     }
-}
-
-/// The DNS name of this number.
-pub(super) fn domain(number: u32) -> String {
-    format!("www.site-{number:05}.example.org")
 }
