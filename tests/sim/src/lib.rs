@@ -8,7 +8,7 @@
 //!
 //! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
 //! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
-//! [`invariant`], `audit` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
+//! [`invariant`], `audit`, `folded` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
 //! commands).
 
 mod audit;
@@ -17,6 +17,7 @@ pub mod crash;
 pub mod disk;
 pub mod draws;
 pub mod fate;
+mod folded;
 pub mod invariant;
 pub mod life;
 mod pace;
@@ -26,5 +27,6 @@ pub mod plan;
 pub mod planted;
 pub mod seeds;
 mod tick;
+mod time;
 mod verdicts;
 pub mod world;

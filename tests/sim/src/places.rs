@@ -13,7 +13,7 @@ use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::{Durable, WallMs};
 
 use crate::fate::{Fault, Place};
-use crate::world::{State, World, binding_of, certificate_of};
+use crate::world::{State, World};
 
 impl World {
     /// An act that the world can see, at a place of our own machine.
@@ -159,11 +159,11 @@ impl BindingTarget for World {
         Box::pin(async move {
             let _under_way = self.call();
             self.living().await;
-            self.pause(5).await;
+            self.pause(self.plan.look_ms).await;
             if self.fate(Place::Serving).is_some_and(|harm| harm.fault == Fault::Refused) {
                 return Err(refused("no answer"));
             }
-            let binding = binding_of(certificate_of(name));
+            let binding = self.bindings.get(name).copied().unwrap_or_default();
             let seen = self.state().shown.get(&binding).copied().unwrap_or_default();
             Ok((target.label(), seen))
         })

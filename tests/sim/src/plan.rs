@@ -82,6 +82,8 @@ pub struct Plan {
     pub life_left: LifeLeft,
     /// Slowest request, milliseconds.
     pub network_ms: u64,
+    /// Slowest look at what serves, milliseconds.
+    pub look_ms: u64,
     /// Slowest commit, milliseconds.
     pub disk_ms: u64,
     /// The listener can only be opened by a restart.
@@ -113,6 +115,7 @@ impl Plan {
             },
             life_left: LifeLeft::Share(1, 3),
             network_ms: 200,
+            look_ms: 5,
             disk_ms: 20,
             listener_needs_restart: false,
             restart_helps: true,
