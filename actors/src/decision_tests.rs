@@ -73,7 +73,7 @@ fn a_look_that_could_not_be_recorded_leaves_only_its_wait() {
     let before = Looks { count: 1, ..Looks::default() };
     session.looks.insert(key, Looks { count: 2, not_before: NOW, ..Looks::default() });
     session.forget_look(key, before.clone());
-    assert_eq!(session.looks(&key), Looks { not_before: NOW, ..before });
+    assert_eq!(session.looks(&key), &Looks { not_before: NOW, ..before });
 }
 
 #[test]
@@ -120,4 +120,25 @@ fn of_two_wakes_the_earlier_wins_and_its_reason_stays() {
     other.waits_for_turn = true;
     decision.and(other);
     assert_eq!((decision.wake, decision.waits_for_turn), (Some((WallMs(4), "earlier")), true));
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ahead_is_no_time_in_which_anybody_waited() {
+    let key =
+        Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
+            .key();
+    let mut session = Session::default();
+    let mut now = NOW;
+    session.ended(key, None, true, now);
+    for _ in 0..3 {
+        now = now.after(bounds::LOOK_MAX);
+        session.ended(key, None, true, now);
+    }
+    assert_eq!(session.looks(&key).waited, 3 * bounds::LOOK_MAX);
+    session.ended(key, None, true, now.after(bounds::ORDER_STALLED * 240));
+    assert!(session.looks(&key).waited < bounds::ORDER_STALLED / 2);
+    // Set back: nothing is taken away.
+    let before = session.looks(&key).waited;
+    session.ended(key, None, true, NOW);
+    assert_eq!(session.looks(&key).waited, before);
 }

@@ -94,7 +94,7 @@ fn ari(
         // Just issued: soon, but not all of a fleet together.
         renewed.after(spread(&[&id.0, b"ari"], (life / 100).min(Duration::from_secs(600))))
     };
-    let at = next_look(&looks, first);
+    let at = next_look(looks, first);
     if at <= cx.now {
         decision.effects.push(effect);
     } else {

@@ -55,7 +55,7 @@ pub(super) fn observe(
                 matches!(phase(facts, *id), Some(Phase::ReadinessRequested(now)) if now == intent);
             let event = match result {
                 Ok(()) => AuthorizationEvent::ReadinessAccepted { inferred: false },
-                Err(problem) if may_be_taken(problem, &session.looks(&effect.key())) => {
+                Err(problem) if may_be_taken(problem, session.looks(&effect.key())) => {
                     return Vec::new();
                 }
                 Err(problem) if refuses_for_good(problem) => {

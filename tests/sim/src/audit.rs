@@ -34,20 +34,6 @@ pub(crate) const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.
 const OPEN_MAX: Duration = Duration::from_secs(8 * 86_400);
 
-/// The running engine's state must be the fold of what is on the disk, as far as it got.
-pub(crate) fn live(world: &World, facts: &Facts) {
-    let mut fold = Facts::default();
-    for frame in world.platter().frames.iter().take_while(|frame| frame.seq <= facts.seq) {
-        if let Ok(envelope) = Frame::decode(&frame.bytes) {
-            fold.apply(&envelope);
-        }
-    }
-    if fold != *facts {
-        let what = format!("at event {} the fold of the log is another state", facts.seq);
-        world.broken(Invariant::ReplayEqualsLive, what);
-    }
-}
-
 /// Every certificate is valid, served as it should be, and scheduled.
 pub(crate) fn healed(world: &World) {
     let now = world.time();

@@ -8,7 +8,7 @@
 //!
 //! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
 //! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
-//! [`invariant`], `audit`, `story` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
+//! [`invariant`], `audit`, `folded`, `story` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
 //! commands).
 
 mod audit;
@@ -18,6 +18,7 @@ mod declared;
 pub mod disk;
 pub mod draws;
 pub mod fate;
+mod folded;
 pub mod invariant;
 pub mod life;
 mod medium;
@@ -30,5 +31,6 @@ mod secrets;
 pub mod seeds;
 mod story;
 mod tick;
+mod time;
 mod verdicts;
 pub mod world;

@@ -19,7 +19,7 @@ use crate::fate::{Fault, Place};
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Goal;
 use crate::world::World;
-use crate::{audit, tick};
+use crate::{audit, folded, tick};
 
 /// Lives of one run: faults have a bound, so lives have one.
 const LIVES_MAX: u32 = 1_000;
@@ -202,7 +202,7 @@ async fn live(world: &Arc<World>) -> End {
         End::Killed | End::Stuck => {}
     }
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    audit::live(world, &facts);
+    folded::live(world, &facts);
     // A stop may itself be ended by fate.
     if world.is_dead() && end != End::Stuck { End::Killed } else { end }
 }

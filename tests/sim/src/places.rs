@@ -192,11 +192,11 @@ impl BindingTarget for World {
         Box::pin(async move {
             let _under_way = self.call();
             self.living().await;
-            self.pause(5).await;
+            self.pause(self.plan.look_ms).await;
             if self.fate(Place::Serving).is_some_and(|harm| harm.fault == Fault::Refused) {
                 return Err(refused("no answer"));
             }
-            let binding = binding_of(certificate_of(name));
+            let binding = self.bindings.get(name).copied().unwrap_or_default();
             let seen = self.state().shown.get(&binding).copied().unwrap_or_default();
             Ok((target.label(), seen))
         })

@@ -86,6 +86,8 @@ pub struct Plan {
     pub network_ms: u64,
     /// Longest time for which an actor lets the others go first, milliseconds.
     pub lag_ms: u64,
+    /// Slowest look at what serves, milliseconds.
+    pub look_ms: u64,
     /// Slowest commit, milliseconds.
     pub disk_ms: u64,
     /// The listener can only be opened by a restart.
@@ -119,6 +121,7 @@ impl Plan {
             life_left: LifeLeft::Share(1, 3),
             network_ms: 200,
             lag_ms: 0,
+            look_ms: 5,
             disk_ms: 20,
             listener_needs_restart: false,
             restart_helps: true,

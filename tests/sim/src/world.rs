@@ -17,9 +17,11 @@ use crate::ca::{Authority, Late};
 use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
+use crate::folded::Folded;
 use crate::invariant::{Invariant, Violation};
 use crate::pace::Pace;
 use crate::plan::{DAY, Plan};
+use crate::time::Clock;
 
 /// When the world begins: 2026-01-01.
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
@@ -38,6 +40,10 @@ pub struct World {
     /// What the run is.
     pub plan: Plan,
     pub(crate) state: Mutex<State>,
+    /// Where each name is served.
+    pub(crate) bindings: BTreeMap<String, BindingId>,
+    /// The fold of what lies on the disk, as far as it was compared with a running engine.
+    pub(crate) folded: Mutex<Folded>,
     platter: Mutex<Platter>,
     fate: Mutex<Fate>,
     clock: Mutex<Clock>,
@@ -81,14 +87,6 @@ pub(crate) struct State {
     pub(crate) turns: Option<Draws>,
 }
 
-/// Time: tokio's paused time on top of where the life began; and how wrong our wall clock is.
-#[derive(Debug)]
-struct Clock {
-    base: WallMs,
-    started: Option<Instant>,
-    wrong_ms: i64,
-}
-
 /// The present process, as far as the world can see it.
 #[derive(Debug, Default)]
 struct Life {
@@ -124,7 +122,12 @@ impl World {
         let draws = |purpose| Some(Draws::new(plan.seed, purpose));
         let (latency, turns) = (draws("latency"), draws("turns"));
         let listener_free = !plan.listener_needs_restart;
+        let names = plan.certificates.iter().map(|wanted| wanted.name());
         Arc::new(Self {
+            bindings: names
+                .map(|name| (name.to_owned(), binding_of(certificate_of(name))))
+                .collect(),
+            folded: Mutex::default(),
             plan,
             state: Mutex::new(State { latency, turns, listener_free, ..State::default() }),
             platter: Mutex::default(),
@@ -177,15 +180,12 @@ impl World {
 
     /// Now, in truth: what the CA's clock says.
     pub fn time(&self) -> WallMs {
-        let clock = lock(&self.clock);
-        let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
-        clock.base.after(gone)
+        lock(&self.clock).truth()
     }
 
     /// Now, as our wall clock shows it.
     pub fn wall(&self) -> WallMs {
-        let now = self.time();
-        WallMs(now.0.saturating_add_signed(lock(&self.clock).wrong_ms))
+        lock(&self.clock).shown()
     }
 
     /// When the run ends; none where it ends with an issue.

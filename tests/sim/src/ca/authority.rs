@@ -37,6 +37,8 @@ pub(crate) struct Authority {
     /// A person must agree to the terms before it takes orders, from this time on somebody does.
     pub(crate) agreed_at: Option<WallMs>,
     pub(crate) orders: BTreeMap<String, Placed>,
+    /// The URLs of the orders for the same names, oldest first.
+    of_names: BTreeMap<Vec<String>, Vec<String>>,
     /// Orders by the intent that asked for them.
     pub(crate) by_intent: BTreeMap<OrderId, u32>,
     /// Validations to come: when, order, authorization, try.
@@ -145,8 +147,7 @@ impl Authority {
         *self.by_intent.entry(intent).or_default() += 1;
         let names: Vec<String> =
             wanted.identifiers.iter().map(|name| name.as_str().to_owned()).collect();
-        let open =
-            self.orders.iter().filter(|(_, order)| order.names == names && order.is_open(now));
+        let open = self.orders_of(&names).filter(|(_, order)| order.is_open(now));
         self.open_before.insert(intent, open.map(|(url, _)| url.clone()).collect());
         let authorizations = names.iter().enumerate().map(|(index, name)| {
             if let Some(shared) = self.pending(name, now).filter(|_| ca.share) {
@@ -179,6 +180,7 @@ impl Authority {
             issued.replaced_by = Some(url.clone());
         }
         let look = placed.look(&url, now);
+        self.of_names.entry(placed.names.clone()).or_default().push(url.clone());
         self.orders.insert(url, placed);
         Ok(look)
     }
@@ -292,8 +294,14 @@ impl Authority {
     pub(crate) fn same_names(&self, names: &[String], now: WallMs) -> usize {
         let young = |order: &&Placed| now.since(order.created) < SAME_NAMES_WINDOW;
         // Renewals that name what they replace are exempt from limits (Let's Encrypt).
-        let same = self.orders.values().filter(|order| !order.exempt && order.names == names);
+        let same = self.orders_of(names).map(|(_, order)| order).filter(|order| !order.exempt);
         same.filter(|order| order.leaf.is_some()).filter(young).count()
+    }
+
+    /// The orders for exactly these names, oldest first: looked up, since a large world has thousands.
+    pub(crate) fn orders_of(&self, names: &[String]) -> impl Iterator<Item = (&String, &Placed)> {
+        let urls = self.of_names.get(names).into_iter().flatten();
+        urls.filter_map(|url| self.orders.get_key_value(url))
     }
 
     /// The suggested window: the last third of the life, two days of it; or now, once moved.

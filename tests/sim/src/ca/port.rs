@@ -267,10 +267,12 @@ impl CertificateAuthority for World {
             if !self.plan.ca.list {
                 return Ok(FoundOrder::NoList("the account has no orders URL".to_owned()));
             }
-            let wanted: Vec<&str> = order.identifiers.iter().map(|name| name.as_str()).collect();
-            let found = state.ca.orders.iter().filter(|(url, placed)| {
-                placed.is_open(now) && placed.names == wanted && !known_urls.contains(url)
-            });
+            let wanted = order.identifiers.iter().map(|name| name.as_str().to_owned());
+            let wanted: Vec<String> = wanted.collect();
+            let found = state
+                .ca
+                .orders_of(&wanted)
+                .filter(|(url, placed)| placed.is_open(now) && !known_urls.contains(url));
             let newest = found.max_by_key(|(_, placed)| placed.created);
             Ok(newest.map_or(FoundOrder::NotThere, |(url, placed)| {
                 FoundOrder::Found(Box::new(placed.look(url, now)))

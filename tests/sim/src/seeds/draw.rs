@@ -136,6 +136,7 @@ fn large(seed: u64, draws: &mut Draws) -> Plan {
     plan.parallel = 20;
     // Small worlds show what latencies do; here they would be most of the work.
     plan.network_ms = 0;
+    plan.look_ms = 0;
     plan.tick = DAY;
     plan
 }
@@ -166,6 +167,7 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
         life_left,
         lag_ms: 0,
         network_ms: draws.one_of(&[0, 5, 200, 20_000]),
+        look_ms: 5,
         disk_ms: draws.one_of(&[0, 5, 40, 2_000]),
         listener_needs_restart: yes(draws, 8),
         restart_helps: true,
