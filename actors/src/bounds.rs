@@ -89,7 +89,8 @@ pub const OUTAGE_RETRY_MAX: Duration = Duration::from_secs(6 * 3600);
 pub const PAST_WINDOW_PAUSE: Duration = Duration::from_secs(86_400);
 /// Renewal information that keeps failing is read this often.
 pub const ARI_FAILING: Duration = Duration::from_secs(6 * 3600);
-/// An order without progress for this long is given up: CAs validate and issue within minutes.
+/// An order without progress for this long is given up: CAs validate and issue within minutes. Counted
+/// by the wall clock and by the pace of the looks, whichever is less: either may have jumped.
 pub const ORDER_STALLED: Duration = Duration::from_secs(3600);
 /// Looks at one stage of an order: at the slowest pace they take as long as [`ORDER_STALLED`].
 pub const LOOKS_MAX: u32 = 300;

@@ -66,6 +66,9 @@ pub struct Looks {
     pub idle: u32,
     /// When the last one ended.
     pub last: WallMs,
+    /// From the end of the first to the end of the last, as far as their pace explains it: a wall clock
+    /// that jumps ahead is no time in which anybody waited.
+    pub waited: Duration,
     /// What the server asked to wait from then, if it did.
     pub asked: Option<Duration>,
     /// Not before, because the server or our own back-off said so.
@@ -73,6 +76,18 @@ pub struct Looks {
     /// Why the last one failed.
     pub problem: Option<Problem>,
 }
+
+/// What nobody has looked at yet.
+static NEVER_LOOKED: Looks = Looks {
+    count: 0,
+    failures: 0,
+    idle: 0,
+    last: WallMs(0),
+    waited: Duration::ZERO,
+    asked: None,
+    not_before: WallMs(0),
+    problem: None,
+};
 
 impl Looks {
     /// It was looked at, and the last look showed something.
@@ -102,14 +117,17 @@ impl Session {
     }
 
     /// How often it was looked at.
-    pub fn looks(&self, key: &EffectKey) -> Looks {
-        self.looks.get(key).cloned().unwrap_or_default()
+    pub fn looks(&self, key: &EffectKey) -> &Looks {
+        self.looks.get(key).unwrap_or(&NEVER_LOOKED)
     }
 
     /// After the wall clock was set back, what is remembered of the future means nothing.
     pub fn forget_future(&mut self, now: WallMs) {
         let horizon = now.after(bounds::JUMP_MIN);
-        self.looks.retain(|_, looks| looks.last <= horizon);
+        // Seldom any: decisions are many, jumps of the clock are few.
+        if self.looks.values().any(|looks| looks.last > horizon) {
+            self.looks.retain(|_, looks| looks.last <= horizon);
+        }
         self.visited = self.visited.filter(|visited| *visited <= horizon);
     }
 
@@ -130,6 +148,11 @@ impl Session {
         now: WallMs,
     ) {
         let looks = self.looks.entry(key).or_default();
+        if looks.count > 0 {
+            let pace = looks.not_before.since(looks.last).max(bounds::LOOK_IDLE);
+            let most = pace.saturating_add(bounds::EFFECT_TIME_MAX);
+            looks.waited = looks.waited.saturating_add(now.since(looks.last).min(most));
+        }
         looks.count = looks.count.saturating_add(1);
         looks.last = now;
         looks.asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);

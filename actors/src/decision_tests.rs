@@ -73,7 +73,7 @@ fn a_look_that_could_not_be_recorded_leaves_only_its_wait() {
     let before = Looks { count: 1, ..Looks::default() };
     session.looks.insert(key, Looks { count: 2, not_before: NOW, ..Looks::default() });
     session.forget_look(key, before.clone());
-    assert_eq!(session.looks(&key), Looks { not_before: NOW, ..before });
+    assert_eq!(session.looks(&key), &Looks { not_before: NOW, ..before });
 }
 
 #[test]
@@ -138,7 +138,10 @@ fn what_ended_is_remembered_and_done_again_ever_more_slowly() {
         session.ended(key, outcome, recorded, NOW);
         let looks = session.looks(&key);
         let (count, failures, idle) = (looks.count, looks.failures, looks.idle);
-        assert_eq!((looks.last, looks.problem), (NOW, outcome.and_then(Outcome::problem).cloned()));
+        assert_eq!(
+            (looks.last, looks.problem.clone()),
+            (NOW, outcome.and_then(Outcome::problem).cloned())
+        );
         (count, failures, idle, looks.not_before.since(NOW))
     };
     let (first, idle) = (bounds::READ_RETRY_FIRST, bounds::IDLE_FIRST);
@@ -156,4 +159,25 @@ fn what_ended_is_remembered_and_done_again_ever_more_slowly() {
     assert_eq!(end(None, false), (6, 3, 1, first * 4), "a panic is a failure");
     assert_eq!(end(Some(&busy), false), (7, 4, 2, hour), "asked to wait");
     assert_eq!(end(Some(&good), true), (8, 0, 0, Duration::ZERO));
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ahead_is_no_time_in_which_anybody_waited() {
+    let key =
+        Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
+            .key();
+    let mut session = Session::default();
+    let mut now = NOW;
+    session.ended(key, None, true, now);
+    for _ in 0..3 {
+        now = now.after(bounds::LOOK_MAX);
+        session.ended(key, None, true, now);
+    }
+    assert_eq!(session.looks(&key).waited, 3 * bounds::LOOK_MAX);
+    session.ended(key, None, true, now.after(bounds::ORDER_STALLED * 240));
+    assert!(session.looks(&key).waited < bounds::ORDER_STALLED / 2);
+    // Set back: nothing is taken away.
+    let before = session.looks(&key).waited;
+    session.ended(key, None, true, NOW);
+    assert_eq!(session.looks(&key).waited, before);
 }

@@ -195,6 +195,11 @@ pub struct EffectKey {
     pub version: u32,
 }
 
+/// The name of [`Effect::Handshake`] among the effects under way: needed where no look is due.
+pub(crate) fn handshake_key(binding: BindingId) -> EffectKey {
+    EffectKey { kind: "handshake", stream: binding.into(), version: 0 }
+}
+
 impl Effect {
     /// Its name among those under way.
     pub fn key(&self) -> EffectKey {
@@ -231,7 +236,7 @@ impl Effect {
             Self::MakeReady(_, _, _, intent) => act(MAKE_READY, intent.effect_id()),
             Self::Deploy(_, _, _, intent) => act("deploy", intent.effect_id()),
             Self::Reload(_, intent) => act("reload", intent.effect_id()),
-            Self::Handshake(binding, _, _, _) => read("handshake", (*binding).into()),
+            Self::Handshake(binding, _, _, _) => handshake_key(*binding),
             Self::OpenListener(listener, _) => read("open listener", (*listener).into()),
             Self::Restart(_, intent) => act("restart", intent.effect_id()),
             Self::ReadWindow(certificate, _, _) => {
@@ -241,69 +246,69 @@ impl Effect {
     }
 
     /// Carries it out.
-    pub fn perform(self, ports: Ports) -> Act<'static, Outcome> {
+    pub fn perform<'a>(&'a self, ports: &'a Ports) -> Act<'a, Outcome> {
         Box::pin(async move {
             match self {
                 Self::ReadDirectory(account) => {
-                    Outcome::Directory(ports.ca.directory(account).await)
+                    Outcome::Directory(ports.ca.directory(*account).await)
                 }
                 Self::EnsureAccountKey(_, key) => {
-                    Outcome::AccountKey(ports.vault.ensure_account_key(&key).await)
+                    Outcome::AccountKey(ports.vault.ensure_account_key(key).await)
                 }
                 Self::Register(account, intent) | Self::Agree(account, intent) => {
-                    Outcome::Registered(ports.ca.register(account, &intent).await)
+                    Outcome::Registered(ports.ca.register(*account, intent).await)
                 }
                 Self::UpdateContacts(account, intent) => {
-                    Outcome::Done(ports.ca.update_contacts(account, &intent).await)
+                    Outcome::Done(ports.ca.update_contacts(*account, intent).await)
                 }
                 Self::EnsureKey(intent) => {
                     Outcome::Key(ports.vault.ensure_certificate_key(intent.intent()).await)
                 }
-                Self::CreateOrder(_, intent) => Outcome::Order(ports.ca.new_order(&intent).await),
+                Self::CreateOrder(_, intent) => Outcome::Order(ports.ca.new_order(intent).await),
                 Self::FindOrder(_, intent, known) => {
-                    Outcome::Found(ports.ca.find_order(intent.intent(), &known).await)
+                    Outcome::Found(ports.ca.find_order(intent.intent(), known).await)
                 }
                 Self::LookAtOrder(_, account, url, _) => {
-                    Outcome::Order(ports.ca.look_at_order(account, &url).await)
+                    Outcome::Order(ports.ca.look_at_order(*account, url).await)
                 }
                 Self::Finalize(_, account, url, intent, csr) => {
-                    Outcome::Order(ports.ca.finalize(account, &url, &intent, &csr).await)
+                    Outcome::Order(ports.ca.finalize(*account, url, intent, csr).await)
                 }
                 Self::Download(_, account, url) => {
-                    let chain = ports.ca.download(account, &url).await;
+                    let chain = ports.ca.download(*account, url).await;
                     if chain.is_ok() {
-                        ports.ca.forget_order(&url);
+                        ports.ca.forget_order(url);
                     }
                     Outcome::Chain(chain)
                 }
                 Self::SeeAuthorizations(_, account, url, stage) => {
-                    let fresh = stage != AuthorizationStage::Learning;
-                    let looks = ports.ca.look_at_authorizations(account, &url, fresh).await;
+                    let fresh = *stage != AuthorizationStage::Learning;
+                    let looks = ports.ca.look_at_authorizations(*account, url, fresh).await;
                     Outcome::Authorizations(looks)
                 }
                 Self::ProbeChallenge(_, identifier, challenge) => {
-                    Outcome::Probed(ports.prober.probe(&identifier, &challenge).await)
+                    Outcome::Probed(ports.prober.probe(identifier, challenge).await)
                 }
                 Self::MakeReady(_, account, url, intent) => {
-                    Outcome::Done(ports.ca.make_ready(account, &url, &intent).await)
+                    Outcome::Done(ports.ca.make_ready(*account, url, intent).await)
                 }
                 Self::Deploy(binding, target, issue, intent) => {
-                    Outcome::Done(ports.bindings.deploy(binding, &target, &issue, &intent).await)
+                    Outcome::Done(ports.bindings.deploy(*binding, target, issue, intent).await)
                 }
                 Self::Reload(binding, intent) => {
-                    Outcome::Done(ports.bindings.reload(binding, &intent).await)
+                    Outcome::Done(ports.bindings.reload(*binding, intent).await)
                 }
                 Self::Handshake(_, target, name, _) => {
-                    Outcome::Handshake(ports.bindings.handshake(&target, &name).await)
+                    Outcome::Handshake(ports.bindings.handshake(target, name).await)
                 }
                 Self::OpenListener(_, address) => {
-                    Outcome::Listener(ports.host.open_listener(&address).await)
+                    Outcome::Listener(ports.host.open_listener(address).await)
                 }
                 Self::Restart(restart, intent) => {
-                    Outcome::Done(ports.host.restart(restart, &intent).await)
+                    Outcome::Done(ports.host.restart(*restart, intent).await)
                 }
                 Self::ReadWindow(_, account, ari_id) => {
-                    Outcome::Window(ports.ca.renewal_window(account, &ari_id).await)
+                    Outcome::Window(ports.ca.renewal_window(*account, ari_id).await)
                 }
             }
         })

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::bounds::COMMANDS_WAITING_MAX;
 use crate::clock::Timers;
 use crate::decision::Rules;
-use crate::effect::{Effect, Outcome};
+use crate::effect::{Effect, EffectKey, Outcome};
 use crate::journal::{AppendError, Folded, Journal};
 use crate::ports::Ports;
 
@@ -40,6 +40,8 @@ pub(crate) enum Message {
     Nudge,
     /// An effect ended; without outcome it panicked or took too long.
     Ended(Subject, Box<Effect>, Option<Box<Outcome>>),
+    /// An effect was not begun: the log broke after it was decided.
+    NotBegun(Subject, EffectKey),
     /// Record this for a person, then act on it.
     Command(Vec<NewEvent>, oneshot::Sender<Result<Vec<Arc<Envelope>>, AppendError>>),
     /// Answer, to show that the actor handles messages.

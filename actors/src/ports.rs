@@ -301,6 +301,12 @@ pub trait TimeSource: Send + Sync {
     fn nap_max(&self) -> std::time::Duration {
         crate::bounds::SLEEP_MAX
     }
+
+    /// How long an actor lets the others go first before it handles its next message. A simulation draws
+    /// it, so that another order of theirs is tried with each seed; nothing else waits.
+    fn lag(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 /// All ports together.

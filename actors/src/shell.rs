@@ -3,6 +3,8 @@
 //! A handler waits for the journal only. Every effect is a task of its own whose result comes back as
 //! a message. When the shell dies its tasks are aborted; the next life settles their intents.
 
+mod acting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,15 +17,13 @@ use renewd_events::id::{AuthorizationId, StreamId, StreamKind};
 use renewd_events::planted::{self, Bug};
 use renewd_events::{ActorName, EffectId, Facts, Subject};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Role, Session};
-use crate::effect::{Effect, Outcome};
+use crate::effect::{Effect, EffectKey, Outcome};
 use crate::hive::{Hive, Message};
 use crate::journal::{AppendError, Batch};
 use crate::restless::Restless;
-use crate::unwinding::unwinding;
 
 /// The actor that plays a part.
 pub(crate) struct Shell<R>(PhantomData<R>);
@@ -94,14 +94,19 @@ impl<R: Role> Actor for Shell<R> {
         message: Message,
         life: &mut Life,
     ) -> Result<(), ActorProcessingErr> {
+        let lag = life.hive.ports.time.lag();
+        if !lag.is_zero() {
+            tokio::time::sleep(lag).await;
+        }
         match message {
             Message::Nudge => {
                 let subjects = life.hive.inboxes().take(R::NAME);
                 life.reconcile::<R>(subjects).await;
             }
             Message::Ended(subject, effect, outcome) => {
-                life.ended::<R>(subject, *effect, outcome.map(|outcome| *outcome)).await;
+                life.ended::<R>(subject, &effect, outcome.as_deref()).await;
             }
+            Message::NotBegun(subject, key) => life.not_begun::<R>(subject, key).await,
             Message::Command(events, reply) => {
                 let batch = Batch { wish: true, ..life.batch::<R>(events, &life.hive.read()) };
                 drop(reply.send(life.hive.journal.append(batch).await));
@@ -252,11 +257,20 @@ impl Life {
         let Some(session) = self.sessions.get_mut(&subject) else {
             return;
         };
+        let passing = |key: &EffectKey| {
+            let kind = key.stream.kind;
+            key.version > 0 || matches!(kind, StreamKind::Order | StreamKind::Authorization)
+        };
+        // Mostly nothing: of what is looked at once a day only that look is remembered.
+        let remembers = !session.unsure.is_empty()
+            || session.looks.keys().any(passing)
+            || self.hive.visit_of(subject).is_some();
+        if !remembers || !session.running.is_empty() {
+            return;
+        }
         let facts = self.hive.read();
-        let over = facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none());
-        if over && session.running.is_empty() {
-            let lasting = |kind| !matches!(kind, StreamKind::Order | StreamKind::Authorization);
-            session.looks.retain(|key, _| key.version == 0 && lasting(key.stream.kind));
+        if facts.certificates.get(&id).is_none_or(|certificate| certificate.run.is_none()) {
+            session.looks.retain(|key, _| !passing(key));
             session.unsure.clear();
             self.hive.forget_visits(subject);
         }
@@ -273,40 +287,19 @@ impl Life {
         }
     }
 
-    fn start(&mut self, subject: Subject, effect: Effect) {
+    async fn ended<R: Role>(
+        &mut self,
+        subject: Subject,
+        effect: &Effect,
+        outcome: Option<&Outcome>,
+    ) {
         let key = effect.key();
-        let session = self.sessions.entry(subject).or_default();
-        if session.running.contains(&key) {
-            return;
-        }
-        if self.tasks.len() >= bounds::EFFECTS_MAX {
-            self.starved.insert(subject);
-            return;
-        }
-        if let Some(settle) = effect.settled_by() {
-            session.looks.remove(&settle);
-        }
-        session.running.insert(key);
-        let (ports, myself) = (self.hive.ports.clone(), self.myself.clone());
-        let act = effect.clone();
-        self.tasks.spawn(async move {
-            // A panic of a port ends as an effect without outcome, as a hang does.
-            let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act.perform(ports))).await;
-            let outcome = act.and_then(Result::ok).map(Box::new);
-            // A dead actor's next life settles the intent.
-            drop(myself.cast(Message::Ended(subject, Box::new(effect), outcome)));
-        });
-    }
-
-    async fn ended<R: Role>(&mut self, subject: Subject, effect: Effect, outcome: Option<Outcome>) {
-        while self.tasks.try_join_next().is_some() {}
-        let key = effect.key();
-        if let Some(problem) = outcome.as_ref().and_then(Outcome::problem) {
+        if let Some(problem) = outcome.and_then(Outcome::problem) {
             let (kind, status) = (&problem.kind, problem.status);
             tracing::debug!(actor = %R::NAME, effect = key.kind, %kind, status, "an effect failed");
         }
         let (mut recorded, mut lost) = (false, false);
-        if let Some(batch) = self.observe::<R>(subject, &effect, outcome.as_ref()) {
+        if let Some(batch) = self.observe::<R>(subject, effect, outcome) {
             // An outcome that is not on disk did not happen: the intent is settled by asking.
             match self.hive.journal.append(batch).await {
                 Ok(_) => recorded = true,
@@ -318,23 +311,16 @@ impl Life {
         }
         let now = self.hive.ports.time.now();
         let session = self.sessions.entry(subject).or_default();
-        let before = session.looks(&key);
-        session.ended(key, outcome.as_ref(), recorded, now);
-        if lost {
+        let before = lost.then(|| session.looks(&key).clone());
+        session.ended(key, outcome, recorded, now);
+        if let Some(before) = before {
             session.forget_look(key, before);
         }
         session.running.remove(&key);
         if !recorded && key.version > 0 {
             session.unsure.insert(EffectId { stream: key.stream, version: key.version });
         }
-        let mut subjects = BTreeSet::from([subject]);
-        let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
-        for _ in 0..places {
-            let Some(starved) = self.starved.pop_first() else {
-                break;
-            };
-            subjects.insert(starved);
-        }
+        let subjects = self.with_starved(subject);
         self.reconcile::<R>(subjects).await;
     }
 

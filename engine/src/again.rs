@@ -132,6 +132,7 @@ mod tests {
                 let known = Binding {
                     certificate: id,
                     target: Some(binding.target.clone()),
+                    listener: binding.target.listener(),
                     deployed: Some((Generation(2), BootNo(1))),
                     ..Binding::default()
                 };

@@ -29,6 +29,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// The listener it needs, if it is one of ours.
+    pub fn listener(&self) -> Option<ListenerId> {
+        match self {
+            Self::Builtin { address } => Some(ListenerId::derive(&[address.as_bytes()])),
+            Self::Files { .. } | Self::Library => None,
+        }
+    }
+
     /// A short name for people.
     pub fn label(&self) -> String {
         match self {
@@ -146,6 +154,8 @@ pub struct Binding {
     pub certificate: CertificateId,
     /// Where; absent once removed.
     pub target: Option<Target>,
+    /// The listener it needs, if it is one of ours: [`Target::listener`], kept since each decision asks.
+    pub listener: Option<ListenerId>,
     /// Being put in place.
     pub deploying: Option<Durable<Deployment>>,
     /// In place, and since which life of the process.
@@ -164,14 +174,6 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// The listener it needs, if it is one of ours.
-    pub fn listener(&self) -> Option<ListenerId> {
-        match self.target.as_ref()? {
-            Target::Builtin { address } => Some(ListenerId::derive(&[address.as_bytes()])),
-            Target::Files { .. } | Target::Library => None,
-        }
-    }
-
     fn set_back(&mut self, meta: &Meta, problem: &Problem) {
         let count = self.setback.as_ref().map_or(0, |setback| setback.count).saturating_add(1);
         self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
@@ -183,8 +185,9 @@ impl Binding {
             BindingEvent::BindingDeclared { certificate, target } => {
                 self.certificate = *certificate;
                 self.target = Some(target.clone());
+                self.listener = target.listener();
             }
-            BindingEvent::BindingRemoved => self.target = None,
+            BindingEvent::BindingRemoved => (self.target, self.listener) = (None, None),
             BindingEvent::DeploymentRequested(deployment) => {
                 self.deploying = Some(Durable::of(meta, deployment.clone()));
             }

@@ -159,7 +159,7 @@ impl Facts {
             Subject::Listener(listener) => self
                 .bindings
                 .values()
-                .filter(|binding| binding.listener() == Some(listener))
+                .filter(|binding| binding.listener == Some(listener))
                 .map(|binding| Subject::Certificate(binding.certificate))
                 .collect(),
             Subject::Certificate(id) => {

@@ -12,6 +12,10 @@ pub use crate::name::{
 
 /// SHA-256 of some parts, each prefixed with its length so that no two lists of parts collide.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    sha256_of(parts.iter().copied())
+}
+
+fn sha256_of<'p>(parts: impl Iterator<Item = &'p [u8]>) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
         context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -121,9 +125,8 @@ macro_rules! id16 {
         impl $name {
             /// The id of the thing that these parts name: the same parts, the same id.
             pub fn derive(parts: &[&[u8]]) -> Self {
-                let mut all: Vec<&[u8]> = vec![stringify!($name).as_bytes()];
-                all.extend_from_slice(parts);
-                Self(array(&sha256(&all)))
+                let parts = parts.iter().copied();
+                Self(array(&sha256_of(std::iter::once(stringify!($name).as_bytes()).chain(parts))))
             }
         }
 

@@ -25,6 +25,12 @@ pub enum Bug {
     AckBeforeCommit,
     /// The disk acknowledges what lies in its cache.
     MissingSync,
+    /// What is whole of a torn batch is taken for the end of the log.
+    TornBatchTaken,
+    /// After a failed sync it is tried again.
+    SyncRetried,
+    /// The checksum of a frame is not looked at.
+    SumIgnored,
     /// A start does not fold the last event of a batch.
     BatchEndNotReplayed,
     /// A late duplicate of a batch is appended: nobody looks at the expected version.
@@ -45,12 +51,20 @@ pub enum Bug {
     TokenKept,
     /// The vault answers before its file is on the disk.
     KeyNotSynced,
+    /// The vault puts the private key beside the public one.
+    KeyInCsr,
     /// After a start, acts are simply done instead of asked about.
     DoInsteadOfSettle,
     /// A newOrder without answer counts as refused.
     UnknownIsRefused,
     /// A start gives up the renewal it finds and begins another.
     RenewalBegunAnew,
+    /// A renewal is said to end unserved, whatever is served.
+    SaidUnserved,
+    /// A newOrder that an earlier life sent is not asked about.
+    NeverSettled,
+    /// A person who asks for a renewal is told that it comes, and it does not.
+    WishForgotten,
     /// After a start a new CSR is finalized instead of the intended one.
     FreshCsr,
     /// An order is looked at without growing pauses, and as often as it takes.

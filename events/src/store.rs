@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::codec::{CodecError, Frame};
 use crate::id::{Hash, Seq};
+use crate::planted::{self, Bug};
 
 /// The last event of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,8 +114,8 @@ impl StoreError {
             Self::NoRoom { .. } | Self::Index { .. } => true,
             // A thread of the index that is still ending holds its file for a moment.
             Self::Io { cause, .. } => cause.kind() == std::io::ErrorKind::WouldBlock,
-            Self::Unsynced { .. }
-            | Self::Locked { .. }
+            Self::Unsynced { .. } => planted::is(Bug::SyncRetried),
+            Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::Absent { .. }
             | Self::Frame { .. }

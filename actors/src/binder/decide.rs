@@ -13,7 +13,7 @@ use renewd_events::{Facts, WallMs};
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, backoff, fact, spread};
-use crate::effect::{Effect, Outcome};
+use crate::effect::{Effect, Outcome, handshake_key};
 
 /// What to do about a certificate's bindings.
 pub(super) fn certificate(
@@ -91,7 +91,7 @@ impl Place<'_> {
     /// Whether what serves here can be asked; asks for our listener when it is not open.
     fn listener(&self, cx: &Context, decision: &mut Decision) -> bool {
         let (Some(id), Some(Target::Builtin { address })) =
-            (self.binding.listener(), &self.binding.target)
+            (self.binding.listener, &self.binding.target)
         else {
             return true;
         };
@@ -148,13 +148,13 @@ impl Place<'_> {
         let seen = self.binding.served.as_ref().filter(|s| s.generation == self.issue.generation);
         let every =
             bounds::VERIFY_EVERY.saturating_sub(spread(&[&self.id.0], bounds::VERIFY_SPREAD));
-        let name = self.issue.leaf.names.first().cloned().unwrap_or_default();
-        let effect = Effect::Handshake(self.id, target.clone(), name, self.issue.generation);
         // A look that saw nothing new left no fact; it counts all the same.
-        let looks = session.looks(&effect.key());
+        let looks = session.looks(&handshake_key(self.id));
         let good = if looks.failures == 0 { looks.last } else { WallMs(0) };
         let at = seen.map_or(WallMs(0), |served| served.at.max(good).after(every));
         if at <= cx.now {
+            let name = self.issue.leaf.names.first().cloned().unwrap_or_default();
+            let effect = Effect::Handshake(self.id, target.clone(), name, self.issue.generation);
             decision.when_due(effect, session, cx, "what serves is looked at again");
         } else {
             decision.wake_at(at, "what serves is looked at once a day");

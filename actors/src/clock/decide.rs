@@ -94,7 +94,7 @@ fn ari(
         // Just issued: soon, but not all of a fleet together.
         renewed.after(spread(&[&id.0, b"ari"], (life / 100).min(Duration::from_secs(600))))
     };
-    let at = next_look(&looks, first);
+    let at = next_look(looks, first);
     if at <= cx.now {
         decision.effects.push(effect);
     } else {
@@ -102,8 +102,16 @@ fn ari(
     }
 }
 
-/// RFC 9773 §4.3.2: at Retry-After, within bounds; what keeps failing is asked for seldom.
+/// When it is read again. An answer that could not be recorded is forgotten but for the wait that the
+/// CA asked for, which then lies further ahead than what is remembered explains.
 fn next_look(looks: &Looks, first: WallMs) -> WallMs {
+    let remembered = looks.last.after(looks.asked.unwrap_or_default().max(bounds::LOOK_MAX));
+    let at = after_the_last(looks, first);
+    if looks.failures == 0 && looks.not_before > remembered { at.max(looks.not_before) } else { at }
+}
+
+/// RFC 9773 §4.3.2: at Retry-After, within bounds; what keeps failing is asked for seldom.
+fn after_the_last(looks: &Looks, first: WallMs) -> WallMs {
     if looks.count == 0 {
         return first;
     }
@@ -168,4 +176,25 @@ pub(super) fn observe(facts: &Facts, effect: &Effect, outcome: &Outcome) -> Vec<
         }
     };
     vec![fact(StreamId::schedule(*id), event, None, None)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_the_ca_asked_for_outlives_an_answer_that_could_not_be_recorded() {
+        let (first, now) = (WallMs(1_000), WallMs(50_000_000));
+        let asked = Duration::from_secs(6 * 3600);
+        let heard = now.after(asked);
+        let answered = |last| Looks { count: 1, last, asked: Some(asked), ..Looks::default() };
+        assert_eq!(next_look(&Looks::default(), first), first);
+        assert_eq!(next_look(&Looks { not_before: heard, ..Looks::default() }, first), heard);
+        let before = Looks { not_before: heard, ..answered(WallMs(2_000)) };
+        assert_eq!(next_look(&before, first), heard);
+        // What is remembered is bounded: a wait of years is not kept.
+        let years = Duration::from_secs(400 * 86_400);
+        let endless = Looks { asked: Some(years), not_before: now.after(years), ..answered(now) };
+        assert_eq!(next_look(&endless, first), now.after(bounds::ARI_LOOK_MAX));
+    }
 }

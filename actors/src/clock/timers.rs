@@ -122,10 +122,10 @@ async fn run(
     jumped: impl Fn(i64) + Send + Sync,
 ) {
     loop {
-        for (actor, subject) in timers.take_due(time.now()) {
+        let now = time.now();
+        for (actor, subject) in timers.take_due(now) {
             wake(actor, subject);
         }
-        let now = time.now();
         let until = timers.earliest().map_or(time.nap_max(), |at| at.since(now));
         // A hair longer: waking a fraction of a millisecond early would spin.
         let nap = until.min(time.nap_max()).saturating_add(Duration::from_millis(1));

@@ -88,7 +88,7 @@ fn begin(
 /// Why a renewal begins now, if it does.
 fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(Cause, u32)> {
     let attempt = certificate.failures.saturating_add(1);
-    if schedule.requested.is_some() {
+    if schedule.requested.is_some() && !planted::is(Bug::WishForgotten) {
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
@@ -215,6 +215,7 @@ fn served(
     if planted::is(Bug::NeverUnserved) {
         give_up = WallMs(u64::MAX);
     }
+    let all = all && !planted::is(Bug::SaidUnserved);
     if !all && give_up > cx.now {
         // The Binder's facts bring us here again.
         let mut decision = Decision::none();

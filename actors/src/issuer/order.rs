@@ -175,11 +175,11 @@ fn processing(
     cx: &Context,
 ) -> Decision {
     let looks = session.looks(&effect.key());
-    if let Some(problem) = given_up(facts, order, &looks, cx) {
+    if let Some(problem) = given_up(facts, order, looks, cx) {
         return fail(id, run, Step::Finalize, &problem);
     }
     let mut decision = Decision::none();
-    let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), &looks);
+    let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
 }
@@ -228,7 +228,7 @@ fn pending(
     if let Some(problem) = looks.hopeless() {
         return fail(id, run, Step::Order, problem);
     }
-    if let Some(problem) = given_up(facts, order, &looks, cx) {
+    if let Some(problem) = given_up(facts, order, looks, cx) {
         return fail(id, run, Step::Validation, &problem);
     }
     let mut decision = Decision::none();
@@ -240,7 +240,7 @@ fn pending(
             since.after(bounds::LOOK_IDLE)
         }
         Ok(Some(accepted)) => {
-            let at = next_look(accepted.after(bounds::LOOK_FIRST), &looks);
+            let at = next_look(accepted.after(bounds::LOOK_FIRST), looks);
             match session.visited.filter(|visited| *visited > looks.last) {
                 Some(visited) => {
                     let soon = visited.max(accepted).after(bounds::LOOK_AFTER_VISIT);

@@ -37,7 +37,8 @@ fn an_order_is_given_up_only_for_what_this_life_has_seen() {
         let mut facts = Facts::default();
         facts.engine.booted_at = booted;
         let order = Order { since: NOW, ..Order::default() };
-        given_up(&facts, &order, looks, &context(NOW.after(waited), BootNo(1)))
+        let looks = Looks { waited, ..looks.clone() };
+        given_up(&facts, &order, &looks, &context(NOW.after(waited), BootNo(1)))
     };
     let (long, ms) = (bounds::ORDER_STALLED, Duration::from_millis(1));
     assert_eq!(stalled(&looks(2), long, WallMs(0)), None);

@@ -3,6 +3,7 @@
 use renewd_events::certificate::Run;
 use renewd_events::id::{CertificateId, OrderId};
 use renewd_events::order::{NewOrder, Phase};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 use renewd_replay::codes::Step;
@@ -30,6 +31,9 @@ pub(super) fn find(
     }
     if may_do(intent, session, cx) {
         decision.effects.push(Effect::CreateOrder(order_id, intent.clone()));
+        return decision;
+    }
+    if planted::is(Bug::NeverSettled) && intent.meta().boot != cx.boot {
         return decision;
     }
     let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));

@@ -138,6 +138,19 @@ fn only_an_error_of_the_ca_refuses_a_challenge() {
 }
 
 #[test]
+fn a_challenge_that_the_ca_may_have_taken_is_looked_at_before_its_refusal_counts() {
+    let (log, _, effect) = told();
+    let kind = "urn:ietf:params:acme:error:malformed";
+    let outcome = Outcome::Done(Err(problem(ProblemClass::Acme, kind, 400)));
+    let mut session = Session::default();
+    for said in [&[][..], &[], &["ReadinessRefused"]] {
+        let cx = context(NOW, log.boot);
+        assert_eq!(names(&observe(&log.facts, &effect, &outcome, &session, &cx)), said);
+        session.ended(effect.key(), Some(&outcome), false, NOW);
+    }
+}
+
+#[test]
 fn a_settling_look_says_what_the_ca_has_taken() {
     use AuthorizationStatus::{Invalid, Pending, Valid};
     let (log, ..) = told();

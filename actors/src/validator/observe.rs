@@ -8,7 +8,8 @@ use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 
 use super::decide::of_order;
-use crate::decision::{Context, Session, fact};
+use crate::bounds;
+use crate::decision::{Context, Looks, Session, fact};
 use crate::effect::{AuthorizationStage, Effect, Outcome};
 use crate::issuer::refuses_for_good;
 use crate::ports::{AuthorizationLook, AuthorizationStatus, ChallengeStatus};
@@ -57,6 +58,9 @@ pub(super) fn observe(
                 matches!(phase(facts, *id), Some(Phase::ReadinessRequested(now)) if now == intent);
             let event = match result {
                 Ok(()) => AuthorizationEvent::ReadinessAccepted { inferred: false },
+                Err(problem) if may_be_taken(problem, session.looks(&effect.key())) => {
+                    return Vec::new();
+                }
                 Err(problem) if refuses_for_good(problem) => {
                     AuthorizationEvent::ReadinessRefused { problem: problem.clone() }
                 }
@@ -70,6 +74,13 @@ pub(super) fn observe(
         }
         _ => Vec::new(),
     }
+}
+
+/// A CA that has taken the challenge refuses to be told again, as malformed: it may have been told for
+/// another order that shows the same authorization (RFC 8555 §7.1.3). So it is asked what it has seen
+/// before the refusal counts.
+fn may_be_taken(problem: &Problem, before: &Looks) -> bool {
+    problem.is_acme("malformed") && before.failures.saturating_add(1) < bounds::HOPELESS_AFTER
 }
 
 fn bounded(probe: &Probe) -> Probe {

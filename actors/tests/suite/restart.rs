@@ -54,7 +54,7 @@ async fn a_crash_in_place_of_the_restart_reaches_the_goal_and_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_that_does_not_help_is_not_repeated_for_ever() {
+async fn a_restart_that_does_not_help_is_repeated_only_within_its_budget() {
     let world = World::new();
     let mut engine = first_life(&world).await;
     for _ in 0..4 {

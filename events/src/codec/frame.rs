@@ -4,6 +4,7 @@ use super::{BODY_OCTETS_MAX, CodecError, SCHEMA, decode_body, encode_body};
 use crate::event::{Envelope, TraceContext};
 use crate::id::{BootNo, Hash, RenewalId, Seq, StreamId, StreamKind};
 use crate::intent::ActorName;
+use crate::planted::{self, Bug};
 use crate::time::WallMs;
 
 const MAGIC: [u8; 4] = *b"RNW1";
@@ -187,7 +188,7 @@ impl<'a> Header<'a> {
         let mut reader = Reader(bytes);
         reader.take::<8>()?;
         let sum = reader.u32()?;
-        if crc32fast::hash(reader.0) != sum {
+        if crc32fast::hash(reader.0) != sum && !planted::is(Bug::SumIgnored) {
             return Err(CodecError::Checksum);
         }
         let schema = reader.u16()?;

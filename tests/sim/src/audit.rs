@@ -16,10 +16,13 @@ use renewd_events::problem::Problem;
 use renewd_events::process::EngineEvent;
 use renewd_events::schedule::{Cause, ScheduleEvent};
 use renewd_events::{Facts, WallMs};
+use renewd_replay::check::Checker;
 
 use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
+use crate::plan::Goal;
+use crate::story::Story;
 use crate::tick::with_facts;
 use crate::verdicts;
 use crate::world::{World, binding_of, certificate_of};
@@ -30,20 +33,6 @@ const REQUESTS_MAX: u32 = 700;
 pub(crate) const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.
 const OPEN_MAX: Duration = Duration::from_secs(8 * 86_400);
-
-/// The running engine's state must be the fold of what is on the disk, as far as it got.
-pub(crate) fn live(world: &World, facts: &Facts) {
-    let mut fold = Facts::default();
-    for frame in world.platter().frames.iter().take_while(|frame| frame.seq <= facts.seq) {
-        if let Ok(envelope) = Frame::decode(&frame.bytes) {
-            fold.apply(&envelope);
-        }
-    }
-    if fold != *facts {
-        let what = format!("at event {} the fold of the log is another state", facts.seq);
-        world.broken(Invariant::ReplayEqualsLive, what);
-    }
-}
 
 /// Every certificate is valid, served as it should be, and scheduled.
 pub(crate) fn healed(world: &World) {
@@ -92,12 +81,16 @@ pub(crate) fn log(world: &Arc<World>) -> (usize, usize, String) {
             }
         }
     }
-    for violation in renewd_replay::check::check(&envelopes) {
+    let checker = renewd_replay::fold::read(Checker::default(), &envelopes);
+    for violation in checker.violations() {
         let what = format!("event {}: {}", violation.seq, violation.what);
         world.broken(Invariant::LogInvariants, what);
     }
     let (renewals, head) = (reading.renewals, reading.previous.to_string());
     truth(world, &reading);
+    if let Goal::Days(_) = world.plan.goal {
+        reading.story.end(world, &reading.facts, &checker, &envelopes);
+    }
     world.platter().frames = frames;
     (envelopes.len(), renewals, head)
 }
@@ -117,6 +110,7 @@ struct Reading<'a> {
     floors: BTreeMap<CertificateId, WallMs>,
     /// The wall clock was set: spans of wall time mean nothing.
     clock_set: bool,
+    story: Story,
 }
 
 impl<'a> Reading<'a> {
@@ -138,6 +132,7 @@ impl<'a> Reading<'a> {
             failed: BTreeMap::new(),
             floors: BTreeMap::new(),
             clock_set,
+            story: Story::new(clock_set),
         }
     }
 
@@ -151,6 +146,7 @@ impl<'a> Reading<'a> {
         let before = verdicts::served(&self.facts, envelope);
         self.facts.apply(envelope);
         verdicts::judge(self.world, &self.facts, envelope, before);
+        self.story.read(self.world, frame, envelope, &self.facts);
         self.anomaly(envelope);
         if self.facts.runs.len() > self.world.plan.parallel {
             let what =
@@ -280,7 +276,9 @@ impl<'a> Reading<'a> {
         };
         let wait = at.since(*failed);
         let longest = UNUSABLE_MAX.max(RETRY_MAX).max(Duration::from_millis(asked.unwrap_or(0)));
-        if wait < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
+        // Places of time are whole milliseconds, a quarter of a life is not.
+        let wait_up = wait.saturating_add(Duration::from_millis(1));
+        if wait_up < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
             let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
             self.world.broken(Invariant::BackoffBounds, what);
         }
@@ -323,6 +321,8 @@ impl<'a> Reading<'a> {
         let there = self.world.state().ca.orders.values().any(|order| {
             StreamId::from(order.intent) == envelope.stream && order.created <= envelope.at
         });
+        let late = self.world.state().ca.came_late.contains(&OrderId(envelope.stream.id));
+        let there = there && !late;
         if there {
             let what = format!("event {}: the CA has this order", envelope.seq);
             self.world.broken(Invariant::SettledTruly, what);

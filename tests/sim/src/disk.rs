@@ -11,6 +11,7 @@ use renewd_events::store::{EventStore, FULL, Frames, Head, StoreError};
 
 use crate::fate::{Fault, Harm, Place};
 use crate::invariant::Invariant;
+use crate::medium::Medium;
 use crate::world::World;
 
 /// Octets of an event (the codec's own bound).
@@ -25,6 +26,7 @@ pub struct Platter {
     pub acknowledged: Seq,
     /// How many frames the last commit but one had brought: what a disk that lies about syncing keeps.
     pub(crate) kept: usize,
+    pub(crate) medium: Medium,
 }
 
 impl Platter {
@@ -47,6 +49,14 @@ impl Disk {
     pub fn new(world: Arc<World>) -> Self {
         Self { world }
     }
+
+    /// After a failed sync a read proves nothing, and a second sync that succeeds even less.
+    fn written_after_a_failed_sync(&self) {
+        if self.world.platter().medium.sync_failed {
+            let what = "the log is written again by the process whose sync failed";
+            self.world.broken(Invariant::SyncFinal, what);
+        }
+    }
 }
 
 impl EventStore for Disk {
@@ -64,6 +74,7 @@ impl EventStore for Disk {
         if self.world.is_dead() {
             return Err(dead());
         }
+        self.written_after_a_failed_sync();
         if self.world.disk_is_full() {
             return Err(full());
         }
@@ -81,6 +92,19 @@ impl EventStore for Disk {
                 }
                 self.world.fill_disk(Duration::from_secs(seconds));
                 return Err(full());
+            }
+            if let Some(Harm { fault: Fault::Unsynced, seconds }) = drawn {
+                let mut platter = self.world.platter();
+                if seconds % 2 == 1 {
+                    platter.frames.extend_from_slice(batch);
+                }
+                platter.medium.sync_failed = true;
+                return Err(unsynced());
+            }
+            if let Some(Harm { fault: Fault::Torn, seconds }) = drawn {
+                self.world.platter().tear(batch, seconds);
+                self.world.end_life();
+                return Err(dead());
             }
             if harm == Some(Fault::CrashBefore) {
                 self.world.end_life();
@@ -101,6 +125,7 @@ impl EventStore for Disk {
     }
 
     fn reopen(&mut self) -> Result<Head, StoreError> {
+        self.written_after_a_failed_sync();
         if self.world.disk_is_full() {
             return Err(full());
         }
@@ -117,6 +142,9 @@ impl EventStore for Disk {
 
     fn close(&mut self) -> Result<(), StoreError> {
         let mut platter = self.world.platter();
+        if platter.medium.sync_failed {
+            return Err(unsynced());
+        }
         platter.kept = platter.frames.len();
         Ok(())
     }
@@ -128,6 +156,13 @@ fn full() -> StoreError {
         what: "writing",
         path: "the simulated disk".into(),
         cause: std::io::ErrorKind::StorageFull.into(),
+    }
+}
+
+fn unsynced() -> StoreError {
+    StoreError::Unsynced {
+        path: "the simulated disk".into(),
+        cause: std::io::Error::other("input/output error"),
     }
 }
 

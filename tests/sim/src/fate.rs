@@ -81,6 +81,13 @@ pub enum Fault {
     CrashAfter,
     /// The disk is full for a while (`seconds`).
     NoSpace,
+    /// The power goes within the write of a batch; some of its octets (`seconds` by their number) are
+    /// on the disk.
+    Torn,
+    /// A sync fails: the batch is on the disk (`seconds` odd) or not, and nobody can tell.
+    Unsynced,
+    /// A bit turns on the disk (`seconds` says which).
+    Rot,
     /// The request does not arrive.
     Cut,
     /// The request arrives, its answer does not.
@@ -103,6 +110,10 @@ pub enum Fault {
     Panic,
     /// The request takes this long (`seconds`).
     Slow,
+    /// The request arrives (`seconds`) later, and its answer never does.
+    Late,
+    /// For a while (`seconds`) a page with status 404 is answered in place of every order.
+    Missing,
     /// The validator does not reach us.
     Unreachable,
     /// Putting in place, reloading or looking fails.

@@ -19,10 +19,16 @@ use std::fmt;
 pub enum Invariant {
     /// Places dense, hashes chained, streams dense, every frame readable.
     LogWhole,
+    /// A batch is there as a whole or not at all.
+    BatchWhole,
     /// An event is at most 32 KiB.
     EventSize,
     /// Acknowledged events are there after every end.
     NothingLost,
+    /// A process whose sync failed writes the log no more.
+    SyncFinal,
+    /// An event in which a bit turned is not read.
+    RotRefused,
     /// The fold of the log is the state of the running engine.
     ReplayEqualsLive,
     /// Lives are numbered upwards and never overlap.
@@ -43,6 +49,18 @@ pub enum Invariant {
     OneOrderPerIntent,
     /// An order is bought again only when the one before is refused, dead, or cannot be found.
     NoUnexplainedOrder,
+    /// No order while another of the same names is known to the log and open at the CA, unless the log
+    /// says what ended the renewal that it was for.
+    OpenOrderUsed,
+    /// A renewal ends unserved only if a place does not serve it, with a certificate only if the CA was
+    /// satisfied of every name.
+    EndsAsItIs,
+    /// Once nothing goes wrong, no intent stays open for more than a day.
+    IntentSettled,
+    /// What a person asks for is answered, and a renewal that was asked for comes.
+    WishHeard,
+    /// What is put in place has its key in the vault and holds all names.
+    DeployedFits,
     /// What was found out about a lost newOrder is true.
     SettledTruly,
     /// One account, however often registration is repeated.
@@ -51,6 +69,8 @@ pub enum Invariant {
     TokenAnswered,
     /// No token is answered when no order needs it.
     TokenWithdrawn,
+    /// No private key in any event, as it is, in hexadecimal or in base64.
+    NoSecret,
     /// Every certificate has exactly one next action, or a person must act.
     OneNextAction,
     /// A retry never comes sooner than the first back-off nor later than its cap.

@@ -8,23 +8,29 @@
 //!
 //! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
 //! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
-//! [`invariant`], `audit` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
+//! [`invariant`], `audit`, `folded`, `story` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
 //! commands).
 
 mod audit;
 mod ca;
 pub mod crash;
+mod declared;
 pub mod disk;
 pub mod draws;
 pub mod fate;
+mod folded;
 pub mod invariant;
 pub mod life;
+mod medium;
 mod pace;
 mod places;
 pub mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;
+mod secrets;
 pub mod seeds;
+mod story;
 mod tick;
+mod time;
 mod verdicts;
 pub mod world;

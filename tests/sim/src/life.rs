@@ -19,7 +19,7 @@ use crate::fate::{Fault, Place};
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Goal;
 use crate::world::World;
-use crate::{audit, tick};
+use crate::{audit, folded, tick};
 
 /// Lives of one run: faults have a bound, so lives have one.
 const LIVES_MAX: u32 = 1_000;
@@ -96,6 +96,7 @@ fn down(world: &World) {
     let Some(harm) = world.fate(Place::Boot) else {
         return;
     };
+    world.rots(harm.fault, harm.seconds);
     if harm.fault == Fault::Downtime {
         world.skip(Duration::from_secs(harm.seconds));
         tick::validate(world, false);
@@ -185,6 +186,7 @@ async fn start(world: &Arc<World>) -> Option<Engine> {
 
 async fn live(world: &Arc<World>) -> End {
     world.begin_life();
+    world.open_disk();
     let Some(engine) = start(world).await else {
         return not_started(world);
     };
@@ -200,7 +202,7 @@ async fn live(world: &Arc<World>) -> End {
         End::Killed | End::Stuck => {}
     }
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    audit::live(world, &facts);
+    folded::live(world, &facts);
     // A stop may itself be ended by fate.
     if world.is_dead() && end != End::Stuck { End::Killed } else { end }
 }
@@ -210,7 +212,7 @@ fn not_started(world: &World) -> End {
     if world.is_dead() {
         return End::Killed;
     }
-    if world.disk_is_full() {
+    if world.disk_is_full() || world.platter().medium.sync_failed {
         world.skip(SUPERVISOR_PAUSE);
         return End::Killed;
     }
@@ -262,7 +264,7 @@ async fn drive(world: &Arc<World>, engine: &Engine) -> End {
             Goal::Days(_) if now >= world.healing() => tick::heal(world),
             Goal::Generation(_) | Goal::Days(_) => {}
         }
-        let due = world.state().ca.jobs.first().map_or(next_tick, |job| job.0.min(next_tick));
+        let due = world.state().next().map_or(next_tick, |at| at.min(next_tick));
         let nap = due.since(world.time()).saturating_add(Duration::from_millis(1));
         tokio::select! {
             biased;

@@ -13,6 +13,8 @@ use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::{Durable, WallMs};
 
 use crate::fate::{Fault, Place};
+use crate::invariant::Invariant;
+use crate::secrets;
 use crate::world::{State, World, binding_of, certificate_of};
 
 impl World {
@@ -54,6 +56,36 @@ impl World {
         self.living().await;
     }
 
+    /// An issue that is put in place can be served there.
+    fn fits(&self, binding: BindingId, issue: &Issue) {
+        let mut wanted = self.plan.certificates.iter();
+        let wanted = wanted.find(|wanted| wanted.names == issue.leaf.names);
+        let named =
+            wanted.is_some_and(|wanted| binding_of(certificate_of(wanted.name())) == binding);
+        let csr = self.csr(&issue.key_ref);
+        let keyed = issue.spki == issue.leaf.spki
+            && Hash::of(&csr) == issue.spki
+            && self.state().keys.contains(&csr);
+        if !(named && keyed || self.is_dead()) {
+            let what = format!("its names {named}, its key in the vault {keyed}");
+            self.broken(Invariant::DeployedFits, what);
+        }
+    }
+
+    /// What stands for a CSR here: the name of the key, and its public half.
+    fn csr(&self, name: &KeyRef) -> Vec<u8> {
+        let key = self.secret(name);
+        let mut csr = format!("{} {}", name.0, Hash::of(&key)).into_bytes();
+        if planted::is(Bug::KeyInCsr) {
+            csr.extend_from_slice(&key);
+        }
+        csr
+    }
+
+    fn secret(&self, key: &KeyRef) -> Vec<u8> {
+        secrets::key(self.plan.seed, &key.0)
+    }
+
     /// Nothing of a dead process goes on.
     pub(crate) async fn living(&self) {
         if self.is_dead() {
@@ -67,8 +99,8 @@ fn refused(what: &str) -> Problem {
 }
 
 impl Vault for World {
-    fn ensure_account_key<'a>(&'a self, _: &'a KeyRef) -> Act<'a, Result<String, Problem>> {
-        self.local(|_| Ok("thumbprint".to_owned()))
+    fn ensure_account_key<'a>(&'a self, key: &'a KeyRef) -> Act<'a, Result<String, Problem>> {
+        self.local(|_| Ok(Hash::of(&self.secret(key)).to_string()))
     }
 
     fn ensure_certificate_key<'a>(
@@ -76,7 +108,7 @@ impl Vault for World {
         request: &'a KeyRequest,
     ) -> Act<'a, Result<KeyFacts, Problem>> {
         self.local(|state| {
-            let csr = request.key_ref.0.clone().into_bytes();
+            let csr = self.csr(&request.key_ref);
             state.keys.insert(csr.clone());
             if planted::is(Bug::KeyNotSynced) {
                 state.young_keys.push((self.wall(), csr.clone()));
@@ -115,6 +147,7 @@ impl BindingTarget for World {
     ) -> Act<'a, Result<(), Problem>> {
         let harm = self.fate(Place::Serving).map(|harm| harm.fault);
         self.witness(intent.meta());
+        self.fits(binding, issue);
         self.local(move |state| {
             if harm == Some(Fault::Refused) {
                 return Err(refused("the directory cannot be written"));
@@ -159,11 +192,11 @@ impl BindingTarget for World {
         Box::pin(async move {
             let _under_way = self.call();
             self.living().await;
-            self.pause(5).await;
+            self.pause(self.plan.look_ms).await;
             if self.fate(Place::Serving).is_some_and(|harm| harm.fault == Fault::Refused) {
                 return Err(refused("no answer"));
             }
-            let binding = binding_of(certificate_of(name));
+            let binding = self.bindings.get(name).copied().unwrap_or_default();
             let seen = self.state().shown.get(&binding).copied().unwrap_or_default();
             Ok((target.label(), seen))
         })
@@ -213,6 +246,14 @@ impl HostProcess for World {
 }
 
 impl TimeSource for World {
+    fn lag(&self) -> std::time::Duration {
+        if self.plan.lag_ms == 0 {
+            return std::time::Duration::ZERO;
+        }
+        let drawn = self.state().turns.as_mut().map(|draws| draws.delay_ms(self.plan.lag_ms));
+        std::time::Duration::from_millis(drawn.unwrap_or(0))
+    }
+
     fn now(&self) -> WallMs {
         self.wall()
     }

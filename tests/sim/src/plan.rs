@@ -38,6 +38,8 @@ pub struct Ca {
     pub window_every_ms: u64,
     /// A name once validated is not validated again for 30 days.
     pub reuse: bool,
+    /// While a name is pending in one order, another order of it has the same authorization.
+    pub share: bool,
     /// It finalizes at a later time than it answers, up to this.
     pub processing_ms: u64,
     /// Its validator comes after a delay of up to this.
@@ -82,6 +84,10 @@ pub struct Plan {
     pub life_left: LifeLeft,
     /// Slowest request, milliseconds.
     pub network_ms: u64,
+    /// Longest time for which an actor lets the others go first, milliseconds.
+    pub lag_ms: u64,
+    /// Slowest look at what serves, milliseconds.
+    pub look_ms: u64,
     /// Slowest commit, milliseconds.
     pub disk_ms: u64,
     /// The listener can only be opened by a restart.
@@ -106,6 +112,7 @@ impl Plan {
                 renewal_info: false,
                 window_every_ms: 6 * 3_600_000,
                 reuse: false,
+                share: false,
                 processing_ms: 2_000,
                 validation_ms: 3_000,
                 tries: 1,
@@ -113,6 +120,8 @@ impl Plan {
             },
             life_left: LifeLeft::Share(1, 3),
             network_ms: 200,
+            lag_ms: 0,
+            look_ms: 5,
             disk_ms: 20,
             listener_needs_restart: false,
             restart_helps: true,

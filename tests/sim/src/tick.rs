@@ -3,13 +3,13 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use renewd_actors::ports::TimeSource;
 use renewd_events::Facts;
 use renewd_events::certificate::Certificate;
 use renewd_events::id::{CertificateId, Hash};
 use renewd_events::schedule::Cause;
 
 use crate::audit::UNUSABLE_MAX;
-use crate::ca::token;
 use crate::fate::{Fault, Place};
 use crate::invariant::Invariant;
 use crate::life::RETRY_MAX;
@@ -19,8 +19,12 @@ use crate::world::{World, account, binding_of, certificate_of};
 /// Between two tries of a validator.
 const VALIDATOR_PAUSE: Duration = Duration::from_secs(5);
 
+/// An answer to a person that takes longer does not come.
+const COMMAND_MAX: Duration = Duration::from_secs(3600);
+
 /// The validators whose time has come look at their challenges. `up`: the process answers.
 pub(crate) fn validate(world: &World, up: bool) {
+    world.deliver();
     loop {
         let now = world.time();
         let job = {
@@ -35,7 +39,7 @@ pub(crate) fn validate(world: &World, up: bool) {
         let (_, url, index, tries) = job;
         let unreachable =
             world.fate(Place::Validation).is_some_and(|harm| harm.fault == Fault::Unreachable);
-        let token = token(&format!("{url}/authorization/{index}"));
+        let token = world.state().ca.token_of(&url, index);
         let reached = up && !unreachable && answered(world, &token);
         if up && !unreachable && !reached && !world.is_dead() && pending(world, &url) {
             let what = format!("the validator asked for the token of {url} and got nothing");
@@ -79,6 +83,11 @@ pub(crate) fn with_facts<T>(world: &World, read: impl FnOnce(&Facts) -> T) -> Op
 
 /// Some hours went by. True when a person stops the process.
 pub(crate) async fn tick(world: &World) -> bool {
+    if world.platter().medium.sync_failed {
+        // A person has looked at the disk and starts the process again.
+        world.end_life();
+        return false;
+    }
     next_actions(world).await;
     retries(world);
     people(world).await;
@@ -95,7 +104,10 @@ pub(crate) async fn tick(world: &World) -> bool {
             world.state().person_asked = true;
             let name = world.plan.certificates.first().map(|wanted| wanted.name().to_owned());
             if let (Some(handle), Some(name)) = (world.handle(), name) {
-                drop(handle.renew(&name, "a person").await);
+                let asked = handle.renew(&name, "a person");
+                if tokio::time::timeout(COMMAND_MAX, asked).await.is_err() && !world.is_dead() {
+                    world.broken(Invariant::WishHeard, "a command was not answered for an hour");
+                }
             }
         }
         Fault::Overwrite => {
@@ -106,6 +118,9 @@ pub(crate) async fn tick(world: &World) -> bool {
             }
         }
         Fault::NoSpace
+        | Fault::Torn
+        | Fault::Unsynced
+        | Fault::Rot
         | Fault::Cut
         | Fault::Lost
         | Fault::Down
@@ -117,6 +132,8 @@ pub(crate) async fn tick(world: &World) -> bool {
         | Fault::Terms
         | Fault::Panic
         | Fault::Slow
+        | Fault::Late
+        | Fault::Missing
         | Fault::Unreachable
         | Fault::Refused
         | Fault::Downtime => {}
@@ -191,6 +208,10 @@ pub(crate) fn served(facts: &Facts, certificate: &Certificate) -> bool {
 
 /// No retry lies further ahead than its back-off allows, whatever was done to the clock.
 fn retries(world: &World) {
+    // A clock that was set is noticed by the next nap's end.
+    if world.time().since(world.state().set_at) <= world.nap_max() {
+        return;
+    }
     let now = world.wall();
     let far = with_facts(world, |facts| {
         let account = facts.accounts.get(&account());

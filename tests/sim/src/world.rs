@@ -6,25 +6,22 @@ use std::time::Duration;
 
 use renewd_actors::Handle;
 use renewd_events::WallMs;
-use renewd_events::account::AccountEvent;
-use renewd_events::binding::{BindingEvent, Target};
-use renewd_events::certificate::{CertificateEvent, Declaration};
-use renewd_events::event::{Event, NewEvent};
 use renewd_events::id::{
-    AccountId, BindingId, CertificateId, CertificateName, DnsName, Fingerprint, Hash, OrderId,
-    RestartId, StreamId,
+    AccountId, BindingId, CertificateId, CertificateName, Fingerprint, OrderId, RestartId, StreamId,
 };
 use renewd_events::intent::Meta;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::ca::Authority;
+use crate::ca::{Authority, Late};
 use crate::disk::Platter;
 use crate::draws::Draws;
 use crate::fate::{Fate, Harm, Place};
+use crate::folded::Folded;
 use crate::invariant::{Invariant, Violation};
 use crate::pace::Pace;
-use crate::plan::{DAY, Plan, Served};
+use crate::plan::{DAY, Plan};
+use crate::time::Clock;
 
 /// When the world begins: 2026-01-01.
 const BEGINNING: WallMs = WallMs(1_767_225_600_000);
@@ -36,8 +33,6 @@ const WRONG_MAX_MS: i64 = 40 * 86_400_000;
 const HEALING: Duration = Duration::from_secs(2 * 86_400);
 /// An operating system writes back what nobody synced after this.
 const WRITE_BACK: Duration = Duration::from_secs(30);
-/// The address of the listener.
-const LISTENER: &str = "0.0.0.0:443";
 
 /// Everything but the process.
 #[derive(Debug)]
@@ -45,6 +40,10 @@ pub struct World {
     /// What the run is.
     pub plan: Plan,
     pub(crate) state: Mutex<State>,
+    /// Where each name is served.
+    pub(crate) bindings: BTreeMap<String, BindingId>,
+    /// The fold of what lies on the disk, as far as it was compared with a running engine.
+    pub(crate) folded: Mutex<Folded>,
     platter: Mutex<Platter>,
     fate: Mutex<Fate>,
     clock: Mutex<Clock>,
@@ -57,12 +56,17 @@ pub struct World {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) ca: Authority,
+    /// Requests on their way, by when they arrive and the order in which they were sent.
+    pub(crate) late: BTreeMap<(WallMs, u64), Late>,
+    pub(crate) sent_late: u64,
     /// Keys in the vault, by the CSR that goes with them.
     pub(crate) keys: BTreeSet<Vec<u8>>,
     /// Keys that nobody synced, and since when ([`renewd_events::planted::Bug::KeyNotSynced`]).
     pub(crate) young_keys: Vec<(WallMs, Vec<u8>)>,
     /// Renewal information was answered with a Retry-After: in this life not before.
     pub(crate) ari_floors: BTreeMap<String, WallMs>,
+    /// When our wall clock was last set.
+    pub(crate) set_at: WallMs,
     /// What each place shows.
     pub(crate) shown: BTreeMap<BindingId, Fingerprint>,
     /// What lies in the files of each place, not yet read by its program.
@@ -79,14 +83,8 @@ pub(crate) struct State {
     pub(crate) person_asked: bool,
     pub(crate) violations: Vec<Violation>,
     pub(crate) latency: Option<Draws>,
-}
-
-/// Time: tokio's paused time on top of where the life began; and how wrong our wall clock is.
-#[derive(Debug)]
-struct Clock {
-    base: WallMs,
-    started: Option<Instant>,
-    wrong_ms: i64,
+    /// Who handles a message first.
+    pub(crate) turns: Option<Draws>,
 }
 
 /// The present process, as far as the world can see it.
@@ -121,11 +119,17 @@ pub(crate) fn binding_of(certificate: CertificateId) -> BindingId {
 impl World {
     /// A world before the first start.
     pub fn new(plan: Plan, fate: Fate) -> Arc<Self> {
-        let latency = Some(Draws::new(plan.seed, "latency"));
+        let draws = |purpose| Some(Draws::new(plan.seed, purpose));
+        let (latency, turns) = (draws("latency"), draws("turns"));
         let listener_free = !plan.listener_needs_restart;
+        let names = plan.certificates.iter().map(|wanted| wanted.name());
         Arc::new(Self {
+            bindings: names
+                .map(|name| (name.to_owned(), binding_of(certificate_of(name))))
+                .collect(),
+            folded: Mutex::default(),
             plan,
-            state: Mutex::new(State { latency, listener_free, ..State::default() }),
+            state: Mutex::new(State { latency, turns, listener_free, ..State::default() }),
             platter: Mutex::default(),
             fate: Mutex::new(fate),
             clock: Mutex::new(Clock { base: BEGINNING, started: None, wrong_ms: 0 }),
@@ -176,15 +180,12 @@ impl World {
 
     /// Now, in truth: what the CA's clock says.
     pub fn time(&self) -> WallMs {
-        let clock = lock(&self.clock);
-        let gone = clock.started.map_or(Duration::ZERO, |started| started.elapsed());
-        clock.base.after(gone)
+        lock(&self.clock).truth()
     }
 
     /// Now, as our wall clock shows it.
     pub fn wall(&self) -> WallMs {
-        let now = self.time();
-        WallMs(now.0.saturating_add_signed(lock(&self.clock).wrong_ms))
+        lock(&self.clock).shown()
     }
 
     /// When the run ends; none where it ends with an issue.
@@ -206,7 +207,7 @@ impl World {
 
     /// Our wall clock is set by so many seconds.
     pub(crate) fn set_wall(&self, seconds: i64) {
-        self.state().ari_floors.clear();
+        self.state().clock_set(self.time());
         let mut clock = lock(&self.clock);
         let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
         clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
@@ -214,7 +215,7 @@ impl World {
 
     /// Our wall clock is right again.
     pub(crate) fn right_wall(&self) {
-        self.state().ari_floors.clear();
+        self.state().clock_set(self.time());
         lock(&self.clock).wrong_ms = 0;
     }
 
@@ -313,47 +314,6 @@ impl World {
             self.broken(Invariant::NoLogNoAct, what);
         }
     }
-
-    /// What the configuration says about the certificates of the plan.
-    pub(crate) fn declarations(&self) -> Vec<NewEvent> {
-        let new =
-            |stream: StreamId, event: Event| NewEvent { stream, event, renewal: None, cause: None };
-        let declared = AccountEvent::AccountDeclared {
-            directory_url: "https://ca.test/directory".to_owned(),
-            contacts_hash: Hash::default(),
-            contacts: 0,
-        };
-        let terms = AccountEvent::TermsAccepted { terms_url: None, by: "test".to_owned() };
-        let id = account().into();
-        let mut events = vec![new(id, declared.into()), new(id, terms.into())];
-        for wanted in &self.plan.certificates {
-            let id = certificate_of(wanted.name());
-            let identifiers = wanted.names.iter().filter_map(|name| DnsName::parse(name).ok());
-            let declaration = Declaration {
-                name: wanted.name().to_owned(),
-                account: account(),
-                identifiers: identifiers.collect(),
-                profile: None,
-                ari: self.plan.ca.renewal_info,
-                life_left: self.plan.life_left,
-            };
-            let target = target(wanted.served, wanted.name());
-            let event = CertificateEvent::CertificateDeclared(declaration);
-            events.push(new(id.into(), event.into()));
-            let event = BindingEvent::BindingDeclared { certificate: id, target };
-            events.push(new(binding_of(id).into(), event.into()));
-        }
-        events
-    }
-}
-
-fn target(served: Served, name: &str) -> Target {
-    match served {
-        Served::Builtin => Target::Builtin { address: LISTENER.to_owned() },
-        Served::Files => {
-            Target::Files { directory: format!("/tls/{name}"), reload: true, verify: None }
-        }
-    }
 }
 
 /// A call of a port under way.
@@ -374,6 +334,11 @@ impl State {
         if !known || self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation { invariant, what: what.into() });
         }
+    }
+
+    fn clock_set(&mut self, now: WallMs) {
+        self.ari_floors.clear();
+        self.set_at = now;
     }
 
     /// What only a process, or a machine with power, remembers is gone.

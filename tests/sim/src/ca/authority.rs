@@ -30,18 +30,30 @@ pub(crate) struct Authority {
     pub(crate) accounts: u32,
     /// It knows the account.
     pub(crate) knows_account: bool,
+    /// It forgot the account, and with it its orders, at this time.
+    pub(crate) forgot_at: WallMs,
     /// How often its terms changed.
     pub(crate) terms: u32,
     /// A person must agree to the terms before it takes orders, from this time on somebody does.
     pub(crate) agreed_at: Option<WallMs>,
     pub(crate) orders: BTreeMap<String, Placed>,
+    /// The URLs of the orders for the same names, oldest first.
+    of_names: BTreeMap<Vec<String>, Vec<String>>,
     /// Orders by the intent that asked for them.
     pub(crate) by_intent: BTreeMap<OrderId, u32>,
     /// Validations to come: when, order, authorization, try.
     pub(crate) jobs: BTreeSet<(WallMs, String, usize, u32)>,
+    /// Orders whose request came late.
+    pub(crate) came_late: BTreeSet<OrderId>,
+    /// Orders are answered with 404 until then.
+    pub(crate) missing_until: WallMs,
+    /// What was open, with the names of this order, when it came.
+    pub(crate) open_before: BTreeMap<OrderId, Vec<String>>,
     validated: BTreeMap<String, WallMs>,
     /// Certificates issued, by their name for renewal information.
     pub(crate) issued: BTreeMap<String, Issued>,
+    /// One authorization may be in several orders.
+    shares: bool,
     /// All windows begin here, for what was issued before.
     pub(crate) windows_moved: Option<WallMs>,
 }
@@ -95,6 +107,11 @@ impl Placed {
         }
     }
 
+    /// It can still become a certificate by what we do.
+    pub(crate) fn is_open(&self, now: WallMs) -> bool {
+        matches!(self.status(now), OrderStatus::Pending | OrderStatus::Ready)
+    }
+
     pub(crate) fn look(&self, url: &str, now: WallMs) -> OrderLook {
         let status = self.status(now);
         let problem = self.authorizations.iter().find_map(|a| a.problem.clone());
@@ -125,11 +142,17 @@ impl Authority {
                 return Err(acme("alreadyReplaced", 409));
             }
         }
+        self.shares = ca.share;
         let url = format!("https://ca.test/order/{}", self.orders.len() + 1);
         *self.by_intent.entry(intent).or_default() += 1;
         let names: Vec<String> =
             wanted.identifiers.iter().map(|name| name.as_str().to_owned()).collect();
+        let open = self.orders_of(&names).filter(|(_, order)| order.is_open(now));
+        self.open_before.insert(intent, open.map(|(url, _)| url.clone()).collect());
         let authorizations = names.iter().enumerate().map(|(index, name)| {
+            if let Some(shared) = self.pending(name, now).filter(|_| ca.share) {
+                return shared;
+            }
             let fresh = self.validated.get(name).is_some_and(|at| now.since(*at) < REUSE);
             Authorization {
                 url: format!("{url}/authorization/{index}"),
@@ -157,6 +180,7 @@ impl Authority {
             issued.replaced_by = Some(url.clone());
         }
         let look = placed.look(&url, now);
+        self.of_names.entry(placed.names.clone()).or_default().push(url.clone());
         self.orders.insert(url, placed);
         Ok(look)
     }
@@ -199,6 +223,36 @@ impl Authority {
             authorization.status = AuthorizationStatus::Invalid;
             authorization.problem = Some(acme("connection", 400).about(&authorization.name));
         }
+        let changed = authorization.clone();
+        self.share(&changed);
+    }
+
+    /// What the validator of this job fetches.
+    pub(crate) fn token_of(&self, url: &str, index: usize) -> String {
+        let order = self.orders.get(url);
+        let authorization = order.and_then(|order| order.authorizations.get(index));
+        authorization.map_or(String::new(), |it| token(&it.url))
+    }
+
+    /// The same authorization in other orders is as it is here.
+    pub(crate) fn share(&mut self, changed: &Authorization) {
+        if !self.shares {
+            return;
+        }
+        let all = self.orders.values_mut().flat_map(|order| &mut order.authorizations);
+        for twin in all.filter(|twin| twin.url == changed.url) {
+            twin.clone_from(changed);
+        }
+    }
+
+    /// A pending authorization of this name in another order (RFC 8555 §7.4 lets the CA use it again).
+    fn pending(&self, name: &str, now: WallMs) -> Option<Authorization> {
+        let of_account = |order: &&Placed| order.created > self.forgot_at && order.is_open(now);
+        let open = self.orders.values().filter(of_account);
+        let mut names = open.flat_map(|order| &order.authorizations);
+        let pending =
+            |it: &&Authorization| it.name == name && it.status == AuthorizationStatus::Pending;
+        names.find(pending).cloned()
     }
 
     pub(crate) fn finalize(
@@ -240,8 +294,14 @@ impl Authority {
     pub(crate) fn same_names(&self, names: &[String], now: WallMs) -> usize {
         let young = |order: &&Placed| now.since(order.created) < SAME_NAMES_WINDOW;
         // Renewals that name what they replace are exempt from limits (Let's Encrypt).
-        let same = self.orders.values().filter(|order| !order.exempt && order.names == names);
+        let same = self.orders_of(names).map(|(_, order)| order).filter(|order| !order.exempt);
         same.filter(|order| order.leaf.is_some()).filter(young).count()
+    }
+
+    /// The orders for exactly these names, oldest first: looked up, since a large world has thousands.
+    pub(crate) fn orders_of(&self, names: &[String]) -> impl Iterator<Item = (&String, &Placed)> {
+        let urls = self.of_names.get(names).into_iter().flatten();
+        urls.filter_map(|url| self.orders.get_key_value(url))
     }
 
     /// The suggested window: the last third of the life, two days of it; or now, once moved.

@@ -14,10 +14,12 @@ use renewd_events::order::{NewOrder, OrderStatus};
 use renewd_events::problem::Problem;
 use renewd_events::{Durable, WallMs};
 
-use super::authority::SAME_NAMES_MAX;
-use super::problems::{acme, instead, silence};
+use super::authority::{SAME_NAMES_MAX, SAME_NAMES_WINDOW};
+use super::late::Late;
+use super::problems::{acme, instead, missing, silence};
 use crate::fate::{Fault, Harm, Place};
 use crate::invariant::Invariant;
+use crate::plan::DAY;
 use crate::world::{State, World};
 
 /// The ports' promise: every call ends within a minute.
@@ -38,6 +40,7 @@ impl World {
     fn request<'a, T: Send + 'a>(
         &'a self,
         kind: Kind,
+        late: Option<Late>,
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem> + Send + 'a,
     ) -> Act<'a, Result<T, Problem>> {
         Box::pin(async move {
@@ -58,10 +61,17 @@ impl World {
                 }
             }
             self.pause(self.plan.network_ms).await;
+            let delayed = harm.filter(|harm| harm.fault == Fault::Late);
+            if let Some((harm, late)) = delayed.zip(late) {
+                let at = self.time().after(Duration::from_secs(harm.seconds));
+                self.state().arrives(at, late);
+                self.news.notify_one();
+            }
             let answer = self.answer(harm, act);
             self.act_ends(crash).await;
             let slow = harm.filter(|harm| harm.fault == Fault::Slow);
             let slow = Duration::from_secs(slow.map_or(0, |harm| harm.seconds));
+            let slow = if delayed.is_some() { CALL_MAX } else { slow };
             tokio::time::sleep(self.delay(self.plan.network_ms).saturating_add(slow).min(CALL_MAX))
                 .await;
             self.living().await;
@@ -83,11 +93,15 @@ impl World {
             // With the account its orders are gone, and nobody validates them any more.
             Some(Harm { fault: Fault::AccountLost, .. }) => {
                 state.ca.knows_account = false;
+                state.ca.forgot_at = now;
                 state.ca.jobs.clear();
             }
             Some(Harm { fault: Fault::Terms, seconds }) => {
                 state.ca.terms += 1;
                 state.ca.agreed_at = Some(now.after(Duration::from_secs(seconds)));
+            }
+            Some(Harm { fault: Fault::Missing, seconds }) => {
+                state.ca.missing_until = now.after(Duration::from_secs(seconds));
             }
             Some(_) | None => {}
         }
@@ -102,10 +116,14 @@ impl World {
         &'a self,
         kind: Kind,
         url: &'a str,
+        late: Option<Late>,
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem> + Send + 'a,
     ) -> Act<'a, Result<T, Problem>> {
-        self.request(kind, move |state, now| {
+        self.request(kind, late, move |state, now| {
             known(state)?;
+            if now < state.ca.missing_until {
+                return Err(missing());
+            }
             if let Some(intent) = state.ca.orders.get(url).map(|order| order.intent) {
                 state.count_request(intent);
             }
@@ -113,7 +131,7 @@ impl World {
         })
     }
 
-    fn place_order(
+    pub(super) fn place_order(
         &self,
         state: &mut State,
         order: &Durable<NewOrder>,
@@ -130,7 +148,12 @@ impl World {
         // person asks for is the person's.
         let free = wanted.replaces.is_some() || state.person_asked;
         if !free && state.ca.same_names(&names, now) >= SAME_NAMES_MAX {
-            state.broken(Invariant::BudgetKept, "a sixth certificate of the same names in a week");
+            // A clock that has just leapt ahead cannot be told from a host that slept as long.
+            let leapt = self.wall().since(now) > DAY && now.since(state.set_at) < SAME_NAMES_WINDOW;
+            if !leapt {
+                let what = "a sixth certificate of the same names in a week";
+                state.broken(Invariant::BudgetKept, what);
+            }
             let retry_after_ms = Some(86_400_000);
             return Err(Problem { retry_after_ms, ..acme("rateLimited", 429) });
         }
@@ -141,6 +164,48 @@ impl World {
         }
         Ok(look)
     }
+
+    /// The CA is told to look at a challenge.
+    pub(super) fn take_challenge(
+        &self,
+        state: &mut State,
+        (url, challenge): (&str, &Durable<Challenge>),
+        delay: Duration,
+        now: WallMs,
+    ) -> Result<(), Problem> {
+        let order = state.ca.orders.get_mut(url).ok_or_else(|| acme("malformed", 404))?;
+        let at = order.authorizations.iter().position(|a| a.url == challenge.intent().url);
+        let index = at.ok_or_else(|| acme("malformed", 404))?;
+        if let Some(authorization) = order.authorizations.get_mut(index) {
+            if authorization.taken {
+                return Err(acme("malformed", 400));
+            }
+            authorization.taken = true;
+            let taken = authorization.clone();
+            state.ca.share(&taken);
+        }
+        state.ca.jobs.insert((now.after(delay), url.to_owned(), index, 1));
+        self.news.notify_one();
+        Ok(())
+    }
+
+    /// The CA is told to issue.
+    pub(super) fn finish(
+        &self,
+        state: &mut State,
+        (url, intent, csr): (&str, &Durable<Hash>, &[u8]),
+        processing: Duration,
+        now: WallMs,
+    ) -> Result<OrderLook, Problem> {
+        if Hash::of(csr) != *intent.intent() {
+            state.broken(Invariant::OneCsr, format!("{url}: another CSR than intended"));
+        }
+        if !state.keys.contains(csr) {
+            state.broken(Invariant::KeyFirst, format!("{url}: the vault has no such key"));
+        }
+        let validity = self.plan.ca.validity;
+        state.ca.finalize(url, csr, now.after(processing), validity, now)
+    }
 }
 
 fn known(state: &State) -> Result<(), Problem> {
@@ -149,7 +214,7 @@ fn known(state: &State) -> Result<(), Problem> {
 
 impl CertificateAuthority for World {
     fn directory(&self, _: AccountId) -> Act<'_, Result<Directory, Problem>> {
-        self.request(Kind::Read, |state, _| {
+        self.request(Kind::Read, None, |state, _| {
             Ok(Directory {
                 terms_url: Some(format!("https://ca.test/terms/{}", state.ca.terms)),
                 renewal_info: self.plan.ca.renewal_info,
@@ -164,7 +229,7 @@ impl CertificateAuthority for World {
         request: &'a Durable<AccountRequest>,
     ) -> Act<'a, Result<RegisteredAccount, Problem>> {
         self.witness(request.meta());
-        self.request(Kind::Act, |state, _| {
+        self.request(Kind::Act, None, |state, _| {
             let already_existed = state.ca.knows_account;
             if !already_existed {
                 state.ca.accounts += 1;
@@ -180,7 +245,7 @@ impl CertificateAuthority for World {
         contacts: &'a Durable<Hash>,
     ) -> Act<'a, Result<(), Problem>> {
         self.witness(contacts.meta());
-        self.request(Kind::Act, |state, _| known(state))
+        self.request(Kind::Act, None, |state, _| known(state))
     }
 
     fn new_order<'a>(
@@ -188,7 +253,8 @@ impl CertificateAuthority for World {
         order: &'a Durable<NewOrder>,
     ) -> Act<'a, Result<OrderLook, Problem>> {
         self.witness(order.meta());
-        self.request(Kind::NewOrder, |state, now| self.place_order(state, order, now))
+        let late = Late::Order(order.clone());
+        self.request(Kind::NewOrder, Some(late), |state, now| self.place_order(state, order, now))
     }
 
     fn find_order<'a>(
@@ -196,16 +262,17 @@ impl CertificateAuthority for World {
         order: &'a NewOrder,
         known_urls: &'a [String],
     ) -> Act<'a, Result<FoundOrder, Problem>> {
-        self.request(Kind::Read, move |state, now| {
+        self.request(Kind::Read, None, move |state, now| {
             known(state)?;
             if !self.plan.ca.list {
                 return Ok(FoundOrder::NoList("the account has no orders URL".to_owned()));
             }
-            let wanted: Vec<&str> = order.identifiers.iter().map(|name| name.as_str()).collect();
-            let found = state.ca.orders.iter().filter(|(url, placed)| {
-                let open = matches!(placed.status(now), OrderStatus::Pending | OrderStatus::Ready);
-                open && placed.names == wanted && !known_urls.contains(url)
-            });
+            let wanted = order.identifiers.iter().map(|name| name.as_str().to_owned());
+            let wanted: Vec<String> = wanted.collect();
+            let found = state
+                .ca
+                .orders_of(&wanted)
+                .filter(|(url, placed)| placed.is_open(now) && !known_urls.contains(url));
             let newest = found.max_by_key(|(_, placed)| placed.created);
             Ok(newest.map_or(FoundOrder::NotThere, |(url, placed)| {
                 FoundOrder::Found(Box::new(placed.look(url, now)))
@@ -218,7 +285,7 @@ impl CertificateAuthority for World {
         _: AccountId,
         url: &'a str,
     ) -> Act<'a, Result<OrderLook, Problem>> {
-        self.on_order(Kind::Read, url, move |state, now| {
+        self.on_order(Kind::Read, url, None, move |state, now| {
             let order = state.ca.orders.get(url).ok_or_else(|| acme("malformed", 404))?;
             Ok(order.look(url, now))
         })
@@ -230,7 +297,7 @@ impl CertificateAuthority for World {
         url: &'a str,
         _: bool,
     ) -> Act<'a, Result<Vec<AuthorizationLook>, Problem>> {
-        self.on_order(Kind::Read, url, move |state, _| state.ca.authorizations(url))
+        self.on_order(Kind::Read, url, None, move |state, _| state.ca.authorizations(url))
     }
 
     fn make_ready<'a>(
@@ -241,19 +308,9 @@ impl CertificateAuthority for World {
     ) -> Act<'a, Result<(), Problem>> {
         self.witness(challenge.meta());
         let delay = self.delay(self.plan.ca.validation_ms);
-        self.on_order(Kind::Act, url, move |state, now| {
-            let order = state.ca.orders.get_mut(url).ok_or_else(|| acme("malformed", 404))?;
-            let at = order.authorizations.iter().position(|a| a.url == challenge.intent().url);
-            let index = at.ok_or_else(|| acme("malformed", 404))?;
-            if let Some(authorization) = order.authorizations.get_mut(index) {
-                if authorization.taken {
-                    return Err(acme("malformed", 400));
-                }
-                authorization.taken = true;
-            }
-            state.ca.jobs.insert((now.after(delay), url.to_owned(), index, 1));
-            self.news.notify_one();
-            Ok(())
+        let late = Late::Ready(url.to_owned(), challenge.clone());
+        self.on_order(Kind::Act, url, Some(late), move |state, now| {
+            self.take_challenge(state, (url, challenge), delay, now)
         })
     }
 
@@ -266,20 +323,14 @@ impl CertificateAuthority for World {
     ) -> Act<'a, Result<OrderLook, Problem>> {
         self.witness(intent.meta());
         let processing = self.delay(self.plan.ca.processing_ms);
-        self.on_order(Kind::Act, url, move |state, now| {
-            if Hash::of(csr) != *intent.intent() {
-                state.broken(Invariant::OneCsr, format!("{url}: another CSR than intended"));
-            }
-            if !state.keys.contains(csr) {
-                state.broken(Invariant::KeyFirst, format!("{url}: the vault has no such key"));
-            }
-            let validity = self.plan.ca.validity;
-            state.ca.finalize(url, csr, now.after(processing), validity, now)
+        let late = Late::Finalize(url.to_owned(), intent.clone(), csr.to_vec());
+        self.on_order(Kind::Act, url, Some(late), move |state, now| {
+            self.finish(state, (url, intent, csr), processing, now)
         })
     }
 
     fn download<'a>(&'a self, _: AccountId, url: &'a str) -> Act<'a, Result<Leaf, Problem>> {
-        self.on_order(Kind::Read, url, move |state, now| {
+        self.on_order(Kind::Read, url, None, move |state, now| {
             let order = state.ca.orders.get(url).ok_or_else(|| acme("malformed", 404))?;
             let valid = order.status(now) == OrderStatus::Valid;
             let leaf = order.leaf.clone().filter(|_| valid);
@@ -298,7 +349,7 @@ impl CertificateAuthority for World {
                 let what = format!("renewal information of {ari_id} sooner than the CA had asked");
                 self.broken(Invariant::RetryAfterKept, what);
             }
-            let window = self.request(Kind::Read, move |state, _| {
+            let window = self.request(Kind::Read, None, move |state, _| {
                 let (start, end) = state.ca.window(ari_id)?;
                 let retry_after_ms = Some(self.plan.ca.window_every_ms);
                 Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })

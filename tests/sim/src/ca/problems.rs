@@ -15,6 +15,11 @@ pub(super) fn silence() -> Problem {
     Problem::new(ProblemClass::Transport, "timeout", "no answer")
 }
 
+/// A page of something that does not know the resource, and speaks no ACME.
+pub(super) fn missing() -> Problem {
+    Problem { status: 404, ..Problem::new(ProblemClass::Http, "http", "<html>not found</html>") }
+}
+
 /// What is answered in place of an answer, when the request never reached what acts.
 pub(super) fn instead(harm: Harm) -> Option<Problem> {
     let retry_after_ms = Some(harm.seconds.saturating_mul(1000));
@@ -24,7 +29,8 @@ pub(super) fn instead(harm: Harm) -> Option<Problem> {
         ..Problem::new(ProblemClass::Http, "http", "a maintenance page")
     };
     Some(match harm.fault {
-        Fault::Cut => silence(),
+        Fault::Cut | Fault::Late => silence(),
+        Fault::Missing => missing(),
         Fault::Down => http(503, None),
         Fault::Busy => http(503, retry_after_ms),
         Fault::RateLimited => Problem { retry_after_ms, ..acme("rateLimited", 429) },
@@ -33,6 +39,9 @@ pub(super) fn instead(harm: Harm) -> Option<Problem> {
         Fault::CrashBefore
         | Fault::CrashAfter
         | Fault::NoSpace
+        | Fault::Torn
+        | Fault::Unsynced
+        | Fault::Rot
         | Fault::Lost
         | Fault::AccountLost
         | Fault::Terms

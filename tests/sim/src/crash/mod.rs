@@ -78,6 +78,8 @@ pub(crate) struct Ran {
     /// Boundaries before the first end, and to where the life after it was at rest.
     recovery: [[u64; 2]; 2],
     unresolved: usize,
+    /// Orders that the CA made when nobody waited for the answer any more.
+    late: usize,
 }
 
 /// Runs a scenario at all its boundaries, and with second ends.
@@ -168,7 +170,8 @@ pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
     let recovery = world.fates().recovery(BOUNDARIES);
     let unresolved = unresolved(&world);
     let orders = world.state().ca.orders.len();
-    Ran { outcome, reached, orders, recovery, unresolved }
+    let late = world.state().ca.came_late.len();
+    Ran { outcome, reached, orders, recovery, unresolved, late }
 }
 
 /// Runs a scenario with these ends and shows its log, an event a line, and what is broken.
@@ -197,10 +200,10 @@ fn unresolved(world: &Arc<World>) -> usize {
 }
 
 /// What is broken, the count of orders among it: an end must not buy one, except where the CA has no
-/// list to look into, and then the log says so.
+/// list to look into, and then the log says so, and where it made one after its list had been asked.
 pub(crate) fn judged(scenario: &Scenario, ran: &Ran, orders: usize) -> Vec<Violation> {
     let mut violations = ran.outcome.violations.clone();
-    let explained = if scenario.plan.ca.list { 0 } else { ran.unresolved };
+    let explained = if scenario.plan.ca.list { ran.late } else { ran.unresolved };
     if ran.orders > orders + explained {
         let what = format!("{} orders where {orders} are enough", ran.orders);
         violations.push(Violation { invariant: Invariant::NoUnexplainedOrder, what });

@@ -30,6 +30,12 @@ fn refused_thrice() -> String {
     [1, 2, 3].map(refused).join(" ")
 }
 
+/// Every second of the first commits is torn, behind its first event where it has several.
+fn torn_writes() -> String {
+    let torn = |number: u32| format!("commit:{}=torn:450", number * 2);
+    (1..=12).map(torn).collect::<Vec<_>>().join(" ")
+}
+
 /// All of them.
 pub fn all() -> Vec<Scenario> {
     let mut all = at_the_ca();
@@ -67,6 +73,14 @@ fn at_the_ca() -> Vec<Scenario> {
         scenario("two-certificates", "", |plan| {
             plan.certificates = vec![Wanted::builtin("a.test"), Wanted::files("b.test")];
         }),
+        scenario("one-name-in-two", "", |plan| {
+            let named = |name: &str| Wanted {
+                names: vec![name.to_owned(), "shared.test".to_owned()],
+                ..Wanted::builtin(name)
+            };
+            plan.certificates = vec![named("a.test"), named("b.test")];
+            plan.ca.share = true;
+        }),
         scenario("files-and-reload", "", |plan| plan.certificates = vec![Wanted::files("a.test")]),
         scenario("failed-challenge-and-retry", "validation:1=unreachable", |_| {}),
         scenario("rate-limit", "new-order:1=rate-limited:7200", |_| {}),
@@ -75,6 +89,9 @@ fn at_the_ca() -> Vec<Scenario> {
         scenario("challenge-later", "request:5=rate-limited:30", |_| {}),
         scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
         scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
+        scenario("late-requests", "request:3=late:90 request:8=late:61 request:12=late:75", |_| {}),
+        scenario("late-order-without-list", "new-order:1=late:66", |plan| plan.ca.list = false),
+        scenario("orders-not-found", "request:6=missing:20", |_| {}),
         scenario(
             "silent-ca",
             "request:5=down request:6=down request:8=down request:9=lost request:11=down",
@@ -116,6 +133,7 @@ fn at_home() -> Vec<Scenario> {
         }),
         scenario("terms-changed", "new-order:1=terms:3600", |_| {}),
         scenario("account-lost", "new-order:1=account-lost", |_| {}),
+        scenario("a-person-asks", "tick:1=renew", |plan| plan.goal = Goal::Days(5)),
         scenario("overwritten", "serving:1=overwrite", |plan| {
             plan.certificates = vec![Wanted::files("a.test")];
         }),
@@ -129,6 +147,10 @@ fn at_home() -> Vec<Scenario> {
         }),
         scenario("disk-full", "commit:14=no-space:120", |_| {}),
         scenario("disk-full-yet-written", "commit:17=no-space:121", |_| {}),
+        scenario("sync-fails", "commit:14=unsynced", |_| {}),
+        scenario("sync-fails-yet-written", "commit:17=unsynced:1", |_| {}),
+        scenario("torn-writes", &torn_writes(), |_| {}),
+        scenario("a-bit-turns", "commit:14=crash-after boot:1=rot:100001", |_| {}),
         scenario("slow-ca", "", |plan| {
             plan.ca.processing_ms = 120_000;
             plan.ca.validation_ms = 60_000;

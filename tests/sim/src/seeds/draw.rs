@@ -21,7 +21,7 @@ pub enum Size {
 const DAY_S: u64 = 86_400;
 
 /// Place, fault, cases in a million at its hottest, and its measure at most in seconds.
-const MENU: [(Place, Fault, u64, u64); 39] = [
+const MENU: [(Place, Fault, u64, u64); 45] = [
     (Place::Commit, Fault::NoSpace, 2_000, 600),
     (Place::Commit, Fault::NoSpace, 500, 2 * DAY_S),
     (Place::Commit, Fault::CrashBefore, 6_000, 0),
@@ -61,13 +61,19 @@ const MENU: [(Place, Fault, u64, u64); 39] = [
     (Place::Boot, Fault::Downtime, 200_000, 60),
     (Place::Boot, Fault::Downtime, 100_000, 3_600),
     (Place::Boot, Fault::Downtime, 50_000, 5 * DAY_S),
+    (Place::Request, Fault::Late, 20_000, 300),
+    (Place::NewOrder, Fault::Late, 100_000, 300),
+    (Place::Request, Fault::Missing, 2_000, 7_200),
+    (Place::Commit, Fault::Torn, 6_000, 1 << 20),
+    (Place::Commit, Fault::Unsynced, 1_000, 1),
+    (Place::Boot, Fault::Rot, 200_000, 1 << 30),
 ];
 
 /// The world and the menu of a seed.
 pub fn drawn(seed: u64, size: Size) -> (Plan, Vec<Chance>) {
     let mut draws = Draws::new(seed, "plan");
     let plan = match size {
-        Size::Small => small(seed, &mut draws),
+        Size::Small => later(seed, small(seed, &mut draws)),
         Size::Large => large(seed, &mut draws),
     };
     let cooler = match size {
@@ -104,6 +110,22 @@ fn small(seed: u64, draws: &mut Draws) -> Plan {
     plan(seed, draws, certificates, days)
 }
 
+/// In half of the worlds the actors handle their messages in another order; a third has a CA that uses
+/// pending authorizations again, and a name that several certificates hold. Drawn from streams of their own: the rest of a seed's world stays as it was.
+fn later(seed: u64, mut plan: Plan) -> Plan {
+    let mut draws = Draws::new(seed, "shared");
+    plan.lag_ms = Draws::new(seed, "lag").one_of(&[0, 0, 5, 50]);
+    plan.ca.share = draws.below(3) == 0;
+    if plan.ca.share {
+        for wanted in &mut plan.certificates {
+            if draws.below(2) == 0 {
+                wanted.names.push("shared.test".to_owned());
+            }
+        }
+    }
+    plan
+}
+
 fn large(seed: u64, draws: &mut Draws) -> Plan {
     let certificates = (0..400).map(|number| Wanted::builtin(&format!("c{number}.test"))).collect();
     let mut plan = plan(seed, draws, certificates, 2 * 365);
@@ -114,6 +136,7 @@ fn large(seed: u64, draws: &mut Draws) -> Plan {
     plan.parallel = 20;
     // Small worlds show what latencies do; here they would be most of the work.
     plan.network_ms = 0;
+    plan.look_ms = 0;
     plan.tick = DAY;
     plan
 }
@@ -135,13 +158,16 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
             renewal_info: !yes(draws, 3),
             window_every_ms: 6 * 3_600_000,
             reuse: yes(draws, 3),
+            share: false,
             processing_ms: draws.one_of(&[0, 2_000, 60_000, 4 * 3_600_000]),
             validation_ms: draws.one_of(&[0, 3_000, 60_000]),
             tries: u32::try_from(1 + draws.below(3)).unwrap_or(1),
             validity: validity * DAY,
         },
         life_left,
+        lag_ms: 0,
         network_ms: draws.one_of(&[0, 5, 200, 20_000]),
+        look_ms: 5,
         disk_ms: draws.one_of(&[0, 5, 40, 2_000]),
         listener_needs_restart: yes(draws, 8),
         restart_helps: true,

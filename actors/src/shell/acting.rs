@@ -1,0 +1,70 @@
+//! The effects of one actor: begun as tasks of their own, and counted until they have ended.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use renewd_events::Subject;
+use tokio::time::timeout;
+
+use super::Life;
+use crate::bounds;
+use crate::decision::Role;
+use crate::effect::{Effect, EffectKey};
+use crate::hive::Message;
+use crate::unwinding::unwinding;
+
+impl Life {
+    /// Begins an effect that is not under way yet.
+    pub(super) fn start(&mut self, subject: Subject, effect: Effect) {
+        let key = effect.key();
+        let session = self.sessions.entry(subject).or_default();
+        if session.running.contains(&key) {
+            return;
+        }
+        if self.tasks.len() >= bounds::EFFECTS_MAX {
+            self.starved.insert(subject);
+            return;
+        }
+        if let Some(settle) = effect.settled_by() {
+            session.looks.remove(&settle);
+        }
+        session.running.insert(key);
+        let (hive, myself) = (Arc::clone(&self.hive), self.myself.clone());
+        // On the heap, once: an effect is too large to be moved into a task and out of it again.
+        let effect = Box::new(effect);
+        self.tasks.spawn(async move {
+            // The log may have broken since this was decided: no log, no act.
+            if hive.journal.broken().borrow().is_some() {
+                drop(myself.cast(Message::NotBegun(subject, key)));
+                return;
+            }
+            // A panic of a port ends as an effect without outcome, as a hang does.
+            let act = effect.perform(&hive.ports);
+            let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act)).await;
+            let outcome = act.and_then(Result::ok).map(Box::new);
+            // A dead actor's next life settles the intent.
+            drop(myself.cast(Message::Ended(subject, effect, outcome)));
+        });
+    }
+
+    /// An effect that did not begin is forgotten: its intent is as if it had just been recorded.
+    pub(super) async fn not_begun<R: Role>(&mut self, subject: Subject, key: EffectKey) {
+        self.sessions.entry(subject).or_default().running.remove(&key);
+        let subjects = self.with_starved(subject);
+        self.reconcile::<R>(subjects).await;
+    }
+
+    /// The subject, and as many of those that waited for a place as there are places.
+    pub(super) fn with_starved(&mut self, subject: Subject) -> BTreeSet<Subject> {
+        while self.tasks.try_join_next().is_some() {}
+        let mut subjects = BTreeSet::from([subject]);
+        let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
+        for _ in 0..places {
+            let Some(starved) = self.starved.pop_first() else {
+                break;
+            };
+            subjects.insert(starved);
+        }
+        subjects
+    }
+}
