@@ -21,7 +21,7 @@ use renewd_replay::check::Checker;
 use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
-use crate::plan::Goal;
+use crate::plan::{Goal, Served};
 use crate::story::Story;
 use crate::tick::with_facts;
 use crate::verdicts;
@@ -49,7 +49,8 @@ pub(crate) fn healed(world: &World) {
             if issue.leaf.not_after <= now {
                 return Some(format!("it expired at {}", issue.leaf.not_after.rfc3339()));
             }
-            if shown != Some(issue.leaf.fingerprint) {
+            let served = wanted.served != Served::Nowhere;
+            if served && shown != Some(issue.leaf.fingerprint) {
                 return Some("another certificate is served".to_owned());
             }
             let planned = facts.schedules.get(&id).is_some_and(|s| s.planned.is_some());

@@ -36,21 +36,24 @@ impl World {
                 ari: self.plan.ca.renewal_info,
                 life_left: self.plan.life_left,
             };
-            let target = target(wanted.served, wanted.name());
             let event = CertificateEvent::CertificateDeclared(declaration);
             events.push(new(id.into(), event.into()));
-            let event = BindingEvent::BindingDeclared { certificate: id, target };
-            events.push(new(binding_of(id).into(), event.into()));
+            if let Some(target) = target(wanted.served, wanted.name()) {
+                let event = BindingEvent::BindingDeclared { certificate: id, target };
+                events.push(new(binding_of(id).into(), event.into()));
+            }
         }
         events
     }
 }
 
-fn target(served: Served, name: &str) -> Target {
+fn target(served: Served, name: &str) -> Option<Target> {
     match served {
-        Served::Builtin => Target::Builtin { address: LISTENER.to_owned() },
+        Served::Builtin => Some(Target::Builtin { address: LISTENER.to_owned() }),
         Served::Files => {
-            Target::Files { directory: format!("/tls/{name}"), reload: true, verify: None }
+            let directory = format!("/tls/{name}");
+            Some(Target::Files { directory, reload: true, verify: None })
         }
+        Served::Nowhere => None,
     }
 }

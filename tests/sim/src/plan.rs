@@ -16,6 +16,8 @@ pub enum Served {
     Builtin,
     /// By another program that is told to read its files.
     Files,
+    /// Nowhere: it is kept and renewed, and nothing is looked at.
+    Nowhere,
 }
 
 /// A certificate that is wanted.

@@ -78,6 +78,13 @@ impl Story {
                     broken(Invariant::OpenOrderUsed, &what);
                 }
             }
+            Event::Order(OrderEvent::OrderBecameReady { .. }) => {
+                // The CA says it of the order before anybody looked at the last name (RFC 8555 §7.1.6).
+                let order = OrderId(envelope.stream.id);
+                for (_, valid) in self.names.values_mut().filter(|(of, _)| *of == order) {
+                    *valid = true;
+                }
+            }
             Event::Authorization(event) => {
                 if self.authorization(envelope, event) {
                     broken(Invariant::TokenWithdrawn, "a token was answered for over eight days");

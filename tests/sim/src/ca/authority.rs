@@ -150,7 +150,9 @@ impl Authority {
         let open = self.orders_of(&names).filter(|(_, order)| order.is_open(now));
         self.open_before.insert(intent, open.map(|(url, _)| url.clone()).collect());
         let authorizations = names.iter().enumerate().map(|(index, name)| {
-            if let Some(shared) = self.pending(name, now).filter(|_| ca.share) {
+            if ca.share
+                && let Some(shared) = self.pending(name, now)
+            {
                 return shared;
             }
             let fresh = self.validated.get(name).is_some_and(|at| now.since(*at) < REUSE);
