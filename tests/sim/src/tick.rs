@@ -235,13 +235,14 @@ fn retries(world: &World) {
 }
 
 /// While nothing is under way, every certificate has one next action, or a person must act. What is
-/// on its way between actors has arrived a moment later.
+/// on its way between actors has arrived a moment later; then another may be on its way.
 async fn next_actions(world: &World) {
-    if without_action(world).is_empty() {
+    let before = without_action(world);
+    if before.is_empty() {
         return;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    for what in without_action(world) {
+    for what in without_action(world).into_iter().filter(|what| before.contains(what)) {
         world.broken(Invariant::OneNextAction, what);
     }
 }
