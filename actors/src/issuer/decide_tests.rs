@@ -158,6 +158,23 @@ fn a_renewal_begins_when_it_is_due_and_not_before() {
 }
 
 #[test]
+fn a_renewal_that_a_person_asks_for_begins_at_once() {
+    let mut log = due(&[NAME]);
+    plan(&mut log, WallMs(NOW.0 + 1), Cause::LifeLeft);
+    assert!(at(&log, NOW).records.is_empty());
+    let wish = ScheduleEvent::RenewalRequested { by: "uid 0".to_owned() };
+    log.say(StreamId::schedule(ID), wish);
+    let decision = at(&log, NOW);
+    assert_eq!(names(&decision), ["RenewalStarted", "CertificateKeyRequested"]);
+    let event = &decision.records.first().unwrap().event;
+    let renewd_events::Event::Certificate(CertificateEvent::RenewalStarted { cause, .. }) = event
+    else {
+        panic!("{event:?}");
+    };
+    assert_eq!(*cause, Cause::Operator);
+}
+
+#[test]
 fn a_retry_planned_under_a_clock_that_was_set_back_is_not_waited_for() {
     let begins = |cause, decided: WallMs| {
         let mut log = due(&[NAME]);
