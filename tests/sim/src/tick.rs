@@ -234,6 +234,10 @@ fn retries(world: &World) {
     }
 }
 
+/// What was on its way has arrived after this: twenty renewals at once wait for many commits of 20 ms,
+/// one after the other.
+const ARRIVED: Duration = Duration::from_secs(60);
+
 /// While nothing is under way, every certificate has one next action, or a person must act. What is
 /// on its way between actors has arrived a moment later; then another may be on its way.
 async fn next_actions(world: &World) {
@@ -241,7 +245,7 @@ async fn next_actions(world: &World) {
     if before.is_empty() {
         return;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(ARRIVED).await;
     for what in without_action(world).into_iter().filter(|what| before.contains(what)) {
         world.broken(Invariant::OneNextAction, what);
     }
