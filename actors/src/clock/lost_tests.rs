@@ -33,12 +33,9 @@ fn set_back(class: ProblemClass, kind: &str) -> Folded {
 fn cause(log: &Folded) -> Option<Cause> {
     let decision = decide::certificate(&log.facts, ID, &Session::default(), &context());
     let [new] = decision.records.as_slice() else { return None };
-    match &new.event {
-        renewd_events::Event::Schedule(ScheduleEvent::RenewalScheduled { cause, .. }) => {
-            Some(*cause)
-        }
-        _ => None,
-    }
+    let renewd_events::Event::Schedule(event) = &new.event else { return None };
+    let ScheduleEvent::RenewalScheduled { cause, .. } = event else { return None };
+    Some(*cause)
 }
 
 #[test]
