@@ -13,7 +13,8 @@ use crate::host::socket;
 use crate::settings::Settings;
 use crate::wire::Wired;
 
-/// Shows it and opens its listeners. What fails is logged: the Binder comes to it later.
+/// Shows it and opens its listeners. What fails is logged: the Binder's first look at it in this life,
+/// within moments, makes it a fact, and it is put in place again.
 pub(crate) fn serve_again(wired: &Wired, settings: &Settings, facts: &RwLock<Facts>) {
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
     let shown = served_before(settings, &facts);
@@ -49,7 +50,10 @@ fn served_before<'a>(settings: &'a Settings, facts: &'a Facts) -> Vec<Shown<'a>>
             let known = facts.bindings.get(&binding);
             // Also where the newest issue was adopted and not yet put in place when that life ended: its
             // key and chain are on disk, and an open listener without a certificate would refuse.
-            let served = known.is_some_and(|known| known.deployed.is_some());
+            // And where a handshake missed it, so that it counts as not in place: what missed it may have
+            // ended with that life.
+            let served =
+                known.is_some_and(|known| known.deployed.is_some() || known.mismatched.is_some());
             let ours = !matches!(wanted.target, Target::Files { .. });
             if ours && served {
                 all.push(Shown { binding, target: &wanted.target, issue });
@@ -175,7 +179,11 @@ mod tests {
         let shown = served_before(&after, &facts);
         assert_eq!(shown.len(), 1, "killed between adoption and deployment");
         assert_eq!(shown[0].issue.generation, Generation(2));
-        facts.bindings.get_mut(&binding_id(kept, &one)).unwrap().deployed = None;
+        let binding = facts.bindings.get_mut(&binding_id(kept, &one)).unwrap();
+        binding.deployed = None;
+        binding.mismatched = Some((Generation(1), 1));
+        assert_eq!(served_before(&after, &facts).len(), 1, "a handshake missed it");
+        facts.bindings.get_mut(&binding_id(kept, &one)).unwrap().mismatched = None;
         assert!(served_before(&after, &facts).is_empty(), "never put there");
     }
 }

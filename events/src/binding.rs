@@ -129,8 +129,20 @@ pub struct Setback {
 }
 
 /// Mismatches of one issue in a row from which its files are put in place again. One alone is only
-/// looked at again: a program that was just told to reload may show the old issue for a moment.
+/// looked at again: a program that was just told to reload may show the old issue for a moment. What
+/// this process shows itself has no such moment, and is put in place again at once.
 pub const MISMATCHES_MIN: u32 = 2;
+
+/// Kinds of a [`Setback`]'s problem that say that the issue itself cannot be served any more, here or
+/// anywhere: its key or its chain is gone or damaged. Only another issue helps.
+const LOST: [&str; 4] = ["vaultKeyAbsent", "vaultDamaged", "chainAbsent", "chainDamaged"];
+
+impl Setback {
+    /// The key or the chain of the issue is gone or damaged.
+    pub fn is_loss(&self) -> bool {
+        self.problem.class == ProblemClass::Local && LOST.contains(&self.problem.kind.as_str())
+    }
+}
 
 /// A verified handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,14 +242,15 @@ impl Binding {
         }
     }
 
-    /// Something else is shown. Files may have been overwritten or deleted: from the second time on they
-    /// count as not in place, so that they are put there again, as often as the back-off allows.
+    /// Something else is shown. Files may have been overwritten or deleted, and a new life may not have
+    /// had what it should show: it counts as not in place, so that it is put there again, as often as the
+    /// back-off allows; files from the second time on.
     fn mismatch(&mut self, meta: &Meta, generation: Generation, problem: &Problem) {
         let before = self.mismatched.filter(|(of, _)| *of == generation);
         let count = before.map_or(0, |(_, count)| count).saturating_add(1);
         self.mismatched = Some((generation, count));
         self.setback = Some(Setback { problem: problem.clone(), at: meta.at, count });
-        if !matches!(self.target, Some(Target::Files { .. })) || count < MISMATCHES_MIN {
+        if matches!(self.target, Some(Target::Files { .. })) && count < MISMATCHES_MIN {
             return;
         }
         self.deployed = None;

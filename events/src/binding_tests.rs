@@ -64,15 +64,17 @@ fn files_are_put_in_place_again_from_the_second_mismatch_on() {
 }
 
 #[test]
-fn nobody_who_does_not_answer_is_told_to_read_again_and_what_is_ours_is_not_put_in_place_again() {
+fn nobody_who_does_not_answer_is_told_to_read_again_and_what_is_ours_is_put_in_place_at_once() {
     let mut silent = served(files());
     mismatch(&mut silent, 1, ProblemClass::Transport);
     mismatch(&mut silent, 1, ProblemClass::Transport);
     assert_eq!(state(&silent), (false, true, 2));
     for target in [Target::Builtin { address: String::new() }, Target::Library] {
         let mut ours = served(target);
-        mismatch(&mut ours, 1, ProblemClass::Local);
-        mismatch(&mut ours, 1, ProblemClass::Local);
-        assert_eq!(state(&ours), (true, true, 2));
+        mismatch(&mut ours, 1, ProblemClass::Transport);
+        assert_eq!(state(&ours), (false, true, 1));
+        ours.evolve(&META, &BindingEvent::Deployed { generation: Generation(1) });
+        mismatch(&mut ours, 1, ProblemClass::Transport);
+        assert_eq!(state(&ours), (false, true, 2), "the row goes on");
     }
 }

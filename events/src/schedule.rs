@@ -39,6 +39,8 @@ pub enum Cause {
     NamesChanged,
     /// The configured CA is another one than that which issued.
     CaChanged,
+    /// The key or the chain of the newest issue is lost, so it cannot be served.
+    Lost,
 }
 
 /// What can happen to a schedule.

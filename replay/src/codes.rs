@@ -135,6 +135,7 @@ codes! {
     HANDSHAKE "R0710" "the handshake that verifies failed";
     KEY_PAIR "R0711" "the TLS library refuses key and chain";
     NOT_LISTENING "R0712" "the listener is not open";
+    ISSUE_LOST "R0713" "the certificate's key or chain is lost";
     BIND_OTHER "R0799" "the certificate could not be put in place";
     RESTART_NOT_SEEN "R0801" "a restart was asked for and did not happen";
     RESTART_NOT_POSSIBLE "R0802" "nothing here can restart the process";

@@ -64,6 +64,7 @@ pub fn cause(cause: Cause) -> &'static str {
         Cause::Operator => "a person asked for it",
         Cause::NamesChanged => "the configured names changed",
         Cause::CaChanged => "another CA is configured than the one that issued",
+        Cause::Lost => "the key or the chain of the newest certificate is lost",
     }
 }
 

@@ -290,7 +290,10 @@ fn binding_status(facts: &Facts, it: &Certificate, binding: &Binding) -> Binding
     let target = binding.target.as_ref();
     BindingStatus {
         target: target.map(|target| escape::field(&target.label(), 120)).unwrap_or_default(),
-        served: newest.is_some() && seen.map(|served| served.generation) >= newest,
+        // What a handshake showed and a later one did not is not served.
+        served: newest.is_some()
+            && seen.map(|served| served.generation) >= newest
+            && binding.mismatched.is_none(),
         generation: seen.map(|served| served.generation.0),
         fingerprint: seen.map(|served| served.fingerprint),
         seen: seen.map(|served| served.at),

@@ -1,6 +1,8 @@
 //! What to do about the bindings of a certificate and about a listener.
 
-use renewd_events::binding::{Binding, BindingEvent, Deployment, Target};
+use std::time::Duration;
+
+use renewd_events::binding::{Binding, BindingEvent, Deployment, Setback, Target};
 use renewd_events::certificate::{Certificate, Issue, KeyStep};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{BindingId, CertificateId, Generation, ListenerId, RenewalId};
@@ -14,6 +16,10 @@ use renewd_events::{Facts, WallMs};
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, backoff, fact, spread};
 use crate::effect::{Effect, Outcome, handshake_key};
+
+/// After a start each place is looked at once, at its own moment of this long for each place: a fleet's
+/// handshakes, both ends on this host, must not time out for being all at once.
+const START_LOOK_EACH: Duration = Duration::from_millis(10);
 
 /// What to do about a certificate's bindings.
 pub(super) fn certificate(
@@ -69,7 +75,7 @@ impl Place<'_> {
             return decision;
         };
         let open = self.listener(cx, &mut decision);
-        if let Some(setback) = &self.binding.setback {
+        if let Some(setback) = self.binding.setback.as_ref().filter(|it| !self.is_older(it, cx)) {
             let wait = backoff(bounds::READ_RETRY_FIRST, bounds::READ_RETRY_MAX, setback.count);
             let at = setback.at.after(wait);
             if at > cx.now {
@@ -86,6 +92,14 @@ impl Place<'_> {
             self.verify(target, session, cx, &mut decision);
         }
         decision
+    }
+
+    /// It befell an earlier issue: a new one does not wait for it. A moment ahead of the clock proves
+    /// nothing, and would mean tries without a pause.
+    fn is_older(&self, setback: &Setback, cx: &Context) -> bool {
+        let known = self.facts.certificates.get(&self.binding.certificate);
+        let adopted = known.and_then(|known| known.renewed_at).filter(|at| *at <= cx.now);
+        adopted.is_some_and(|adopted| setback.at < adopted)
     }
 
     /// Whether what serves here can be asked; asks for our listener when it is not open.
@@ -151,14 +165,28 @@ impl Place<'_> {
         // A look that saw nothing new left no fact; it counts all the same.
         let looks = session.looks(&handshake_key(self.id));
         let good = if looks.failures == 0 { looks.last } else { WallMs(0) };
-        let at = seen.map_or(WallMs(0), |served| served.at.max(good).after(every));
+        let at = match seen {
+            None => WallMs(0),
+            Some(served) if served.boot == cx.boot => served.at.max(good).after(every),
+            // What an earlier life saw says nothing of what this one has to show.
+            Some(_) if good > WallMs(0) => good.after(every),
+            Some(_) => self.first_look(cx),
+        };
         if at <= cx.now {
             let name = self.issue.leaf.names.first().cloned().unwrap_or_default();
             let effect = Effect::Handshake(self.id, target.clone(), name, self.issue.generation);
             decision.when_due(effect, session, cx, "what serves is looked at again");
         } else {
-            decision.wake_at(at, "what serves is looked at once a day");
+            decision.wake_at(at, "what serves is looked at at each start and once a day");
         }
+    }
+
+    /// When it is looked at after a start: now, where the clock was set back since.
+    fn first_look(&self, cx: &Context) -> WallMs {
+        let places = u32::try_from(self.facts.bindings.len()).unwrap_or(u32::MAX);
+        let span = START_LOOK_EACH.saturating_mul(places);
+        let at = self.facts.engine.booted_at.after(spread(&[&self.id.0, b"start"], span));
+        if at > cx.now.after(span) { cx.now } else { at }
     }
 }
 

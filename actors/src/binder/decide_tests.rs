@@ -240,6 +240,44 @@ fn what_serves_is_looked_at_once_a_day_counted_from_the_last_good_look() {
 }
 
 #[test]
+fn what_an_earlier_life_saw_is_looked_at_once_after_the_start() {
+    let mut log = adopted(files(false));
+    deployed(&mut log, 1);
+    verified(&mut log, 1);
+    assert!(decided(&log).effects.is_empty());
+    log.at = NOW.after(MS);
+    log.boot(BootNo(2));
+    let soon = log.at.after(Duration::from_millis(10));
+    assert_eq!(at(&log, &Session::default(), soon).effects.len(), 1);
+    // Ahead of a clock that was set back, it does not wait for the time of the start.
+    assert_eq!(at(&log, &Session::default(), NOW.before(MS * 1000)).effects.len(), 1);
+    let every = bounds::VERIFY_EVERY - spread(&[&BINDING.0], bounds::VERIFY_SPREAD);
+    let effect = Effect::Handshake(BINDING, files(false), String::new(), Generation(1));
+    let mut session = Session::default();
+    session.looks.insert(effect.key(), Looks { count: 1, last: soon, ..Looks::default() });
+    assert!(sleeps_until(&at(&log, &session, soon.after(MS)), Some(soon.after(every))), "seen");
+}
+
+#[test]
+fn a_new_issue_does_not_wait_for_what_befell_the_one_before() {
+    let mut log = adopted(builtin());
+    log.say(socket(), ListenerEvent::ListenerNeeded { address: ADDRESS.to_owned() });
+    let generation = Generation(1);
+    for _ in 0..9 {
+        log.say(BINDING, BindingEvent::DeploymentFailed { generation, problem: problem("gone") });
+    }
+    log.at = NOW.after(MS);
+    assert!(at(&log, &Session::default(), log.at).records.is_empty(), "it waits");
+    log.adopt(2);
+    let records = at(&log, &Session::default(), log.at).records;
+    assert!(at(&log, &Session::default(), NOW).records.is_empty(), "adopted ahead of the clock");
+    assert_eq!(log.record(records), ["DeploymentRequested"]);
+    let generation = Generation(2);
+    log.say(BINDING, BindingEvent::DeploymentFailed { generation, problem: problem("gone") });
+    assert!(at(&log, &Session::default(), log.at).records.is_empty(), "its own");
+}
+
+#[test]
 fn a_listener_is_opened_in_each_life_that_needs_it_until_it_is_open() {
     let log = Folded::new();
     assert!(sleeps_until(&opens(&log, NOW), None), "unknown");

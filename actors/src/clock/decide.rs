@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use renewd_events::binding::Setback;
 use renewd_events::certificate::{Certificate, Declaration};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, StreamId};
@@ -31,7 +32,11 @@ pub(super) fn certificate(
     let fresh = Schedule::default();
     let schedule = facts.schedules.get(&id).unwrap_or(&fresh);
     let mut decision = Decision::none();
-    if let Some(plan) = plan(id, certificate, schedule, cx)
+    // One place that cannot have it is enough: key and chain are the same everywhere.
+    let lost = facts.bindings_of(id).any(|(_, binding)| {
+        binding.target.is_some() && binding.setback.as_ref().is_some_and(Setback::is_loss)
+    });
+    if let Some(plan) = plan(id, certificate, lost, schedule, cx)
         && !same(schedule.planned.as_ref(), plan)
     {
         let Plan { at, cause, attempt } = plan;
@@ -47,7 +52,10 @@ pub(super) fn certificate(
 /// What is planned already says so. A plan for "now" stays where it is.
 fn same(planned: Option<&Planned>, plan: Plan) -> bool {
     let Some(planned) = planned else { return false };
-    let now = matches!(plan.cause, Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged);
+    let now = matches!(
+        plan.cause,
+        Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged | Cause::Lost
+    );
     planned.cause == plan.cause && planned.attempt == plan.attempt && (now || planned.at == plan.at)
 }
 

@@ -103,6 +103,7 @@ fn a_plan_is_recorded_when_anything_of_it_is_new() {
     let plan = plan(
         ID,
         log.facts.certificates.get(&ID).unwrap(),
+        false,
         &log.facts.schedules.get(&ID).cloned().unwrap(),
         &context(NOW, log.boot),
     );

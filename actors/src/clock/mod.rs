@@ -3,6 +3,8 @@
 mod decide;
 #[cfg(test)]
 mod decide_tests;
+#[cfg(test)]
+mod lost_tests;
 mod plan;
 #[cfg(test)]
 mod plan_tests;

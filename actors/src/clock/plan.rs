@@ -45,10 +45,18 @@ const SHORT_LIFE: Duration = Duration::from_secs(10 * 86_400);
 /// Seconds of a minute, in milliseconds.
 const MINUTE_MS: u64 = 60_000;
 
-/// Plans the next renewal. `None` while nothing can be said.
+/// An issue that is lost this soon after it replaced another one: what loses them goes on doing so.
+const LOST_SOON: Duration = Duration::from_secs(7 * 86_400);
+/// The least and the most that the next one waits then, for each costs a certificate: five of the same
+/// names within a week are the limit (Let's Encrypt).
+const LOST_WAIT: [Duration; 2] = [Duration::from_secs(86_400), Duration::from_secs(3 * 86_400)];
+
+/// Plans the next renewal. `None` while nothing can be said. `lost`: the newest issue cannot be served,
+/// for its key or its chain is gone.
 pub fn plan(
     id: CertificateId,
     certificate: &Certificate,
+    lost: bool,
     schedule: &Schedule,
     cx: &Context,
 ) -> Option<Plan> {
@@ -69,6 +77,10 @@ pub fn plan(
     }
     if certificate.names_changed() {
         return Some(Plan { at: cx.now, cause: Cause::NamesChanged, attempt });
+    }
+    if lost {
+        let at = lost_at(certificate, issue, cx);
+        return Some(Plan { at, cause: Cause::Lost, attempt });
     }
     let window = schedule
         .window
@@ -91,6 +103,23 @@ fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Contex
     let renewed = certificate.renewed_at.filter(|at| *at <= cx.now.after(bounds::JUMP_MIN));
     let floor = renewed.map_or(WallMs(0), |at| at.after(life / 4));
     Plan { at: plan.at.max(floor), ..plan }
+}
+
+/// When an issue that cannot be served is replaced: now, unless the one before it was replaced not long
+/// before; then after twice that time, within bounds.
+fn lost_at(certificate: &Certificate, issue: &Issue, cx: &Context) -> WallMs {
+    let life = issue.leaf.not_after.since(issue.leaf.not_before);
+    let renewed = certificate.renewed_at.filter(|at| *at <= cx.now.after(bounds::JUMP_MIN));
+    let (Some(renewed), Some(before)) = (renewed, certificate.renewed_before) else {
+        return cx.now;
+    };
+    let between = renewed.since(before);
+    if between >= LOST_SOON.min(life / 3) {
+        return cx.now;
+    }
+    let [least, most] = LOST_WAIT;
+    let wait = between.saturating_mul(2).clamp(least, most).min(life / 4);
+    renewed.after(wait).max(cx.now)
 }
 
 /// The CA's window (RFC 9773 §4.2), within reason.

@@ -93,7 +93,7 @@ pub(super) fn asked(it: &Certificate, cause: Cause) -> Asked {
 }
 
 fn wait(it: &Certificate) -> Duration {
-    let planned = plan(ID, it, &Schedule::default(), &context()).unwrap();
+    let planned = plan(ID, it, false, &Schedule::default(), &context()).unwrap();
     assert_eq!(planned.cause, Cause::Retry);
     planned.at.since(NOW)
 }
@@ -102,7 +102,7 @@ fn wait(it: &Certificate) -> Duration {
 fn nothing_issued_is_due_now() {
     let mut it = certificate(DAY, LifeLeft::Share(1, 3));
     it.current = None;
-    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
     assert_eq!((planned.at, planned.cause, planned.attempt), (NOW, Cause::FirstIssue, 1));
 }
 
@@ -111,10 +111,10 @@ fn other_names_are_due_now_and_an_orphan_never() {
     let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
     it.asked = Some(asked(&it, Cause::FirstIssue));
     it.declared.as_mut().unwrap().identifiers.push(DnsName::parse("b.test").unwrap());
-    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
     assert_eq!((planned.at, planned.cause), (NOW, Cause::NamesChanged));
     it.orphaned = true;
-    assert_eq!(plan(ID, &it, &Schedule::default(), &context()), None);
+    assert_eq!(plan(ID, &it, false, &Schedule::default(), &context()), None);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_share_of_the_life_or_half_of_a_short_one_less_two_percent_at_most() {
     ];
     for (case, life, at) in table {
         let it = certificate(life, LifeLeft::Share(1, 3));
-        let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+        let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
         let after = planned.at.since(NOW);
         assert!(after <= at && after >= at - life / 50, "{case}: {after:?}");
         assert_eq!(planned.cause, Cause::LifeLeft);
@@ -140,7 +140,7 @@ fn the_classic_policy_renews_at_the_first_check_with_too_little_left() {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
     let policy = LifeLeft::Time { left_ms: ms(21 * DAY), check_every_ms: ms(DAY) };
     let it = certificate(90 * DAY, policy);
-    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
     let after = planned.at.since(NOW);
     assert!(after >= 69 * DAY && after < 70 * DAY, "{after:?}");
     assert_eq!(planned.cause, Cause::DaysLeft);
@@ -158,12 +158,12 @@ fn the_cas_window_wins_and_the_same_window_gives_the_same_instant() {
         }),
         ..Schedule::default()
     };
-    let first = plan(ID, &it, &window("aki.0a", 10), &context()).unwrap();
+    let first = plan(ID, &it, false, &window("aki.0a", 10), &context()).unwrap();
     assert_eq!(first.cause, Cause::AriWindow);
     assert!(first.at >= NOW.after(10 * DAY) && first.at < NOW.after(12 * DAY));
-    assert_eq!(plan(ID, &it, &window("aki.0a", 10), &context()).unwrap(), first);
-    assert_ne!(plan(ID, &it, &window("aki.0a", 11), &context()).unwrap().at, first.at);
-    let other = plan(ID, &it, &window("another.ff", 10), &context()).unwrap();
+    assert_eq!(plan(ID, &it, false, &window("aki.0a", 10), &context()).unwrap(), first);
+    assert_ne!(plan(ID, &it, false, &window("aki.0a", 11), &context()).unwrap().at, first.at);
+    let other = plan(ID, &it, false, &window("another.ff", 10), &context()).unwrap();
     assert_eq!(other.cause, Cause::LifeLeft, "a window of an older certificate says nothing");
 }
 
@@ -209,7 +209,7 @@ fn a_policy_longer_than_the_life_does_not_renew_without_end() {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
     let policy = LifeLeft::Time { left_ms: ms(21 * DAY), check_every_ms: ms(DAY) };
     let it = certificate(6 * DAY, policy);
-    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
     assert!(planned.at >= NOW.after(3 * DAY), "{:?}", planned.at.since(NOW));
 }
 
@@ -227,10 +227,10 @@ fn a_ca_that_names_the_past_again_and_again_is_obeyed_once_and_then_with_a_pause
         ..Schedule::default()
     };
     it.asked = Some(asked(&it, Cause::FirstIssue));
-    let first = plan(ID, &it, &past, &context()).unwrap();
+    let first = plan(ID, &it, false, &past, &context()).unwrap();
     assert!(first.at < NOW, "the first time at once");
     it.asked = Some(asked(&it, Cause::AriWindow));
-    let again = plan(ID, &it, &past, &context()).unwrap();
+    let again = plan(ID, &it, false, &past, &context()).unwrap();
     assert_eq!(again.at, NOW.after(DAY));
 }
 
@@ -247,9 +247,9 @@ fn another_ca_is_asked_at_once_and_a_window_near_the_end_is_not_followed() {
         }),
         ..Schedule::default()
     };
-    let planned = plan(ID, &it, &late, &context()).unwrap();
+    let planned = plan(ID, &it, false, &late, &context()).unwrap();
     assert_eq!(planned.cause, Cause::LifeLeft);
     it.declared.as_mut().unwrap().account = AccountId([9; 16]);
-    let planned = plan(ID, &it, &Schedule::default(), &context()).unwrap();
+    let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
     assert_eq!((planned.at, planned.cause), (NOW, Cause::CaChanged));
 }

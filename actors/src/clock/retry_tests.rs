@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn wait(it: &Certificate, first: Duration) -> Duration {
     let mut cx = context();
     cx.rules.retry_first = first;
-    let planned = plan(ID, it, &Schedule::default(), &cx).unwrap();
+    let planned = plan(ID, it, false, &Schedule::default(), &cx).unwrap();
     assert_eq!(planned.cause, Cause::Retry);
     planned.at.since(NOW)
 }

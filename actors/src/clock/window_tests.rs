@@ -19,7 +19,7 @@ fn window(start: WallMs, end: WallMs) -> Schedule {
 }
 
 fn planned(it: &Certificate, schedule: &Schedule) -> Plan {
-    plan(ID, it, schedule, &context()).unwrap()
+    plan(ID, it, false, schedule, &context()).unwrap()
 }
 
 #[test]

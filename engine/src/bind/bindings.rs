@@ -95,7 +95,7 @@ impl Bindings {
     ) -> Result<Material, Problem> {
         let hash = issue.leaf.chain;
         let chain = chains.get(hash)?.ok_or_else(|| {
-            let text = "the chain is not in the store; it is downloaded or issued again";
+            let text = "the chain is not in the store; another certificate is ordered by itself";
             Problem::new(ProblemClass::Local, "chainAbsent", text).about(&hash.to_string())
         })?;
         let key = vault.certificate_key_pkcs8(&issue.key_ref)?;

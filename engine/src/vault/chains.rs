@@ -75,7 +75,7 @@ impl ChainStore {
             Ok(Some(pem))
         } else {
             let text = "the stored chain is damaged: its bytes do not have the hash in its name. \
-                        Move the file away; the chain is downloaded or issued again";
+                        Another certificate is ordered by itself";
             Err(problem("chainDamaged", text, &path))
         }
     }

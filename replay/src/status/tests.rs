@@ -2,6 +2,7 @@
 
 use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
+use renewd_events::id::Generation;
 use renewd_events::listener::ListenerEvent;
 use renewd_events::order::Found;
 use renewd_events::problem::{Problem, ProblemClass};
@@ -43,6 +44,23 @@ fn what_is_going_on_is_read_off_the_streams() {
     assert_eq!(doing(&log), "putting it in place at 0.0.0.0:443");
     assert_eq!(row(&log).state, State::Renewing);
     assert_eq!(row(&log).next.at, None);
+}
+
+#[test]
+fn what_a_handshake_no_longer_shows_is_not_called_served_though_it_is_put_in_place_again() {
+    let mut log = Log::first_with_crash();
+    let generation = Generation(1);
+    let problem = Problem::new(ProblemClass::Transport, "tls", "AlertReceived(AccessDenied)");
+    let address = "0.0.0.0:443".to_owned();
+    log.add(binding(), BindingEvent::ServedMismatch { generation, address, problem });
+    let before = row(&log);
+    assert_eq!((before.state, before.served), (State::NotServed, Served::Partly));
+    assert!(!before.bindings[0].served);
+    let problem = Problem::new(ProblemClass::Local, "vaultKeyAbsent", "the vault has no key");
+    log.add(binding(), BindingEvent::DeploymentFailed { generation, problem });
+    let lost = row(&log);
+    assert_eq!((lost.state, lost.served), (State::NotServed, Served::Partly));
+    assert_eq!(lost.trouble.unwrap().code, "R0713");
 }
 
 #[test]

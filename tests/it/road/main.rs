@@ -30,6 +30,7 @@ mod kill;
 mod kill_random;
 mod kill_renewal;
 mod lives;
+mod lost_issue;
 mod lost_order;
 mod mend;
 mod namespace;

@@ -99,10 +99,7 @@ pub(super) const RULES: &[Rule] = &[
         code: codes::KEY_PAIR,
         applies: |case| {
             case.step == Step::Binding
-                && matches!(
-                    case.problem.kind.as_str(),
-                    "badChain" | "chainAbsent" | "key-check" | "chainDamaged" | "crypto"
-                )
+                && matches!(case.problem.kind.as_str(), "badChain" | "key-check" | "crypto")
         },
         sentence: "The TLS library refuses key and chain; the earlier issue stays.",
         remedy: "please report it, with the evidence",

@@ -12,6 +12,15 @@ fn own(case: &Case<'_>, kinds: &[&str]) -> bool {
 /// From the special to the general.
 pub(super) const RULES: &[Rule] = &[
     Rule {
+        code: codes::ISSUE_LOST,
+        applies: |case| {
+            case.step == Step::Binding
+                && own(case, &["vaultKeyAbsent", "vaultDamaged", "chainAbsent", "chainDamaged"])
+        },
+        sentence: "The newest certificate's key or chain is gone or damaged, so it cannot be served: {subject}.",
+        remedy: "nothing for the certificate: another one, with a new key, is ordered by itself; a file that is put back from a backup is served too; find out what removed it",
+    },
+    Rule {
         code: codes::VAULT_KEY_WRONG,
         applies: |case| own(case, &["vaultWrongKey"]),
         sentence: "The vault does not open with this key.",
