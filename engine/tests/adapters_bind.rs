@@ -380,10 +380,41 @@ async fn a_reload_that_hangs_is_ended_with_its_children() {
     let problem = run(reload(&script, Duration::from_millis(300))).await.unwrap_err();
     assert_eq!(problem.kind, "reloadTimeout");
     assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(ends(&pid).await, "the sleeping child is gone");
+}
+
+#[tokio::test]
+async fn a_child_that_outlives_the_command_and_ignores_term_is_ended_too() {
+    let root = TempDir::new().unwrap();
+    let pid = root.path().join("pid");
+    let script = format!("(trap '' TERM; exec sleep 300) & echo $! > {}; wait", pid.display());
+    let problem = run(reload(&script, Duration::from_millis(300))).await.unwrap_err();
+    assert_eq!(problem.kind, "reloadTimeout");
+    assert!(ends(&pid).await, "the sleeping child is gone");
+}
+
+/// An effect that is cut is dropped: nothing of the command may run on beside the next try.
+#[tokio::test]
+async fn a_reload_that_is_dropped_is_ended_with_its_children() {
+    let root = TempDir::new().unwrap();
+    let pid = root.path().join("pid");
+    let script = format!("sleep 300 & echo $! > {}; wait", pid.display());
+    let cut = run(reload(&script, Duration::from_secs(60)));
+    assert!(tokio::time::timeout(Duration::from_millis(300), cut).await.is_err());
+    assert!(ends(&pid).await, "the sleeping child is gone");
+}
+
+/// Whether the process whose number is in this file is soon gone, or only waits to be reaped.
+async fn ends(pid: &Path) -> bool {
     let child = fs::read_to_string(pid).unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
-    let alive = stat.is_ok_and(|stat| !stat.contains(") Z "));
-    assert!(!alive, "the sleeping child is gone");
+    for _ in 0..100 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        if stat.map_or(true, |stat| stat.contains(") Z ")) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    false
 }
 
 /// A service that the command starts keeps the output open; the command itself has ended.
