@@ -177,7 +177,17 @@ async fn a_wish_is_followed_to_its_end() {
     assert_eq!(seen, "held by the running engine");
     assert_eq!(leftover(&site.path("state")), Vec::<String>::new());
 
-    drop(engine);
+    let ran = site.ran(&["status"]).await;
+    assert!(!ran.err.contains("is not running"), "{}", ran.err);
+    let mut engine = engine;
+    engine.kill().await.unwrap();
+    let ran = site.ran(&["status"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for command in ["status", "why", "list"] {
+        let ran = site.ran(&[command]).await;
+        assert!(ran.err.contains("the engine is not running: nothing is renewed"), "{}", ran.err);
+    }
+    assert_eq!(site.ran(&["status", "--check"]).await.code, Some(10));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 mod accept_terms;
+mod alive;
 mod at;
 pub mod config_check;
 #[cfg(feature = "demo")]
