@@ -179,6 +179,9 @@ async fn a_wish_is_followed_to_its_end() {
 
     let ran = site.ran(&["status"]).await;
     assert!(!ran.err.contains("is not running"), "{}", ran.err);
+    let lines = std::fs::read_to_string(site.path("run.log")).unwrap();
+    let line = lines.lines().find(|line| line.contains("OrderRefused")).unwrap();
+    assert!(line.contains("the CA does not want this name"), "{line}");
     let mut engine = engine;
     let pid = i32::try_from(engine.id().unwrap()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
