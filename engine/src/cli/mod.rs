@@ -73,7 +73,7 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Check, export or print the event log
+    /// Check, export, print, repair or restore the event log
     Log {
         #[command(subcommand)]
         command: log::LogCommand,
