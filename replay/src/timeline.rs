@@ -147,7 +147,7 @@ pub struct Timeline {
     /// When it began.
     #[serde(serialize_with = "shown")]
     pub started: WallMs,
-    /// How long it took, or has taken until its last event.
+    /// How long it took; of one under way, until its last event or the moment of [`Timeline::seen`].
     pub took_ms: u64,
     /// How it ended.
     pub ending: Ending,
@@ -157,6 +157,17 @@ pub struct Timeline {
     pub events: u32,
     /// Lives of the process that ended within it without a clean end.
     pub crashes: u32,
+}
+
+impl Timeline {
+    /// One under way goes on while nothing happens: it has taken until `now`.
+    #[must_use]
+    pub fn seen(mut self, now: WallMs) -> Self {
+        if self.ending == Ending::Running {
+            self.took_ms = now.0.saturating_sub(self.started.0).max(self.took_ms);
+        }
+        self
+    }
 }
 
 /// Reads one renewal out of the log. It may be given the whole log, or the part from the renewal's
