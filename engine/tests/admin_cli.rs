@@ -177,7 +177,33 @@ async fn a_wish_is_followed_to_its_end() {
     assert_eq!(seen, "held by the running engine");
     assert_eq!(leftover(&site.path("state")), Vec::<String>::new());
 
-    drop(engine);
+    let ran = site.ran(&["status"]).await;
+    assert!(!ran.err.contains("is not running"), "{}", ran.err);
+    let lines = std::fs::read_to_string(site.path("run.log")).unwrap();
+    let line = lines.lines().find(|line| line.contains("OrderRefused")).unwrap();
+    assert!(line.contains("the CA does not want this name"), "{line}");
+    let mut engine = engine;
+    let pid = i32::try_from(engine.id().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    let told = async {
+        while !std::fs::read_to_string(site.path("run.log"))
+            .unwrap()
+            .contains("SIGHUP: there is no")
+        {
+            assert_eq!(engine.try_wait().unwrap(), None, "a hangup is no end");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(START_MAX, told).await.unwrap();
+    engine.kill().await.unwrap();
+    let ran = site.ran(&["status"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for command in ["status", "why", "list"] {
+        let ran = site.ran(&[command]).await;
+        assert!(ran.err.contains("the engine is not running: nothing is renewed"), "{}", ran.err);
+    }
+    assert_eq!(site.ran(&["status", "--check"]).await.code, Some(10));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,6 +72,7 @@ codes! {
     READINESS_REFUSED "R0228" "the CA did not take the challenge";
     INVALID_UNEXPLAINED "R0229" "the CA says invalid and gives no reason";
     UNDECIDED "R0230" "the CA did not decide in time";
+    ABSENT "R0231" "renewd was not running when the CA looked";
     VALIDATION_OTHER "R0299" "the validation failed for a reason without a page";
     ACCOUNT_DEACTIVATED "R0301" "the account was deactivated";
     ACCOUNT_UNKNOWN "R0302" "the CA does not know the account";

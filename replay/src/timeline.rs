@@ -1,6 +1,7 @@
 //! One renewal, as it happened: intents joined with their outcomes, waits and crashes drawn. A
 //! [`Reader`] takes events in order and keeps only what belongs to it.
 
+mod marks;
 mod svg;
 mod text;
 
@@ -9,18 +10,18 @@ use std::collections::BTreeMap;
 use renewd_events::authorization::AuthorizationEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::id::{BootNo, CertificateId, RenewalId, Seq, StreamId};
-use renewd_events::order::{Found, OrderEvent};
+use renewd_events::order::OrderEvent;
 use renewd_events::process::{EngineEvent, Previous};
-use renewd_events::restart::RestartEvent;
 use renewd_events::{ActorName, Envelope, Event, WallMs};
 use serde::Serialize;
 
-use crate::codes::classify;
 use crate::escape;
 use crate::fold::Projection;
 use crate::intent::{Act, Part, part};
 use crate::renewals::shown;
 use crate::sentence::{cause, names, sentence};
+
+use marks::{code, ending, is_inferred};
 
 pub use svg::svg;
 pub use text::text;
@@ -147,7 +148,7 @@ pub struct Timeline {
     /// When it began.
     #[serde(serialize_with = "shown")]
     pub started: WallMs,
-    /// How long it took, or has taken until its last event.
+    /// How long it took; of one under way, until its last event or the moment of [`Timeline::seen`].
     pub took_ms: u64,
     /// How it ended.
     pub ending: Ending,
@@ -157,6 +158,17 @@ pub struct Timeline {
     pub events: u32,
     /// Lives of the process that ended within it without a clean end.
     pub crashes: u32,
+}
+
+impl Timeline {
+    /// One under way goes on while nothing happens: it has taken until `now`.
+    #[must_use]
+    pub fn seen(mut self, now: WallMs) -> Self {
+        if self.ending == Ending::Running {
+            self.took_ms = now.0.saturating_sub(self.started.0).max(self.took_ms);
+        }
+        self
+    }
 }
 
 /// Reads one renewal out of the log. It may be given the whole log, or the part from the renewal's
@@ -340,38 +352,6 @@ impl Projection for Reader {
         }
         self.last = Some(envelope.at);
     }
-}
-
-fn ending(timeline: &mut Timeline, event: &Event) {
-    if let Event::Certificate(CertificateEvent::RenewalSucceeded { .. }) = event {
-        timeline.ending = Ending::Succeeded;
-    }
-    if let Event::Certificate(CertificateEvent::RenewalEndedUnserved { .. }) = event {
-        timeline.ending = Ending::Unserved;
-    }
-    if let Event::Certificate(CertificateEvent::RenewalFailed { .. }) = event {
-        timeline.ending = Ending::Failed;
-    }
-}
-
-/// Whether the event was found out by asking, because the answer itself was lost.
-fn is_inferred(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Authorization(AuthorizationEvent::ReadinessAccepted { inferred: true })
-            | Event::Order(OrderEvent::OrderCreated { found: Found::List, .. })
-            | Event::Order(OrderEvent::OrderRequestUnresolved { .. })
-            | Event::Restart(RestartEvent::RestartObserved { attributed: false, .. })
-    )
-}
-
-/// The code of an event that tells of a failure.
-fn code(event: &Event) -> Option<String> {
-    if let Event::Certificate(CertificateEvent::RenewalFailed { code, problem: _ }) = event {
-        return Some(escape::field(code, 16));
-    }
-    let (step, problem) = crate::why::problem_of(event)?;
-    Some(classify(step, problem).to_owned())
 }
 
 /// Lower-case hexadecimal digits.

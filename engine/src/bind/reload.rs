@@ -72,11 +72,14 @@ impl ReloadCommand {
             );
             failed("reloadNotStarted", &text)
         })?;
+        let group = Group::of(&child);
         let output = Arc::new(Mutex::new(Vec::new()));
         let mut reading = tokio::spawn(keep_end(receiver, Arc::clone(&output)));
         let ended = tokio::time::timeout(self.timeout, child.wait()).await;
-        if ended.is_err() {
-            end_group(&mut child).await;
+        match ended {
+            // What it left running, a service perhaps, is meant to stay.
+            Ok(_) => group.leave(),
+            Err(_) => group.end(&mut child).await,
         }
         if tokio::time::timeout(DRAIN_TIME_MAX, &mut reading).await.is_err() {
             reading.abort();
@@ -128,17 +131,40 @@ impl ReloadCommand {
     }
 }
 
-/// TERM to the process group, then KILL.
-async fn end_group(child: &mut Child) {
-    for signal in [Signal::TERM, Signal::KILL] {
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let Some(group) = group else { return };
-        if kill_process_group(group, signal).is_err() {
-            return;
+/// The command and all that it started. Dropped while it still runs, for instance because the effect
+/// around it was cut, it is killed as a whole.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The child began its own group, so the group has its number.
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // A group that is gone already is what is wanted.
+            let _gone = kill_process_group(group, signal);
         }
-        if tokio::time::timeout(END_TIME_MAX, child.wait()).await.is_ok() {
-            return;
-        }
+    }
+
+    fn leave(mut self) {
+        self.0 = None;
+    }
+
+    /// TERM to all, then KILL to whoever is left: a child may outlive the command that started it.
+    async fn end(self, child: &mut Child) {
+        self.signal(Signal::TERM);
+        drop(tokio::time::timeout(END_TIME_MAX, child.wait()).await);
+        self.signal(Signal::KILL);
+        drop(tokio::time::timeout(END_TIME_MAX, child.wait()).await);
+        self.leave();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 

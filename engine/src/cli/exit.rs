@@ -23,7 +23,7 @@ pub enum Exit {
     Locked,
     /// Not now: blocked until a time, which is printed.
     NotNow,
-    /// A check found something.
+    /// A check found something: a certificate that needs a person, or no engine that runs.
     Finding,
     /// Ended by SIGINT, cleanly.
     Interrupted,

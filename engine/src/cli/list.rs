@@ -10,6 +10,7 @@ use renewd_replay::sentence::names;
 use renewd_replay::status;
 use serde_json::{Value, json};
 
+use super::alive;
 use super::exit::Reply;
 use super::form::{Form, Reading, lines, moment, table};
 use crate::config::Style;
@@ -44,7 +45,10 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => render(&source.facts, flags.kind, source.now, flags.reading.form()),
+        Ok(source) => {
+            let reply = render(&source.facts, flags.kind, source.now, flags.reading.form());
+            alive::with_words(reply, &flags.reading, config, &source)
+        }
         Err(reply) => reply,
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per command. stdout is data, stderr is talk.
 
 mod accept_terms;
+mod alive;
 mod at;
 pub mod config_check;
 #[cfg(feature = "demo")]
@@ -72,7 +73,7 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Check, export or print the event log
+    /// Check, export, print, repair or restore the event log
     Log {
         #[command(subcommand)]
         command: log::LogCommand,

@@ -1,5 +1,6 @@
 //! `renewd run`: the engine in the foreground, until a signal or a planned restart.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,16 +113,40 @@ fn admin(config: &Config, running: &Running, counters: Counters) -> Admin {
     admin
 }
 
-/// The signals that end it.
+/// The signals that end it, and the one that does not.
 struct Signals {
     term: Signal,
     int: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn listen() -> Result<Self, String> {
         let listen = |kind| signal(kind).map_err(|cause| format!("no signals: {cause}"));
-        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// The first that ends it. A terminal that is gone ends what ran in it; a service is sent SIGHUP
+    /// by those who expect a reload, and nothing is lost when it goes on as it was.
+    async fn first(&mut self) -> Exit {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return Exit::Done,
+                _ = self.int.recv() => return Exit::Interrupted,
+                Some(()) = self.hangup.recv() => {
+                    if std::io::stderr().is_terminal() {
+                        return Exit::Done;
+                    }
+                    tracing::warn!(
+                        "SIGHUP: there is no reload; a changed configuration is read at the next start"
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -129,8 +154,7 @@ async fn wait(running: &Running, mut signals: Signals) -> End {
     let mut restart = running.host().restart_asked();
     let mut fatal = running.engine().fatal();
     tokio::select! {
-        _ = signals.term.recv() => End::Signal(Exit::Done),
-        _ = signals.int.recv() => End::Signal(Exit::Interrupted),
+        exit = signals.first() => End::Signal(exit),
         Ok(asked) = restart.wait_for(Option::is_some) => match *asked {
             Some(id) => End::Restart(id),
             None => End::Fatal("a restart without a plan".to_owned()),

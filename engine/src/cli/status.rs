@@ -1,28 +1,23 @@
 //! `renewd status`: every certificate in one line, and what happens next to it.
 
 use std::path::Path;
-use std::time::Duration;
 
-use http::Method;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::status::{self, CertificateStatus, Served};
-use renewd_replay::{escape, when};
+use renewd_replay::when;
 
+use super::alive::{self, Engine};
 use super::exit::{Exit, Reply, json};
 use super::form::{Form, Reading, lines, moment, plural, table};
-use crate::admin::LOG_PATH;
-use crate::admin::client::ask;
 use crate::config::Style;
-
-/// An engine that is stopped, or too busy to say, does not hold up what the log says.
-const ENGINE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Flags of the command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
     /// Only these certificates
     names: Vec<String>,
-    /// End with 10 when anything needs a person; a running engine that cannot write its log always does
+    /// End with 10 when anything needs a person or the engine is not running; a running engine that
+    /// cannot write its log always does
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -36,38 +31,21 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Err(reply) => return reply,
     };
     let mut reply = render(&source.facts, &flags.names, source.now, flags.reading.form());
-    let looks = status::status(&source.facts, source.now);
-    if flags.check && reply.exit == Exit::Done && looks.iter().any(|row| row.state.needs_a_person())
-    {
+    let engine = alive::look(&flags.reading, config);
+    reply.err.push_str(&alive::words(&engine, &source));
+    let troubled = || {
+        let rows = status::status(&source.facts, source.now);
+        rows.iter().any(|row| row.state.needs_a_person())
+    };
+    let found = match engine {
+        Engine::Unwritable(_) => true,
+        Engine::Absent => flags.check,
+        Engine::Unremarkable => flags.check && troubled(),
+    };
+    if found && reply.exit == Exit::Done {
         reply.exit = Exit::Finding;
     }
-    if let Some(cause) = flags.reading.socket(config).and_then(|socket| unwritable(&socket)) {
-        reply.err.push_str(&degraded(&cause));
-        if reply.exit == Exit::Done {
-            reply.exit = Exit::Finding;
-        }
-    }
     reply
-}
-
-/// Why the engine that runs cannot write its log, when it cannot. Without one, the log says all.
-fn unwritable(socket: &Path) -> Option<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let asked = runtime.block_on(async {
-        tokio::time::timeout(ENGINE_TIME_MAX, ask(socket, Method::GET, LOG_PATH)).await
-    });
-    let answer = asked.ok()?.ok()?.json();
-    answer.get("data")?.get("unwritable")?.as_str().map(str::to_owned)
-}
-
-/// To stderr, so that what programs read stays as it is.
-fn degraded(cause: &str) -> String {
-    let cause = escape::text(cause);
-    format!(
-        "degraded: the engine cannot write its log: {cause}\n  \
-         published tokens are answered and certificates served on; `renewd explain` with the code \
-         says more\n"
-    )
 }
 
 /// All certificates, or those with these names.

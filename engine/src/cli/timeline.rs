@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use renewd_events::Envelope;
+use renewd_events::{Envelope, WallMs};
 use renewd_replay::fold;
-use renewd_replay::renewals::{NotFound, Renewals};
+use renewd_replay::renewals::{NotFound, Renewal, Renewals};
 use renewd_replay::timeline;
 
 use super::exit::{Exit, Reply, json};
@@ -28,6 +28,8 @@ pub(super) struct Flags {
     /// A certificate (its newest renewal), or the beginning of a renewal's id; otherwise the newest
     /// renewal of all
     wanted: Option<String>,
+    /// The number of one of the certificate's renewals; otherwise its newest
+    number: Option<u32>,
     /// In which form
     #[arg(long, value_enum, default_value = "text")]
     format: Picture,
@@ -45,26 +47,55 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Form::Json => (Picture::Json, 0),
         Form::Text(columns) => (flags.format, columns),
     };
-    let mut reply = render(&source.envelopes, flags.wanted.as_deref(), picture, columns);
+    let wanted = Wanted { named: flags.wanted.as_deref(), number: flags.number };
+    let mut reply = render(&source.envelopes, wanted, source.now, picture, columns);
     if picture == Picture::Text && reply.exit == Exit::Done {
         reply.out = format!("source {}\n{}", source.place.display(), reply.out);
     }
     reply
 }
 
+/// What was given to say which renewal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// A certificate, or the beginning of a renewal's id.
+    named: Option<&'a str>,
+    /// Of the certificate's renewals the one with this number.
+    number: Option<u32>,
+}
+
+impl Wanted<'_> {
+    fn find(self, renewals: &Renewals) -> Result<&Renewal, String> {
+        let found = match (self.named, self.number) {
+            (None, _) => renewals.rows().last().ok_or(NotFound::Never),
+            (Some(named), None) => renewals.find(named),
+            (Some(named), Some(number)) => {
+                let mut rows = renewals.rows().iter();
+                let numbered = rows.find(|row| row.certificate == named && row.number == number);
+                return numbered.ok_or_else(|| {
+                    format!(
+                        "`{named}` has no renewal {number}; `renewd history {named}` lists them"
+                    )
+                });
+            }
+        };
+        found.map_err(|error| error.to_string())
+    }
+}
+
 /// The renewal that is meant.
 pub(super) fn render(
     envelopes: &[Envelope],
-    wanted: Option<&str>,
+    wanted: Wanted<'_>,
+    now: WallMs,
     picture: Picture,
     columns: u16,
 ) -> Reply {
     let renewals = fold::read(Renewals::default(), envelopes);
-    let newest = || renewals.rows().last().ok_or(NotFound::Never);
-    let found = match wanted.map_or_else(newest, |wanted| renewals.find(wanted)) {
+    let found = match wanted.find(&renewals) {
         Ok(found) => found,
         Err(error) => {
-            let text = renewd_replay::escape::text(&error.to_string());
+            let text = renewd_replay::escape::text(&error);
             return Reply::failed(Exit::NotFound, format!("error: {text}\n"));
         }
     };
@@ -73,6 +104,7 @@ pub(super) fn render(
     let Some(timeline) = timeline::timeline(part, found.id, &found.certificate) else {
         return Reply::failed(Exit::NotFound, "error: the renewal has no events\n");
     };
+    let timeline = timeline.seen(now);
     Reply::done(match picture {
         Picture::Text => timeline::text(&timeline, columns.into()),
         Picture::Svg => timeline::svg(&timeline),
@@ -85,18 +117,38 @@ mod tests {
     use super::*;
     use crate::cli::story;
 
+    fn drawn(envelopes: &[Envelope], named: Option<&str>, picture: Picture) -> Reply {
+        let columns = if picture == Picture::Text { 100 } else { 0 };
+        let wanted = Wanted { named, number: None };
+        render(envelopes, wanted, story::NOW, picture, columns)
+    }
+
     #[test]
     fn a_renewal_is_found_by_certificate_and_by_id() {
         let (_, envelopes) = story::failing();
-        let text = render(&envelopes, Some("example"), Picture::Text, 100).out;
+        let text = drawn(&envelopes, Some("example"), Picture::Text).out;
         assert!(text.contains("R0211") && text.contains("failed after"), "{text}");
-        let json = render(&envelopes, Some("example"), Picture::Json, 0).out;
+        let json = drawn(&envelopes, Some("example"), Picture::Json).out;
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         let id: String = value["data"]["renewal"].as_str().unwrap().chars().take(8).collect();
-        assert_eq!(render(&envelopes, Some(&id), Picture::Text, 100).out, text);
-        assert_eq!(render(&envelopes, None, Picture::Text, 100).out, text);
-        assert_eq!(render(&[], None, Picture::Text, 100).exit, Exit::NotFound);
-        assert!(render(&envelopes, Some(&id), Picture::Svg, 0).out.starts_with("<svg"));
-        assert_eq!(render(&envelopes, Some("other"), Picture::Text, 100).exit, Exit::NotFound);
+        assert_eq!(drawn(&envelopes, Some(&id), Picture::Text).out, text);
+        assert_eq!(drawn(&envelopes, None, Picture::Text).out, text);
+        assert_eq!(drawn(&[], None, Picture::Text).exit, Exit::NotFound);
+        assert!(drawn(&envelopes, Some(&id), Picture::Svg).out.starts_with("<svg"));
+        assert_eq!(drawn(&envelopes, Some("other"), Picture::Text).exit, Exit::NotFound);
+    }
+
+    #[test]
+    fn a_renewal_is_found_by_its_number() {
+        let (_, envelopes) = story::failing();
+        let newest = drawn(&envelopes, Some("example"), Picture::Text).out;
+        let numbered = |number| {
+            let wanted = Wanted { named: Some("example"), number: Some(number) };
+            render(&envelopes, wanted, story::NOW, Picture::Text, 100)
+        };
+        assert_eq!(numbered(1).out, newest);
+        let none = numbered(9);
+        assert_eq!(none.exit, Exit::NotFound);
+        assert!(none.err.contains("has no renewal 9"), "{}", none.err);
     }
 }

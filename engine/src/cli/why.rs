@@ -7,6 +7,7 @@ use renewd_events::{Envelope, Facts, WallMs};
 use renewd_replay::status::status;
 use renewd_replay::{fold, why};
 
+use super::alive;
 use super::exit::{Exit, Reply, json};
 use super::form::{Form, Reading};
 use crate::config::Style;
@@ -23,13 +24,16 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => render(
-            &source.facts,
-            &source.envelopes,
-            flags.name.as_deref(),
-            source.now,
-            flags.reading.form(),
-        ),
+        Ok(source) => {
+            let reply = render(
+                &source.facts,
+                &source.envelopes,
+                flags.name.as_deref(),
+                source.now,
+                flags.reading.form(),
+            );
+            alive::with_words(reply, &flags.reading, config, &source)
+        }
         Err(reply) => reply,
     }
 }

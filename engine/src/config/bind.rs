@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use renewd_actors::bounds::EFFECT_TIME_MAX;
+
 use super::error::shown;
 use super::fault::Fault;
 use super::model::{Addresses, Bind, BuiltinBind, FilesBind, Reload};
@@ -20,8 +22,15 @@ const ADDRESSES_MAX: usize = 64;
 const ARGUMENTS_MAX: usize = 64;
 /// How long a reload command may take when the file says nothing.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest: a renewal waits for it.
-const RELOAD_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// The longest: a reload is one effect, and an effect is cut after [`EFFECT_TIME_MAX`] and tried
+/// again. A longer command would be started a second time while it still ran.
+const RELOAD_TIMEOUT_MAX: Duration = Duration::from_secs(150);
+/// To end the command, to keep its last words and to append what came of it.
+const RELOAD_MARGIN: Duration = Duration::from_secs(30);
+const _: () = assert!(
+    RELOAD_TIMEOUT_MAX.as_secs() + RELOAD_MARGIN.as_secs() <= EFFECT_TIME_MAX.as_secs(),
+    "a reload command ends before its effect is cut"
+);
 /// The port of HTTPS.
 const HTTPS_PORT: i64 = 443;
 
@@ -153,7 +162,7 @@ fn files(
 }
 
 fn reload(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Reload> {
-    let why = "a reload command gets 1 second to 10 minutes; a renewal waits for it";
+    let why = "a reload command gets 1 second to 150 seconds, for a renewal waits for it; one that needs longer starts the work and ends";
     let bounds = DurationBounds { least: Duration::from_secs(1), most: RELOAD_TIMEOUT_MAX, why };
     let timeout = section.text("reload_timeout", sink);
     let timeout = timeout.and_then(|found| values::duration(&found, &bounds, sink));

@@ -26,6 +26,7 @@ pub(crate) use traces::Traces;
 use std::io::IsTerminal;
 
 use renewd_actors::journal::Observer;
+use renewd_replay::sentence::sentence;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -48,7 +49,7 @@ pub(crate) fn log(log: &Log) {
     });
 }
 
-/// One line per event.
+/// One line per event: its name, and the sentence that `timeline` has for it.
 pub(crate) fn event_lines() -> Observer {
     Box::new(|envelopes| {
         for envelope in envelopes {
@@ -57,8 +58,9 @@ pub(crate) fn event_lines() -> Observer {
                 renewd.actor = %envelope.actor,
                 stream = %envelope.stream,
                 renewal = envelope.renewal.map(tracing::field::display),
-                "{}",
-                envelope.event.name()
+                "{}: {}",
+                envelope.event.name(),
+                sentence(&envelope.event)
             );
         }
     })

@@ -39,6 +39,11 @@ fn an_intent_without_outcome_is_shown_as_open() {
     assert_eq!(open.count(), 2);
     assert_eq!(timeline.ending, Ending::Running);
     assert!(text(&timeline, 100).contains("─? no outcome"));
+    let later = WallMs(timeline.started.0 + 7_200_000);
+    let seen = text(&timeline.seen(later), 100);
+    assert!(seen.contains("under way for 2 h"), "{seen}");
+    let over = of(&Log::first_with_crash(), 1);
+    assert_eq!(over.clone().seen(later), over, "what is over took no longer");
 }
 
 #[test]

@@ -14,9 +14,10 @@ use renewd_events::{Facts, WallMs};
 use super::Evidence;
 use super::rules::{self, Case, Rule};
 use super::unanswered;
-use super::witness::Witness;
+use super::witness::{Absence, Witness};
 use crate::codes::{self, Code, Step};
 use crate::escape::{self, FIELD_CHARACTERS_MAX};
+use crate::when;
 
 /// Subproblems and further names shown.
 const PARTS_MAX: usize = 4;
@@ -145,10 +146,12 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
     };
     let name =
         checked.map_or_else(|| it.name().to_owned(), |(checked, _)| checked.identifier.clone());
+    let absence = checked.and_then(|(checked, _)| checked.absence);
     let case = Case {
         name,
         visits: checked.map(|(checked, _)| checked.visits),
         probe: checked.and_then(|(checked, _)| checked.probe.as_ref()),
+        absent: absence.is_some(),
         earlier: earlier(witness),
         ..Case::of(step, problem)
     };
@@ -169,8 +172,29 @@ fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
         let text = format!("{} orders whose fate nobody can tell", witness.unresolved);
         found.evidence.push(Evidence { seq: None, at: None, text });
     }
-    found.since = since(witness, &failure.code).unwrap_or(failure.at);
+    match absence.filter(|_| found.code == codes::ABSENT) {
+        Some(absence) => found.evidence.extend(absent(absence)),
+        None => found.since = since(witness, &failure.code).unwrap_or(failure.at),
+    }
     found
+}
+
+/// The request, and the gap between it and the verdict.
+fn absent(absence: Absence) -> [Evidence; 2] {
+    let (asked, started) = (absence.asked, absence.started);
+    let gone = when::moment(absence.from);
+    [
+        Evidence {
+            seq: Some(asked.0),
+            at: Some(asked.1),
+            text: "the CA was asked to look".to_owned(),
+        },
+        Evidence {
+            seq: Some(started.0),
+            at: Some(started.1),
+            text: format!("renewd began again; its last sign of life before: {gone}"),
+        },
+    ]
 }
 
 /// What we saw ourselves. No fetch counted proves nothing: the count does not survive the process.

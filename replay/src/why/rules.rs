@@ -35,6 +35,8 @@ pub struct Case<'a> {
     pub probe: Option<&'a Probe>,
     /// The program that holds the address.
     pub holder: Option<&'a str>,
+    /// The process ended after the CA was asked to look and before its verdict was known.
+    pub absent: bool,
     /// The code of an earlier failure that this one follows from.
     pub earlier: Option<Code>,
 }
@@ -121,6 +123,7 @@ impl<'a> Case<'a> {
             visits: None,
             probe: None,
             holder: None,
+            absent: false,
             earlier: None,
         }
     }

@@ -5,6 +5,7 @@ use renewd_events::certificate::CertificateEvent;
 use renewd_events::listener::ListenerEvent;
 use renewd_events::order::{Asked, OrderEvent};
 use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::process::Previous;
 use renewd_events::schedule::Cause;
 
 use super::*;
@@ -69,6 +70,50 @@ fn our_own_evidence_changes_the_cause() {
     assert_eq!(run(0).code, Some(codes::OTHER_SERVER));
     assert_eq!(run(2).code, Some(codes::OWN_ANSWER));
     assert!(run(0).evidence.iter().any(|part| part.text.contains("Server: Apache")));
+}
+
+/// A renewal whose name was refused; `between` happens after the CA was asked to look.
+fn refused_after(visits: u32, between: impl FnOnce(&mut Log)) -> Log {
+    let said =
+        "203.0.113.7: Fetching http://example.org/.well-known/acme-challenge/x: Connection refused";
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1);
+    log.keyed().created(1, renewd_events::order::Found::Answer);
+    let probe = renewd_events::authorization::Probe::Seen;
+    log.at(900).published("example.org", probe).told("example.org");
+    between(&mut log);
+    let problem = acme("connection", 400, said);
+    log.invalid("example.org", problem.clone(), visits).failed("R0211", problem);
+    log
+}
+
+#[test]
+fn a_process_that_was_dead_when_the_ca_looked_is_the_cause() {
+    let killed = |log: &mut Log| {
+        log.at(9_000).boot(Previous::Crashed).settled("example.org");
+    };
+    let why = refused_after(0, killed).why();
+    assert_eq!(why.code, Some(codes::ABSENT));
+    assert!(why.do_this.starts_with("nothing"), "{}", why.do_this);
+    golden("why-absent.txt", &text(&why));
+    assert_eq!(code(&refused_after(2, killed)), "R0211", "the CA did reach this life");
+}
+
+#[test]
+fn a_process_that_was_there_when_the_ca_looked_is_not_the_cause() {
+    assert_eq!(code(&refused_after(0, |_| {})), "R0211");
+    let before = |log: &mut Log| {
+        log.boot(Previous::Crashed).told("example.org").accepted("example.org");
+    };
+    assert_eq!(code(&refused_after(0, before)), "R0211", "asked after the start");
+    let again = |log: &mut Log| {
+        log.boot(Previous::Crashed).accepted("example.org");
+    };
+    assert_eq!(code(&refused_after(0, again)), "R0211", "answered after the start");
+    let late = |log: &mut Log| {
+        log.at(9_000).boot(Previous::Crashed).settled("example.org").at(300_000);
+    };
+    assert_eq!(code(&refused_after(0, late)), "R0211", "looked at long after the start");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! authorizations when a renewal ends; `why` still needs what they saw.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use renewd_events::account::AccountEvent;
 use renewd_events::authorization::{AuthorizationEvent, Probe, UNDECIDED};
@@ -11,6 +12,7 @@ use renewd_events::id::{CertificateId, RenewalId, Seq, StreamId};
 use renewd_events::listener::ListenerEvent;
 use renewd_events::order::OrderEvent;
 use renewd_events::problem::Problem;
+use renewd_events::process::EngineEvent;
 use renewd_events::restart::RestartEvent;
 use renewd_events::schedule::ScheduleEvent;
 use renewd_events::{Envelope, Event, WallMs};
@@ -21,12 +23,30 @@ use crate::fold::Projection;
 /// Authorizations kept: a certificate has up to 100 names.
 const AUTHORIZATIONS_MAX: usize = 128;
 
+/// A verdict that is found later than this after a start is about what the CA met in that life: the
+/// first look at the order comes at once.
+const VERDICT_AFTER_START_MAX: Duration = Duration::from_secs(60);
+
+/// The process was not there while the CA was to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Absence {
+    /// The request to look.
+    pub(super) asked: (Seq, WallMs),
+    /// The last event of the life that ended.
+    pub(super) from: WallMs,
+    /// The start after it.
+    pub(super) started: (Seq, WallMs),
+}
+
 /// What one authorization of the latest renewal saw.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Checked {
     pub(super) identifier: String,
     pub(super) probe: Option<Probe>,
     pub(super) visits: u32,
+    asked: Option<(Seq, WallMs)>,
+    /// The latest absence since the CA was asked.
+    pub(super) absence: Option<Absence>,
     /// What failed, and whether already the request to look was refused.
     pub(super) failed: Option<(Step, Problem, Seq, WallMs)>,
 }
@@ -44,6 +64,8 @@ pub(super) struct Failed {
 pub struct Witness {
     certificate: CertificateId,
     renewal: Option<RenewalId>,
+    /// The latest event of all.
+    last: WallMs,
     pub(super) checked: BTreeMap<StreamId, Checked>,
     /// The last problem of the latest renewal's order, and its step.
     pub(super) order: Option<(Step, Problem, Seq, WallMs)>,
@@ -64,6 +86,7 @@ impl Witness {
         Self {
             certificate,
             renewal: None,
+            last: WallMs(0),
             checked: BTreeMap::new(),
             order: None,
             failures: Vec::new(),
@@ -125,6 +148,9 @@ impl Witness {
                     return;
                 }
                 let at = envelope.at;
+                checked.absence = checked
+                    .absence
+                    .filter(|absence| at.since(absence.started.1) <= VERDICT_AFTER_START_MAX);
                 checked.failed = Some((Step::Validation, problem.clone(), envelope.seq, at));
             }
             AuthorizationEvent::AuthorizationBecameValid { visits } => checked.visits = *visits,
@@ -132,11 +158,24 @@ impl Witness {
                 let at = envelope.at;
                 checked.failed = Some((Step::Readiness, problem.clone(), envelope.seq, at));
             }
+            AuthorizationEvent::ReadinessRequested { .. } => {
+                checked.asked = Some((envelope.seq, envelope.at));
+                checked.absence = None;
+            }
+            // An answer to this life: it was asked again, and looks only now.
+            AuthorizationEvent::ReadinessAccepted { inferred: false } => checked.absence = None,
             AuthorizationEvent::ReadinessRefused { .. }
             | AuthorizationEvent::ChallengeChosen(_)
-            | AuthorizationEvent::ReadinessRequested { .. }
-            | AuthorizationEvent::ReadinessAccepted { .. }
+            | AuthorizationEvent::ReadinessAccepted { inferred: true }
             | AuthorizationEvent::ChallengeWithdrawn => {}
+        }
+    }
+
+    /// A new life of the process: whoever was asked before and has no verdict may have looked between.
+    fn booted(&mut self, envelope: &Envelope) {
+        let (from, started) = (self.last, (envelope.seq, envelope.at));
+        for checked in self.checked.values_mut().filter(|checked| checked.failed.is_none()) {
+            checked.absence = checked.asked.map(|asked| Absence { asked, from, started });
         }
     }
 }
@@ -154,10 +193,9 @@ impl Projection for Witness {
                     self.unresolved = self.unresolved.saturating_add(1);
                 }
                 // An answer that was missing for a while is not why the renewal ended.
-                if let OrderEvent::AnswerMissing { .. } = event {
-                    return;
-                }
-                if let Some((step, problem)) = problem_of(&envelope.event) {
+                if !matches!(event, OrderEvent::AnswerMissing { .. })
+                    && let Some((step, problem)) = problem_of(&envelope.event)
+                {
                     self.order = Some((step, problem.clone(), envelope.seq, envelope.at));
                 }
             }
@@ -166,6 +204,7 @@ impl Projection for Witness {
                     self.places.insert(envelope.stream, (envelope.seq, envelope.at));
                 }
             }
+            Event::Engine(EngineEvent::EngineBooted { .. }) => self.booted(envelope),
             Event::Certificate(_)
             | Event::Authorization(_)
             | Event::Order(_)
@@ -173,6 +212,7 @@ impl Projection for Witness {
             | Event::Clock(_)
             | Event::Schedule(_) => {}
         }
+        self.last = envelope.at;
     }
 }
 

@@ -6,12 +6,13 @@ mod verify;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use renewd_events::Envelope;
 use renewd_events::log::{self, MirrorReader};
+use renewd_events::store::StoreError;
 use serde::Serialize;
 
 use super::exit::{self, Exit, Reply};
@@ -94,6 +95,9 @@ fn export(path: &Path, file: &Path, json: bool) -> Reply {
     let exported = MirrorReader::open(path).and_then(|reader| log::export(&reader, file));
     match exported {
         Ok(head) => exported_as("events", head.seq.0, file, json),
+        Err(StoreError::Io { cause, .. }) if cause.kind() == ErrorKind::AlreadyExists => {
+            there(file)
+        }
         Err(error) => source::refused(&error),
     }
 }
@@ -105,6 +109,15 @@ fn exported_as(what: &str, count: impl fmt::Display + Serialize, file: &Path, js
     } else {
         format!("{count} {what} written to {}\n", file.display())
     })
+}
+
+/// It may be an earlier export, and the only one.
+fn there(file: &Path) -> Reply {
+    let text = format!(
+        "error: {} exists and is not written over\n  help: choose another name, or remove it first\n",
+        file.display()
+    );
+    Reply::failed(Exit::Failed, text)
 }
 
 /// A file that is there is not written over.
@@ -120,6 +133,7 @@ fn export_traces(path: PathBuf, file: &Path, json: bool) -> Reply {
     });
     match written {
         Ok(lines) => exported_as("traces", lines, file, json),
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => there(file),
         Err(cause) => Reply {
             out: String::new(),
             err: format!("error: cannot write {}: {cause}\n", file.display()),
@@ -166,4 +180,22 @@ fn line(envelope: &Envelope, json: bool) -> String {
         envelope.actor.to_string(),
         envelope.event.name(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_named_and_kept() {
+        let root = tempfile::TempDir::new().unwrap();
+        let file = root.path().join("export");
+        std::fs::write(&file, "the only one").unwrap();
+        let log = root.path().join("log");
+        std::fs::write(&log, "").unwrap();
+        let reply = export(&log, &file, false);
+        assert_eq!(reply.exit, Exit::Failed);
+        assert!(reply.err.contains("is not written over"), "{}", reply.err);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "the only one");
+    }
 }

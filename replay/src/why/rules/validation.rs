@@ -144,6 +144,14 @@ pub(super) const RULES: &[Rule] = &[
         remedy: "exempt /.well-known/acme-challenge/ from the redirect (a browser with HSTS does not show this)",
     },
     Rule {
+        code: codes::ABSENT,
+        applies: |case| {
+            connection(case) && case.is(&["connection"]) && case.absent && !reached_us(case)
+        },
+        sentence: "renewd was not running when the CA looked at {name}.",
+        remedy: "nothing: it is tried again by itself; renewd renew does it at once",
+    },
+    Rule {
         code: codes::OTHER_SERVER_IPV6,
         applies: |case| connection(case) && over_ipv6(case) && !reached_us(case),
         sentence: "Over IPv6 another server answered for {name}, or none: {address} is not this responder.",
