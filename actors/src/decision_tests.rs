@@ -181,3 +181,15 @@ fn a_wall_clock_that_jumps_ahead_is_no_time_in_which_anybody_waited() {
     session.ended(key, None, true, NOW);
     assert_eq!(session.looks(&key).waited, before);
 }
+
+#[test]
+fn a_wait_from_a_moment_that_lies_ahead_is_over_and_no_other_is() {
+    let (cx, wait) = (context(NOW, BootNo(1)), Duration::from_secs(60));
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    for since in [WallMs(0), NOW, horizon] {
+        assert_eq!((cx.due(since, wait), cx.is_ahead(since)), (since.after(wait), false));
+    }
+    for since in [WallMs(horizon.0 + 1), NOW.after(Duration::from_secs(30 * 86_400))] {
+        assert_eq!((cx.due(since, wait), cx.is_ahead(since)), (NOW, true));
+    }
+}

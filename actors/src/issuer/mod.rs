@@ -15,6 +15,8 @@ mod pace_tests;
 mod questions;
 mod request;
 #[cfg(test)]
+mod set_back_tests;
+#[cfg(test)]
 mod settling_tests;
 
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
