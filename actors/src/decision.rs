@@ -171,7 +171,8 @@ impl Session {
         }
         looks.count = looks.count.saturating_add(1);
         looks.last = now;
-        looks.asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        looks.asked = asked.map(|asked| key.asked_max().map_or(asked, |max| asked.min(max)));
         looks.problem = outcome.and_then(Outcome::problem).cloned();
         let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
         looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };

@@ -3,6 +3,9 @@
 mod decide;
 #[cfg(test)]
 mod decide_tests;
+mod download;
+#[cfg(test)]
+mod in_vain_tests;
 mod observe;
 #[cfg(test)]
 mod observe_tests;

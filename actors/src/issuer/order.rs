@@ -11,6 +11,7 @@ use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, may_order_again};
+use super::download::download;
 use super::pace::{given_up, look_at, next_look};
 use super::questions::questions;
 use super::request::{answers_lost, find};
@@ -100,7 +101,7 @@ fn next(
         }
         Phase::Valid { .. } => {
             let effect = Effect::Download(order_id, request.account, url.clone());
-            return download(id, run, effect, session, cx);
+            return download(facts, id, run, (order, request), effect, session, cx);
         }
         Phase::Rejected(problem) => return fail(id, run, Step::Chain, problem),
         Phase::Dead(problem) => return dead(facts, id, run, order, problem, cx),
@@ -143,25 +144,6 @@ fn finalizing(
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");
     }
-    decision
-}
-
-fn download(
-    id: CertificateId,
-    run: &Run,
-    effect: Effect,
-    session: &Session,
-    cx: &Context,
-) -> Decision {
-    let looks = session.looks(&effect.key());
-    // What this host cannot store stays at the CA and is fetched again: another order would cost
-    // another certificate and end at the same disk.
-    let hopeless = looks.hopeless().filter(|problem| problem.class != ProblemClass::Local);
-    if let Some(problem) = hopeless {
-        return fail(id, run, Step::Chain, problem);
-    }
-    let mut decision = Decision::none();
-    decision.when_due(effect, session, cx, "the chain could not be fetched");
     decision
 }
 
