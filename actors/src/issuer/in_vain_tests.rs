@@ -24,11 +24,11 @@ fn at(log: &Folded, (effect, looks): (&Effect, Looks), now: WallMs) -> Decision 
 }
 
 fn failed(decision: &Decision) -> Option<Problem> {
-    decision.records.iter().find_map(|new| match &new.event {
-        Event::Certificate(CertificateEvent::RenewalFailed { problem, .. }) => {
-            Some(problem.clone())
-        }
-        _ => None,
+    decision.records.iter().find_map(|new| {
+        let Event::Certificate(CertificateEvent::RenewalFailed { problem, .. }) = &new.event else {
+            return None;
+        };
+        Some(problem.clone())
     })
 }
 
