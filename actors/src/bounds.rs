@@ -77,6 +77,17 @@ pub const HOPELESS_AFTER: u32 = 3;
 pub const IDLE_FIRST: Duration = Duration::from_millis(100);
 /// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
 pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Junk in place of that list is asked past for this long: outages and broken proxies end within hours,
+/// and an order of nobody stays open for days, so it is still found when they do. Longer would hold up
+/// the renewal more than another order costs.
+pub const LIST_ASKED_MAX: Duration = Duration::from_secs(6 * 3600);
+/// A chain that cannot be fetched is given up after this: the certificate is paid for, so it is asked for
+/// longer than anything else; what is served must be renewed in time all the same, and two days are
+/// what is left of the shortest common life, six days, when a third of it is.
+pub const DOWNLOAD_MAX: Duration = Duration::from_secs(24 * 3600);
+/// A Retry-After on a look is followed for no longer: a wait for days would hold the renewal's place,
+/// and one look in an hour is no load.
+pub const LOOK_ASKED_MAX: Duration = Duration::from_secs(3600);
 /// A certificate of exactly the names of one that is being ordered looks again after this.
 pub const TWIN_WAIT: Duration = Duration::from_secs(1);
 /// An order whose authorizations are not through is looked at this often: it may be gone.

@@ -25,6 +25,22 @@ pub struct Context {
     pub rules: Rules,
 }
 
+impl Context {
+    /// Whether a moment of the log lies ahead of the present: the wall clock was set back since, and
+    /// how long ago that moment is cannot be told.
+    pub fn is_ahead(&self, moment: WallMs) -> bool {
+        moment > self.now.after(bounds::JUMP_MIN)
+    }
+
+    /// When something is due that waits this long from a moment of the log. A moment that lies ahead is
+    /// not waited for, or the wait would last as long as the clock was set back: it is due now, once,
+    /// since whatever is done then leaves a moment of the present. (Counted from now, it would never
+    /// come: each decision would put it off.)
+    pub fn due(&self, since: WallMs, wait: Duration) -> WallMs {
+        if self.is_ahead(since) { self.now } else { since.after(wait) }
+    }
+}
+
 /// Rules that the operator may set.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -155,7 +171,8 @@ impl Session {
         }
         looks.count = looks.count.saturating_add(1);
         looks.last = now;
-        looks.asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        looks.asked = asked.map(|asked| key.asked_max().map_or(asked, |max| asked.min(max)));
         looks.problem = outcome.and_then(Outcome::problem).cloned();
         let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
         looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };

@@ -9,7 +9,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 
 use crate::bounds;
 use crate::decision::{Decision, Looks, Session, may_do, spread};
-use crate::effect::{Effect, OrderStage, Outcome};
+use crate::effect::{Effect, EffectKey, OrderStage, Outcome};
 use crate::folded_tests::{Folded, ID, NOW, context, order, request};
 
 fn failed(class: ProblemClass, kind: &str, status: u16, failures: u32) -> Looks {
@@ -180,4 +180,34 @@ fn a_wall_clock_that_jumps_ahead_is_no_time_in_which_anybody_waited() {
     let before = session.looks(&key).waited;
     session.ended(key, None, true, NOW);
     assert_eq!(session.looks(&key).waited, before);
+}
+
+#[test]
+fn a_wait_from_a_moment_that_lies_ahead_is_over_and_no_other_is() {
+    let (cx, wait) = (context(NOW, BootNo(1)), Duration::from_secs(60));
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    for since in [WallMs(0), NOW, horizon] {
+        assert_eq!((cx.due(since, wait), cx.is_ahead(since)), (since.after(wait), false));
+    }
+    for since in [WallMs(horizon.0 + 1), NOW.after(Duration::from_secs(30 * 86_400))] {
+        assert_eq!((cx.due(since, wait), cx.is_ahead(since)), (NOW, true));
+    }
+}
+
+#[test]
+fn a_retry_after_on_a_look_is_followed_for_an_hour_at_most_and_one_on_an_act_for_as_long_as_it_says()
+ {
+    let days = Duration::from_secs(5 * 86_400);
+    let mut busy = Problem::new(ProblemClass::Http, "busy", "");
+    (busy.status, busy.retry_after_ms) = (503, Some(432_000_000));
+    let look =
+        Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
+            .key();
+    let finalize = EffectKey { kind: crate::effect::FINALIZE, ..look };
+    for (key, wait) in [(look, bounds::LOOK_ASKED_MAX), (finalize, days)] {
+        let mut session = Session::default();
+        session.ended(key, Some(&Outcome::Order(Err(busy.clone()))), false, NOW);
+        let looks = session.looks(&key);
+        assert_eq!((looks.asked, looks.not_before), (Some(wait), NOW.after(wait)));
+    }
 }

@@ -1,5 +1,7 @@
 //! Acts as data: what is done in the world, and what came of it.
 
+use std::time::Duration;
+
 use renewd_events::account::{AccountRequest, Directory};
 use renewd_events::authorization::{Challenge, Probe};
 use renewd_events::binding::{Deployment, Target};
@@ -13,6 +15,7 @@ use renewd_events::problem::Problem;
 use renewd_events::restart::ProcessIdentity;
 use renewd_events::{Durable, EffectId};
 
+use crate::bounds;
 use crate::ports::{
     Act, AuthorizationLook, FoundOrder, KeyFacts, ListenerRefused, OrderLook, Ports,
     RegisteredAccount, RenewalWindow,
@@ -164,7 +167,7 @@ impl Outcome {
     /// The server asked to wait this long, milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            // A wait for days would hold the renewal's place: an hour is the longest between looks.
+            // Of finalize too: nothing failed, so there is nothing to stay away from.
             Self::Order(Ok(look)) => look.retry_after_ms.map(|asked| asked.min(3_600_000)),
             Self::Window(Ok(window)) => window.retry_after_ms,
             Self::Directory(_)
@@ -193,6 +196,23 @@ pub struct EffectKey {
     pub stream: StreamId,
     /// Of which intent; 0 for reads.
     pub version: u32,
+}
+
+impl EffectKey {
+    /// The longest that a Retry-After on it is followed, if there is a bound.
+    pub(crate) fn asked_max(&self) -> Option<Duration> {
+        let looks = [
+            FIND_ORDER,
+            LOOK_PENDING,
+            LOOK_PROCESSING,
+            LOOK_SETTLING,
+            DOWNLOAD,
+            SEE_LEARNING,
+            SEE_SETTLING,
+            SEE_VERDICT,
+        ];
+        looks.contains(&self.kind).then_some(bounds::LOOK_ASKED_MAX)
+    }
 }
 
 /// The name of [`Effect::Handshake`] among the effects under way: needed where no look is due.

@@ -77,7 +77,11 @@ fn missing(
         return None;
     }
     let again = decision.wake.map_or(looks.not_before, |(at, _)| at.max(looks.not_before));
-    let (asked, problem) = (question.asked, problem.clone());
+    let (asked, mut problem) = (question.asked, problem.clone());
+    // As long as it is followed, so that whoever counts the later tries from it counts right.
+    if let Some(floor) = looks.asked.and_then(|floor| u64::try_from(floor.as_millis()).ok()) {
+        problem.retry_after_ms = problem.retry_after_ms.map(|said| said.min(floor));
+    }
     Some(OrderEvent::AnswerMissing { asked, problem, again: Some(again) })
 }
 

@@ -77,7 +77,7 @@ impl Place<'_> {
         let open = self.listener(cx, &mut decision);
         if let Some(setback) = self.binding.setback.as_ref().filter(|it| !self.is_older(it, cx)) {
             let wait = backoff(bounds::READ_RETRY_FIRST, bounds::READ_RETRY_MAX, setback.count);
-            let at = setback.at.after(wait);
+            let at = cx.due(setback.at, wait);
             if at > cx.now {
                 decision.wake_at(at, "the binding is tried again");
                 return decision;

@@ -322,3 +322,18 @@ fn a_listener_waits_for_its_own_restart_of_this_life_until_the_deadline() {
     log.say(socket(), ListenerEvent::ListenerNeeded { address: ADDRESS.to_owned() });
     assert_eq!(opens(&log, NOW).effects.len(), 1, "the restart is over: this is the life after it");
 }
+
+#[test]
+fn a_binding_does_not_wait_for_a_clock_that_was_set_back() {
+    let mut log = adopted(files(false));
+    log.record(decided(&log).records);
+    log.at = NOW.after(Duration::from_secs(30 * 86_400));
+    let generation = Generation(1);
+    log.say(BINDING, BindingEvent::DeploymentFailed { generation, problem: problem("disk") });
+    assert_eq!(at(&log, &Session::default(), NOW).records.len(), 1);
+    // Once: the next setback is of the present.
+    log.at = NOW;
+    log.say(BINDING, BindingEvent::DeploymentFailed { generation, problem: problem("disk") });
+    let due = NOW.after(bounds::READ_RETRY_FIRST * 2);
+    assert!(sleeps_until(&at(&log, &Session::default(), NOW), Some(due)));
+}

@@ -211,7 +211,9 @@ fn served(
         .map_or(bounds::SERVED_WAIT_MAX, |issue| {
             issue.leaf.not_after.since(issue.leaf.not_before) / 4
         });
-    let mut give_up = adopted.after(bounds::SERVED_WAIT_MAX.min(life));
+    // After the clock was set back, from the start of this life: the Binder needs a moment to look.
+    let since = if cx.is_ahead(adopted) { facts.engine.booted_at } else { adopted };
+    let mut give_up = cx.due(since, bounds::SERVED_WAIT_MAX.min(life));
     if planted::is(Bug::NeverUnserved) {
         give_up = WallMs(u64::MAX);
     }

@@ -98,6 +98,21 @@ fn a_renewal_waits_to_be_served_for_an_hour_or_a_quarter_of_the_life() {
 }
 
 #[test]
+fn after_the_clock_was_set_back_a_renewal_waits_to_be_served_from_the_start_of_the_life() {
+    let mut log = to_be_served(Duration::from_secs(90 * 86_400));
+    let now = NOW.before(Duration::from_secs(30 * 86_400));
+    log.at = now;
+    log.boot(log.boot);
+    let end = now.after(bounds::SERVED_WAIT_MAX);
+    assert_eq!(at(&log, now).wake.map(|(at, _)| at), Some(end));
+    assert_eq!(names(&at(&log, end)), ["RenewalEndedUnserved"]);
+    // The life is older than the clock says.
+    log.at = NOW;
+    log.boot(log.boot);
+    assert_eq!(names(&at(&log, now)), ["RenewalEndedUnserved"]);
+}
+
+#[test]
 fn a_renewal_that_is_served_has_succeeded() {
     let mut log = to_be_served(Duration::from_secs(90 * 86_400));
     let seen = |generation| BindingEvent::ServedVerified {

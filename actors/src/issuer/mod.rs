@@ -3,6 +3,9 @@
 mod decide;
 #[cfg(test)]
 mod decide_tests;
+mod download;
+#[cfg(test)]
+mod in_vain_tests;
 mod observe;
 #[cfg(test)]
 mod observe_tests;
@@ -14,6 +17,8 @@ mod pace;
 mod pace_tests;
 mod questions;
 mod request;
+#[cfg(test)]
+mod set_back_tests;
 #[cfg(test)]
 mod settling_tests;
 

@@ -11,6 +11,7 @@ use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, may_order_again};
+use super::download::download;
 use super::pace::{given_up, look_at, next_look};
 use super::questions::questions;
 use super::request::{answers_lost, find};
@@ -59,8 +60,8 @@ fn next(
     match &order.phase {
         Phase::Absent | Phase::Downloaded(_) => {}
         Phase::Requested(intent) => return find(facts, id, run, order_id, intent, session, cx),
-        Phase::Unresolved if order.since.after(bounds::LOST_ANSWER_WAIT) > cx.now => {
-            decision.wake_at(order.since.after(bounds::LOST_ANSWER_WAIT), "one more order");
+        Phase::Unresolved if cx.due(order.since, bounds::LOST_ANSWER_WAIT) > cx.now => {
+            decision.wake_at(cx.due(order.since, bounds::LOST_ANSWER_WAIT), "one more order");
         }
         Phase::Unresolved if may_order_again(run) => {
             let mut request = request.clone();
@@ -100,7 +101,7 @@ fn next(
         }
         Phase::Valid { .. } => {
             let effect = Effect::Download(order_id, request.account, url.clone());
-            return download(id, run, effect, session, cx);
+            return download(facts, id, run, (order, request), effect, session, cx);
         }
         Phase::Rejected(problem) => return fail(id, run, Step::Chain, problem),
         Phase::Dead(problem) => return dead(facts, id, run, order, problem, cx),
@@ -146,25 +147,6 @@ fn finalizing(
     decision
 }
 
-fn download(
-    id: CertificateId,
-    run: &Run,
-    effect: Effect,
-    session: &Session,
-    cx: &Context,
-) -> Decision {
-    let looks = session.looks(&effect.key());
-    // What this host cannot store stays at the CA and is fetched again: another order would cost
-    // another certificate and end at the same disk.
-    let hopeless = looks.hopeless().filter(|problem| problem.class != ProblemClass::Local);
-    if let Some(problem) = hopeless {
-        return fail(id, run, Step::Chain, problem);
-    }
-    let mut decision = Decision::none();
-    decision.when_due(effect, session, cx, "the chain could not be fetched");
-    decision
-}
-
 fn processing(
     facts: &Facts,
     id: CertificateId,
@@ -179,7 +161,7 @@ fn processing(
         return fail(id, run, Step::Finalize, &problem);
     }
     let mut decision = Decision::none();
-    let at = next_look(order.since.after(bounds::LOOK_AFTER_FINALIZE), looks);
+    let at = next_look(cx.due(order.since, bounds::LOOK_AFTER_FINALIZE), looks);
     look_at(effect, at, "the CA is issuing", cx, &mut decision);
     decision
 }
@@ -236,11 +218,13 @@ fn pending(
         Err(problem) => return fail(id, run, Step::Readiness, problem),
         // The Validator is at work, or cannot get on: now and then the order itself is looked at.
         Ok(None) => {
-            let since = order.since.max(facts.engine.booted_at).max(looks.last);
-            since.after(bounds::LOOK_IDLE)
+            // What lies ahead is left out, or it would hide the looks of the present.
+            let moments = [order.since, facts.engine.booted_at, looks.last];
+            let since = moments.into_iter().filter(|moment| !cx.is_ahead(*moment)).max();
+            since.unwrap_or_default().after(bounds::LOOK_IDLE)
         }
         Ok(Some(accepted)) => {
-            let at = next_look(accepted.after(bounds::LOOK_FIRST), looks);
+            let at = next_look(cx.due(accepted, bounds::LOOK_FIRST), looks);
             match session.visited.filter(|visited| *visited > looks.last) {
                 Some(visited) => {
                     let soon = visited.max(accepted).after(bounds::LOOK_AFTER_VISIT);
@@ -289,7 +273,7 @@ fn dead(
     problem: &Problem,
     cx: &Context,
 ) -> Decision {
-    let give_up = order.since.after(bounds::VERDICT_WAIT_MAX);
+    let give_up = cx.due(order.since, bounds::VERDICT_WAIT_MAX);
     let mut verdict = None;
     for (_, authorization) in facts.authorizations_of(id) {
         if Some(authorization.order) != run.order {

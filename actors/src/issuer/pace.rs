@@ -59,6 +59,14 @@ pub(super) fn given_up(
     })
 }
 
+/// Whether the same was asked in vain for so long: in this life, or since a moment of the log and long
+/// enough in this life to tell that it still is in vain. A clock that jumped ahead, or a host that was
+/// off, has not asked; one that is started every night has.
+pub(super) fn in_vain_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
+    let long_ago = cx.now.since(since) >= max && looks.waited >= bounds::ORDER_STALLED;
+    looks.failures > 0 && (long_ago || looks.waited >= max)
+}
+
 fn minutes(time: Duration) -> String {
     format!("{} minutes", time.as_secs() / 60)
 }

@@ -9,8 +9,9 @@ use renewd_events::{Durable, Facts};
 use renewd_replay::codes::Step;
 
 use super::decide::fail;
+use super::pace::in_vain_for;
 use crate::bounds;
-use crate::decision::{Context, Decision, Session, may_do};
+use crate::decision::{Context, Decision, Looks, Session, may_do};
 use crate::effect::{CREATE_ORDER, Effect};
 
 /// Asks for the order; one whose answer is lost is settled by asking for the account's list.
@@ -37,7 +38,7 @@ pub(super) fn find(
         return decision;
     }
     let effect = Effect::FindOrder(order_id, intent.clone(), known_urls(facts));
-    if let Some(problem) = session.looks(&effect.key()).hopeless() {
+    if let Some(problem) = gives_up(intent, session.looks(&effect.key()), cx) {
         return fail(id, run, Step::NewOrder, problem);
     }
     let sent = session.looks(&Effect::CreateOrder(order_id, intent.clone()).key());
@@ -48,6 +49,19 @@ pub(super) fn find(
         decision.when_due(effect, session, cx, "the CA is asked whether it has the order");
     }
     decision
+}
+
+/// Why the list is not asked for any more. Junk in its place says nothing about the order, and giving
+/// up means that the next renewal buys another: so it is asked for hours, unless the answer is about the
+/// account, or comes from this host.
+fn gives_up<'s>(intent: &Durable<NewOrder>, looks: &'s Looks, cx: &Context) -> Option<&'s Problem> {
+    let of_account = |problem: &Problem| {
+        ["accountDoesNotExist", "unauthorized", "userActionRequired"]
+            .iter()
+            .any(|kind| problem.is_acme(kind))
+    };
+    let long = in_vain_for(bounds::LIST_ASKED_MAX, intent.meta().at, looks, cx);
+    looks.hopeless().filter(|it| long || it.class == ProblemClass::Local || of_account(it))
 }
 
 /// With what came in place of the last answer, as far as this life knows: a page of a proxy, say.

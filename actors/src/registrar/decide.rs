@@ -55,7 +55,9 @@ pub fn decide(
             let own = backoff(cx.rules.retry_first, cx.rules.retry_max, account.failures);
             let asked = problem.retry_after_ms.map_or(own, std::time::Duration::from_millis);
             // What a person did since changes the answer.
-            let next = if account.accepted_at > *at { cx.now } else { at.after(own.max(asked)) };
+            // Once: an acceptance that lies ahead stays later than every refusal to come.
+            let accepted = account.accepted_at > *at && !cx.is_ahead(account.accepted_at);
+            let next = if accepted { cx.now } else { cx.due(*at, own.max(asked)) };
             if next <= cx.now && may_register(account) {
                 return ask();
             }
@@ -97,7 +99,8 @@ fn directory(
     let effect = Effect::ReadDirectory(id);
     let looks = session.looks(&effect.key());
     // A CA that asks for a person has new terms, and the directory names them.
-    let stale = account.person.as_ref().is_some_and(|person| looks.last < person.since);
+    let wanted = account.person.as_ref().map(|person| person.since);
+    let stale = wanted.is_some_and(|since| looks.last < since && !cx.is_ahead(since));
     let at = if looks.count == 0 || looks.failures > 0 || stale {
         looks.not_before
     } else {

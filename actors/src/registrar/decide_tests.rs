@@ -275,3 +275,28 @@ fn other_contacts_are_told_once() {
     log.say(ID, AccountEvent::ContactsChanged { contacts_hash });
     assert_eq!(wake(&says(&log)), Some(NOW.after(bounds::DIRECTORY_AGE_MAX)));
 }
+
+#[test]
+fn nothing_waits_for_a_clock_that_was_set_back_and_nothing_spins_until_it_catches_up() {
+    let ahead = NOW.after(30 * 24 * 60 * MINUTE);
+    let refuse = |log: &mut Folded, at| {
+        log.at = at;
+        log.say(ID, AccountEvent::AccountRefused { problem: acme("malformed", 400) });
+    };
+    let mut log = refused(None, 1);
+    refuse(&mut log, ahead);
+    assert!(asks(&at(&log, &read(), NOW)), "it is not waited for");
+    // An acceptance that lies ahead is later than every refusal; it is believed no more than once.
+    accept(&mut log);
+    refuse(&mut log, NOW);
+    assert!(!asks(&at(&log, &read(), NOW)));
+    assert_eq!(wake(&at(&log, &read(), NOW)), Some(NOW.after(4 * MINUTE)));
+    // A person who was wanted then: the directory is not read again and again.
+    let mut log = wanted();
+    log.at = ahead;
+    let problem = acme("userActionRequired", 403);
+    log.say(ID, AccountEvent::PersonRequired { problem, failed_at: ahead });
+    let once = Looks { count: 1, last: NOW, not_before: NOW, ..Looks::default() };
+    let session = looked(&Effect::ReadDirectory(ID), once);
+    assert_eq!(wake(&at(&log, &session, NOW)), Some(NOW.after(bounds::DIRECTORY_AGE_MAX)));
+}

@@ -114,6 +114,10 @@ impl EventStore for Disk {
                 self.world.broken(Invariant::EventSize, "a frame is larger than 32 KiB");
             }
             self.world.platter().frames.extend_from_slice(batch);
+            if let Some(harm) = drawn {
+                // What was just written down lies ahead then.
+                self.world.clock_is_set(harm);
+            }
             if harm == Some(Fault::CrashAfter) {
                 self.world.end_life();
                 return Err(dead());

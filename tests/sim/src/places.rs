@@ -36,7 +36,11 @@ impl World {
     /// Ends the life before an act when fate says so; gives back whether it ends it after.
     pub(crate) async fn act_begins(&self) -> bool {
         self.living().await;
-        match self.fate(Place::Act).map(|harm| harm.fault) {
+        let harm = self.fate(Place::Act);
+        if let Some(harm) = harm {
+            self.clock_is_set(harm);
+        }
+        match harm.map(|harm| harm.fault) {
             Some(Fault::CrashBefore) => {
                 self.end_life();
                 self.living().await;

@@ -98,6 +98,8 @@ pub struct Plan {
     pub restart_helps: bool,
     /// When it ends.
     pub goal: Goal,
+    /// It must be reached within this, in truth, whatever our wall clock shows.
+    pub within: Option<Duration>,
     /// Time between looks at the whole.
     pub tick: Duration,
 }
@@ -128,6 +130,7 @@ impl Plan {
             listener_needs_restart: false,
             restart_helps: true,
             goal: Goal::Generation(1),
+            within: None,
             tick: Duration::from_secs(6 * 3600),
         }
     }

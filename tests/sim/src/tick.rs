@@ -95,8 +95,7 @@ pub(crate) async fn tick(world: &World) -> bool {
         return false;
     };
     match harm.fault {
-        Fault::Forward => world.set_wall(i64::try_from(harm.seconds).unwrap_or(0)),
-        Fault::Back => world.set_wall(i64::try_from(harm.seconds).map_or(0, |back| -back)),
+        Fault::Forward | Fault::Back => world.clock_is_set(harm),
         Fault::WindowsMove => world.state().ca.windows_moved = Some(world.time()),
         Fault::CrashBefore | Fault::CrashAfter => world.end_life(),
         Fault::Stop => return true,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::ca::{Authority, Late};
 use crate::disk::Platter;
 use crate::draws::Draws;
-use crate::fate::{Fate, Harm, Place};
+use crate::fate::{Fate, Fault, Harm, Place};
 use crate::folded::Folded;
 use crate::invariant::{Invariant, Violation};
 use crate::pace::Pace;
@@ -190,7 +190,8 @@ impl World {
 
     /// When the run ends; none where it ends with an issue.
     pub(crate) fn last(&self) -> WallMs {
-        BEGINNING.after(DAY * self.plan.goal.days())
+        let longest = DAY * self.plan.goal.days();
+        BEGINNING.after(self.plan.within.map_or(longest, |within| within.min(longest)))
     }
 
     /// From here on nothing goes wrong any more: what was harmed must heal until the end.
@@ -211,6 +212,16 @@ impl World {
         let mut clock = lock(&self.clock);
         let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
         clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
+    }
+
+    /// Sets our wall clock when that is the fault.
+    pub(crate) fn clock_is_set(&self, harm: Harm) {
+        let seconds = i64::try_from(harm.seconds).unwrap_or(0);
+        if harm.fault == Fault::Forward {
+            self.set_wall(seconds);
+        } else if harm.fault == Fault::Back {
+            self.set_wall(seconds.saturating_neg());
+        }
     }
 
     /// Our wall clock is right again.

@@ -168,8 +168,18 @@ fn in_mid_order() -> Vec<Scenario> {
         plan.network_ms = 5;
         plan.tick = Duration::from_secs(60);
     };
+    // An order of an hour, and twice the longest pause between two looks.
+    let soon = |plan: &mut Plan| {
+        slow(plan);
+        plan.within = Some(Duration::from_secs(3 * 3600));
+    };
     vec![
-        scenario("clock-set-back-in-mid-order", "tick:3=back:864000", slow),
+        // The moment that the next look counts from lies ahead: in the middle of the looks, when the
+        // CA has accepted the challenge, and when it has accepted to finalize.
+        scenario("clock-set-back-in-mid-order", "tick:3=back:864000", soon),
+        scenario("clock-set-back-before-a-look", "commit:16=back:2592000", soon),
+        scenario("clock-set-back-at-issuing", "commit:20=back:2592000", soon),
+        scenario("clock-set-back-at-an-act", "act:4=back:2592000", soon),
         scenario("clock-set-forward-in-mid-order", "tick:3=forward:1800", slow),
         scenario("stopped-in-mid-order", "tick:3=stop", slow),
         scenario("account-lost-in-mid-order", "request:6=account-lost", |_| {}),

@@ -23,7 +23,7 @@ const LARGE: u32 = 400;
 const DAY_S: u64 = 86_400;
 
 /// Place, fault, cases in a million at its hottest, and its measure at most in seconds.
-const MENU: [(Place, Fault, u64, u64); 45] = [
+const MENU: [(Place, Fault, u64, u64); 47] = [
     (Place::Commit, Fault::NoSpace, 2_000, 600),
     (Place::Commit, Fault::NoSpace, 500, 2 * DAY_S),
     (Place::Commit, Fault::CrashBefore, 6_000, 0),
@@ -69,6 +69,8 @@ const MENU: [(Place, Fault, u64, u64); 45] = [
     (Place::Commit, Fault::Torn, 6_000, 1 << 20),
     (Place::Commit, Fault::Unsynced, 1_000, 1),
     (Place::Boot, Fault::Rot, 200_000, 1 << 30),
+    (Place::Commit, Fault::Back, 500, 20 * DAY_S),
+    (Place::Act, Fault::Back, 1_000, 20 * DAY_S),
 ];
 
 /// The world and the menu of a seed.
@@ -186,6 +188,7 @@ fn plan(seed: u64, draws: &mut Draws, certificates: Vec<Wanted>, days: u32) -> P
         listener_needs_restart: yes(draws, 8),
         restart_helps: true,
         goal: Goal::Days(days),
+        within: None,
         tick: Duration::from_secs(draws.one_of(&[3_600, 6 * 3_600])),
     }
 }
