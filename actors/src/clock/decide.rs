@@ -49,14 +49,18 @@ pub(super) fn certificate(
     decision
 }
 
-/// What is planned already says so. A plan for "now" stays where it is.
+/// What is planned already says so. A plan for "now" stays where it is, unless a wall clock that was set
+/// back since has put it off.
 fn same(planned: Option<&Planned>, plan: Plan) -> bool {
     let Some(planned) = planned else { return false };
     let now = matches!(
         plan.cause,
         Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged | Cause::Lost
     );
-    planned.cause == plan.cause && planned.attempt == plan.attempt && (now || planned.at == plan.at)
+    let stays = now && planned.at <= plan.at.after(bounds::JUMP_MIN);
+    planned.cause == plan.cause
+        && planned.attempt == plan.attempt
+        && (stays || planned.at == plan.at)
 }
 
 fn ari(

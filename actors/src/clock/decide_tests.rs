@@ -144,6 +144,20 @@ fn a_plan_for_now_stays_where_it_is() {
     }
 }
 
+#[test]
+fn a_plan_for_now_that_a_clock_set_back_has_put_off_is_made_again() {
+    let mut log = planned();
+    log.facts.certificates.get_mut(&ID).unwrap().current = None;
+    scheduled(&mut log, NOW, Cause::FirstIssue, 1);
+    let back = NOW.before(30 * 24 * HOUR);
+    let records = decided(&log, back).records;
+    let [new] = records.as_slice() else { panic!("{records:?}") };
+    let again = ScheduleEvent::RenewalScheduled { at: back, cause: Cause::FirstIssue, attempt: 1 };
+    assert_eq!(new.event, Event::from(again));
+    // What a clock is corrected by all day is no news.
+    assert!(decided(&log, NOW.before(bounds::JUMP_MIN)).records.is_empty());
+}
+
 fn declaration(facts: &mut Facts) -> &mut Declaration {
     facts.certificates.get_mut(&ID).unwrap().declared.as_mut().unwrap()
 }
