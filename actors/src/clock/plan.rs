@@ -100,7 +100,7 @@ fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Contex
         return plan;
     }
     let life = issue.leaf.not_after.since(issue.leaf.not_before);
-    let renewed = certificate.renewed_at.filter(|at| *at <= cx.now.after(bounds::JUMP_MIN));
+    let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at));
     let floor = renewed.map_or(WallMs(0), |at| at.after(life / 4));
     Plan { at: plan.at.max(floor), ..plan }
 }
@@ -109,7 +109,7 @@ fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Contex
 /// before; then after twice that time, within bounds.
 fn lost_at(certificate: &Certificate, issue: &Issue, cx: &Context) -> WallMs {
     let life = issue.leaf.not_after.since(issue.leaf.not_before);
-    let renewed = certificate.renewed_at.filter(|at| *at <= cx.now.after(bounds::JUMP_MIN));
+    let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at));
     let (Some(renewed), Some(before)) = (renewed, certificate.renewed_before) else {
         return cx.now;
     };

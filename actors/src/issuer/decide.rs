@@ -93,8 +93,7 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
     }
     let planned = schedule.planned?;
     // A plan made under a clock that has been set back since is not waited for.
-    let of_the_future =
-        planned.cause == Cause::Retry && planned.decided > cx.now.after(bounds::JUMP_MIN);
+    let of_the_future = planned.cause == Cause::Retry && cx.is_ahead(planned.decided);
     (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
 }
 

@@ -21,6 +21,8 @@
 
 mod anchor;
 pub mod bounds;
+#[cfg(test)]
+mod chained;
 mod examine;
 mod files;
 mod fresh;

@@ -3,38 +3,17 @@
 use std::fs;
 
 use super::*;
-use crate::id::{BootNo, Seq, StreamId};
-use crate::intent::ActorName;
+use crate::id::Seq;
+use crate::log::chained::next;
 use crate::log::{
     Leftover, LeftoverKind, MirrorReader, SledLog, leftovers, put_in_place, unplaced,
 };
-use crate::process::EngineEvent;
 use crate::store::EventStore;
 
 const EVENTS: u64 = 20;
 const SEGMENT: &str = "mirror/events-00000001.rlog";
 const FIRST: WallMs = WallMs(1_769_860_800_000);
 const SECOND: WallMs = WallMs(1_769_864_400_000);
-
-fn next(head: Head) -> Frame {
-    Frame::encode(&Envelope {
-        seq: head.seq.next(),
-        stream: StreamId::ENGINE,
-        version: 1,
-        batch_index: 0,
-        batch_len: 1,
-        at: WallMs(1),
-        boot: BootNo(1),
-        actor: ActorName::Engine,
-        incarnation: 1,
-        renewal: None,
-        cause: None,
-        trace: None,
-        previous: head.hash,
-        event: EngineEvent::EngineStopped.into(),
-    })
-    .unwrap()
-}
 
 /// A log with a hole in its mirror that the index fills; its events, and the damaged file.
 fn damaged(log: &Path) -> (Vec<Frame>, Vec<u8>) {

@@ -1,31 +1,8 @@
 //! Segments, empty or missing, and a disk that was full: with a look inside.
 
 use super::*;
-use crate::id::{BootNo, StreamId};
-use crate::intent::ActorName;
+use crate::log::chained::next;
 use crate::log::verify;
-use crate::process::EngineEvent;
-use crate::time::WallMs;
-
-fn next(head: Head) -> Frame {
-    Frame::encode(&Envelope {
-        seq: head.seq.next(),
-        stream: StreamId::ENGINE,
-        version: 1,
-        batch_index: 0,
-        batch_len: 1,
-        at: WallMs(1),
-        boot: BootNo(1),
-        actor: ActorName::Engine,
-        incarnation: 1,
-        renewal: None,
-        cause: None,
-        trace: None,
-        previous: head.hash,
-        event: EngineEvent::EngineStopped.into(),
-    })
-    .unwrap()
-}
 
 fn fill(log: &mut SledLog, events: u64) {
     log.writing.as_mut().unwrap().mirror.full_at = 1000;
