@@ -100,10 +100,12 @@ pub const OUTAGE_RETRY_MAX: Duration = Duration::from_secs(6 * 3600);
 pub const PAST_WINDOW_PAUSE: Duration = Duration::from_secs(86_400);
 /// Renewal information that keeps failing is read this often.
 pub const ARI_FAILING: Duration = Duration::from_secs(6 * 3600);
-/// An order without progress for this long is given up: CAs validate and issue within minutes. Counted
-/// by the wall clock and by the pace of the looks, whichever is less: either may have jumped.
+/// An order that the CA does not validate for this long is given up: CAs take minutes. Counted by the
+/// wall clock and by the pace of the looks, whichever is less: either may have jumped. (For issuing it
+/// may take longer, see [`renewd_replay::status::slow`].)
 pub const ORDER_STALLED: Duration = Duration::from_secs(3600);
-/// Looks at one stage of an order: at the slowest pace they take as long as [`ORDER_STALLED`].
+/// Looks at one stage of an order: at the slowest pace they take as long as [`ORDER_STALLED`]. What is
+/// looked at for longer is looked at each [`LOOK_IDLE`] from then on.
 pub const LOOKS_MAX: u32 = 300;
 /// First retry of a read, a registration or a binding, doubled up to [`READ_RETRY_MAX`].
 pub const READ_RETRY_FIRST: Duration = renewd_replay::status::waiting::ASKED_AGAIN_FIRST;

@@ -3,6 +3,7 @@
 
 mod doing;
 mod next;
+pub mod slow;
 pub mod waiting;
 
 use renewd_events::binding::{Binding, Setback};
@@ -201,6 +202,7 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
         State::Ok
     };
     let trouble = waiting::of(facts, id)
+        .or_else(|| slow::of(facts, id, now))
         .or_else(|| renewal_trouble(it))
         .or(account_trouble)
         .or_else(|| bindings.iter().find_map(|binding| binding.trouble.clone()));

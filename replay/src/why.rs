@@ -2,6 +2,7 @@
 //! cause that evidence proves is named, not the last error seen.
 
 mod case;
+mod issuing;
 pub mod rules;
 mod unanswered;
 mod witness;
@@ -81,7 +82,7 @@ pub fn why(facts: &Facts, witness: &Witness, id: CertificateId, now: WallMs) -> 
         next: row.next.clone(),
         now,
     };
-    if let Some(found) = case::find(facts, witness, id, certificate) {
+    if let Some(found) = case::find(facts, witness, id, certificate, now) {
         out.sentence = found.sentence;
         out.code = Some(found.code);
         out.evidence = found.evidence;

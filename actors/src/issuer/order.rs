@@ -12,7 +12,7 @@ use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, may_order_again};
 use super::download::download;
-use super::pace::{given_up, look_at, next_look};
+use super::pace::{given_up, look_at, next_look, not_issued};
 use super::questions::questions;
 use super::request::{answers_lost, find};
 use crate::bounds;
@@ -157,7 +157,9 @@ fn processing(
     cx: &Context,
 ) -> Decision {
     let looks = session.looks(&effect.key());
-    if let Some(problem) = given_up(facts, order, looks, cx) {
+    let issue = facts.certificates.get(&id).and_then(|it| it.current.as_ref());
+    let served_until = issue.map(|issue| issue.leaf.not_after);
+    if let Some(problem) = not_issued(order, served_until, looks, cx) {
         return fail(id, run, Step::Finalize, &problem);
     }
     let mut decision = Decision::none();

@@ -6,6 +6,7 @@ use renewd_events::order::Order;
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Facts, WallMs};
+use renewd_replay::status::slow::issuing_max;
 
 use crate::bounds;
 use crate::decision::{Context, Decision, Looks};
@@ -34,10 +35,13 @@ pub(super) fn next_look(first: WallMs, looks: &Looks) -> WallMs {
     for _ in 1..looks.count.min(16) {
         wait = (wait * bounds::LOOK_GROWTH_PERCENT / 100).min(bounds::LOOK_MAX);
     }
+    if looks.count > bounds::LOOKS_MAX {
+        wait = bounds::LOOK_IDLE;
+    }
     looks.last.after(wait).max(looks.not_before)
 }
 
-/// Why an order is given up that the CA leaves as it is. Only what this life has seen counts: time in
+/// Why an order is given up that the CA does not validate. Only what this life has seen counts: time in
 /// which nobody looked, or the CA did not answer, is not the CA's.
 pub(super) fn given_up(
     facts: &Facts,
@@ -54,7 +58,29 @@ pub(super) fn given_up(
     let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
     let stalled = stalled && !planted::is(Bug::LooksUnbounded);
     (looked && stalled).then(|| {
-        let text = format!("the CA left the order unfinished for {}", minutes(waited));
+        let text =
+            format!("the CA left the order unfinished for {} minutes", waited.as_secs() / 60);
+        Problem::new(ProblemClass::Acme, "stalled", &text)
+    })
+}
+
+/// Why an order is given up that the CA has the request of and does not issue. How long it was waited
+/// for is counted as by [`in_vain_for`].
+pub(super) fn not_issued(
+    order: &Order,
+    served_until: Option<WallMs>,
+    looks: &Looks,
+    cx: &Context,
+) -> Option<Problem> {
+    if let Some(problem) = looks.hopeless() {
+        return Some(problem.clone());
+    }
+    let max = issuing_max(order.since, served_until);
+    let looked = looks.count > 1 && looks.failures == 0;
+    (looked && waited_for(max, order.since, looks, cx)).then(|| {
+        let hours = max.as_secs() / 3600;
+        let text =
+            format!("the CA took the certificate request and did not issue in {hours} hours");
         Problem::new(ProblemClass::Acme, "stalled", &text)
     })
 }
@@ -63,10 +89,10 @@ pub(super) fn given_up(
 /// enough in this life to tell that it still is in vain. A clock that jumped ahead, or a host that was
 /// off, has not asked; one that is started every night has.
 pub(super) fn in_vain_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
-    let long_ago = cx.now.since(since) >= max && looks.waited >= bounds::ORDER_STALLED;
-    looks.failures > 0 && (long_ago || looks.waited >= max)
+    looks.failures > 0 && waited_for(max, since, looks, cx)
 }
 
-fn minutes(time: Duration) -> String {
-    format!("{} minutes", time.as_secs() / 60)
+fn waited_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
+    let long_ago = cx.now.since(since) >= max && looks.waited >= bounds::ORDER_STALLED;
+    long_ago || looks.waited >= max
 }

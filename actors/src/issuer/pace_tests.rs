@@ -6,7 +6,9 @@ use renewd_events::order::Order;
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Facts, WallMs};
 
-use super::pace::{given_up, next_look};
+use renewd_replay::status::slow::{ISSUING_MAX, ISSUING_MIN};
+
+use super::pace::{given_up, next_look, not_issued};
 use crate::bounds;
 use crate::decision::Looks;
 use crate::folded_tests::{NOW, context};
@@ -24,9 +26,11 @@ fn looks_grow_slower_up_to_their_bound() {
     for (count, wait) in (1..).zip(waits) {
         assert_eq!(next_look(first, &looks(count)).since(NOW), Duration::from_millis(wait));
     }
-    for count in [11, 16, 17, 10_000] {
+    for count in [11, 16, 17, bounds::LOOKS_MAX] {
         assert_eq!(next_look(first, &looks(count)).since(NOW), bounds::LOOK_MAX, "{count}");
     }
+    let later = looks(bounds::LOOKS_MAX + 1);
+    assert_eq!(next_look(first, &later).since(NOW), bounds::LOOK_IDLE, "an hour of looks is over");
     let asked = Looks { not_before: NOW.after(bounds::LOOK_MAX * 2), ..looks(1) };
     assert_eq!(next_look(first, &asked), asked.not_before, "a Retry-After is a floor");
 }
@@ -57,4 +61,31 @@ fn an_order_is_given_up_only_for_what_this_life_has_seen() {
     let hopeless =
         Looks { failures: bounds::HOPELESS_AFTER, problem: Some(problem.clone()), ..looks(3) };
     assert_eq!(stalled(&hopeless, ms, WallMs(0)), Some(problem));
+}
+
+#[test]
+fn a_ca_may_take_hours_to_issue_and_not_for_ever() {
+    let after = |waited: Duration, wall: Duration, served_until, looks: &Looks| {
+        let order = Order { since: NOW, ..Order::default() };
+        let looks = Looks { waited, ..looks.clone() };
+        not_issued(&order, served_until, &looks, &context(NOW.after(wall), BootNo(1)))
+    };
+    let ms = Duration::from_millis(1);
+    let said = |max: Duration, served_until| {
+        let many = looks(bounds::LOOKS_MAX * 2);
+        assert_eq!(after(max - ms, max - ms, served_until, &many), None);
+        // A wall clock set back: the pace of the looks counts alone.
+        let problem = after(max, Duration::ZERO, served_until, &many).unwrap();
+        assert_eq!(problem.kind, "stalled");
+        // A host that starts every night has waited too; a clock that jumped ahead has not.
+        assert!(after(bounds::ORDER_STALLED, max, served_until, &many).is_some());
+        assert_eq!(after(bounds::ORDER_STALLED - ms, max * 9, served_until, &many), None);
+        problem.detail
+    };
+    assert!(said(ISSUING_MAX, None).ends_with("in 36 hours"));
+    assert!(said(ISSUING_MIN, Some(NOW)).ends_with("in 6 hours"));
+    // What was not looked at, or not answered, is not the CA's.
+    for unseen in [looks(1), Looks { failures: 1, ..looks(2) }] {
+        assert_eq!(after(ISSUING_MAX, ISSUING_MAX, None, &unseen), None);
+    }
 }

@@ -13,8 +13,8 @@ use renewd_events::{Facts, WallMs};
 
 use super::Evidence;
 use super::rules::{self, Case, Rule};
-use super::unanswered;
 use super::witness::{Absence, Witness};
+use super::{issuing, unanswered};
 use crate::codes::{self, Code, Step};
 use crate::escape::{self, FIELD_CHARACTERS_MAX};
 use crate::when;
@@ -38,11 +38,13 @@ pub(super) fn find(
     witness: &Witness,
     id: CertificateId,
     it: &Certificate,
+    now: WallMs,
 ) -> Option<Found> {
     anomaly(facts, it)
         .or_else(|| orphan(it))
         .or_else(|| unserved(facts, witness, id, it))
         .or_else(|| unanswered::find(facts, id, it))
+        .or_else(|| issuing::find(facts, id, it, now))
         .or_else(|| terms(facts, it))
         .or_else(|| it.failure.as_ref().map(|failure| failed(witness, it, failure)))
         .or_else(|| account(facts, witness, it))

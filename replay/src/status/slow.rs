@@ -1,0 +1,73 @@
+//! An order that the CA took the certificate request of and does not finish (RFC 8555 §7.1.6,
+//! `processing`): when that is told, and how long it is waited for.
+
+use std::time::Duration;
+
+use renewd_events::id::CertificateId;
+use renewd_events::order::{Order, Phase};
+use renewd_events::{Facts, WallMs};
+
+use super::{Trouble, trouble};
+use crate::codes;
+use crate::when;
+
+/// From then on it is told: CAs issue within minutes.
+pub const ISSUING_LONG: Duration = Duration::from_secs(3600);
+/// The CA may take hours (a queue after an outage, a person who approves), and another order would wait
+/// in the same queue. Let's Encrypt gives back one certificate of the same names each 34 hours: an order
+/// that is given up sooner and bought anew, again and again, would use them all up.
+pub const ISSUING_MAX: Duration = Duration::from_secs(36 * 3600);
+/// Waited for at least, whatever is served: a CA that always takes hours must be able to issue at all.
+pub const ISSUING_MIN: Duration = Duration::from_secs(6 * 3600);
+
+/// How long the CA may take to issue: half of what is left of the certificate that is served, so that
+/// there is time for another order, within [`ISSUING_MIN`] and [`ISSUING_MAX`].
+pub fn issuing_max(since: WallMs, served_until: Option<WallMs>) -> Duration {
+    let half = served_until.map_or(ISSUING_MAX, |until| until.since(since) / 2);
+    half.clamp(ISSUING_MIN, ISSUING_MAX)
+}
+
+/// An order of this certificate that is issued for longer than usual, and until when it is waited for.
+pub(crate) fn issuing(facts: &Facts, id: CertificateId, now: WallMs) -> Option<(&Order, WallMs)> {
+    let it = facts.certificates.get(&id)?;
+    let run = it.run.as_ref().filter(|run| run.adopted.is_none())?;
+    let (_, order) = facts.order_of(id).filter(|(order, _)| Some(*order) == run.order)?;
+    let long = order.phase == Phase::Processing && now.since(order.since) >= ISSUING_LONG;
+    let served_until = it.current.as_ref().map(|issue| issue.leaf.not_after);
+    long.then(|| (order, order.since.after(issuing_max(order.since, served_until))))
+}
+
+/// What is said of it.
+pub(crate) fn said((order, until): (&Order, WallMs)) -> String {
+    format!(
+        "since {} the order stands in processing; it is looked at every few minutes and waited for until {}",
+        when::minute(order.since),
+        when::minute(until)
+    )
+}
+
+/// The same as trouble.
+pub(super) fn of(facts: &Facts, id: CertificateId, now: WallMs) -> Option<Trouble> {
+    let found = issuing(facts, id, now)?;
+    Some(trouble(codes::STUCK.code, &said(found), found.0.since, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: WallMs = WallMs(1_769_860_800_000);
+
+    #[test]
+    fn the_wait_leaves_time_for_another_order_and_has_both_bounds() {
+        let hours = |hours: u32| Duration::from_secs(3600) * hours;
+        let max = |left: u32| issuing_max(NOW, Some(NOW.after(hours(left))));
+        assert_eq!(issuing_max(NOW, None), ISSUING_MAX, "nothing is served yet");
+        assert_eq!(max(30 * 24), ISSUING_MAX);
+        assert_eq!(max(72), hours(36));
+        assert_eq!(max(48), hours(24), "of six days a third is left");
+        assert_eq!(max(12), hours(6));
+        assert_eq!(max(11), ISSUING_MIN);
+        assert_eq!(issuing_max(NOW, Some(NOW.before(hours(1)))), ISSUING_MIN, "it has expired");
+    }
+}
