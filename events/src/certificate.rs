@@ -11,6 +11,9 @@ use crate::problem::Problem;
 use crate::schedule::Cause;
 use crate::time::WallMs;
 
+/// The kind of problem of a renewal that ends because the configuration no longer names its certificate.
+pub const NOT_CONFIGURED: &str = "not-configured";
+
 /// What can happen to a certificate.
 #[derive(
     Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumCount,
@@ -85,6 +88,14 @@ pub struct Declaration {
     pub ari: bool,
     /// When to renew otherwise.
     pub life_left: LifeLeft,
+}
+
+impl Declaration {
+    /// Whether the CA is asked for the same: what is left of the declaration is this host's own business.
+    pub fn asks_the_same_as(&self, other: &Self) -> bool {
+        let request = |it: &Self| (it.account, it.identifiers.clone(), it.profile.clone());
+        request(self) == request(other)
+    }
 }
 
 /// How much life is left when a renewal is due.
@@ -232,6 +243,8 @@ pub struct Certificate {
     pub declared: Option<Declaration>,
     /// The configuration no longer names it.
     pub orphaned: bool,
+    /// When that was seen.
+    pub orphaned_at: Option<WallMs>,
     /// How many renewals were begun.
     pub renewals: u32,
     /// The renewal in progress.
@@ -290,13 +303,22 @@ impl Certificate {
     pub fn evolve(&mut self, meta: &Meta, event: &CertificateEvent) {
         match event {
             CertificateEvent::CertificateDeclared(declared) => {
-                // A corrected configuration is tried at once.
-                self.failure = None;
-                self.failures = 0;
+                // Another request is another thing: what was said of the last one holds no more. Any other
+                // edit leaves the CA's Retry-After and the back-off as they are.
+                let same = self.declared.as_ref().is_some_and(|it| it.asks_the_same_as(declared));
+                let put_back =
+                    self.failure.as_ref().is_some_and(|it| it.problem.kind == NOT_CONFIGURED);
+                if !same || put_back {
+                    self.failure = None;
+                    self.failures = 0;
+                }
                 self.declared = Some(declared.clone());
                 self.orphaned = false;
             }
-            CertificateEvent::CertificateOrphaned => self.orphaned = true,
+            CertificateEvent::CertificateOrphaned => {
+                self.orphaned = true;
+                self.orphaned_at = Some(meta.at);
+            }
             CertificateEvent::RenewalStarted { number, cause, attempt, replaces } => {
                 self.renewals = *number;
                 self.run = Some(Run {

@@ -4,7 +4,9 @@ use crate::account::AccountEvent;
 use crate::authorization::{AuthorizationEvent, Challenge};
 use crate::certificate::{CertificateEvent, Declaration, LifeLeft};
 use crate::event::Envelope;
-use crate::id::{AccountId, AuthorizationId, BootNo, CertificateId, Hash, OrderId, RenewalId};
+use crate::id::{
+    AccountId, AuthorizationId, BootNo, CertificateId, DnsName, Hash, OrderId, RenewalId,
+};
 use crate::id::{Seq, StreamId};
 use crate::order::{NewOrder, OrderEvent};
 use crate::problem::{Problem, ProblemClass};
@@ -203,4 +205,43 @@ fn an_order_that_is_requested_twice_stays_and_a_person_must_look() {
     assert_eq!(certificate.run.as_ref().map(|run| run.orders), Some(1));
     let anomaly = certificate.anomaly.as_ref().map(|anomaly| (anomaly.event, anomaly.seq));
     assert_eq!(anomaly, Some(("OrderRequested", facts.seq)));
+}
+
+#[test]
+fn only_another_request_makes_the_last_failure_forgotten() {
+    let edited = |edit: fn(&mut Declaration)| {
+        let mut facts = registered(NOW);
+        declared(&mut facts, ID, ACCOUNT);
+        failed(&mut facts, ID, NOW, "rateLimited");
+        let known = facts.certificates.get(&ID).unwrap();
+        let mut declaration = known.declared.clone().unwrap();
+        assert_eq!((known.failures, known.failure.is_some()), (1, true));
+        edit(&mut declaration);
+        say(&mut facts, NOW + 2, ID, CertificateEvent::CertificateDeclared(declaration));
+        facts.certificates.get(&ID).unwrap().failures
+    };
+    assert_eq!(edited(|it| it.life_left = LifeLeft::Share(1, 4)), 1, "the CA's limit holds");
+    assert_eq!(edited(|it| it.ari = true), 1);
+    assert_eq!(edited(|it| it.identifiers = vec![DnsName::parse("b.test").unwrap()]), 0);
+    assert_eq!(edited(|it| it.profile = Some("short".to_owned())), 0);
+    assert_eq!(edited(|it| it.account = AccountId([9; 16])), 0);
+}
+
+#[test]
+fn a_certificate_that_is_put_back_into_the_configuration_is_ordered_at_once() {
+    let put_back = |kind: &str| {
+        let mut facts = registered(NOW);
+        declared(&mut facts, ID, ACCOUNT);
+        say(&mut facts, NOW + 1, ID, CertificateEvent::CertificateOrphaned);
+        let problem = Problem::new(ProblemClass::Local, kind, "");
+        started(&mut facts, ID, NOW + 2);
+        let code = "R0333".to_owned();
+        say(&mut facts, NOW + 3, ID, CertificateEvent::RenewalFailed { code, problem });
+        assert_eq!(facts.certificates.get(&ID).unwrap().orphaned_at, Some(WallMs(NOW + 1)));
+        declared(&mut facts, ID, ACCOUNT);
+        let certificate = facts.certificates.get(&ID).unwrap();
+        (certificate.orphaned, certificate.failures)
+    };
+    assert_eq!(put_back(crate::certificate::NOT_CONFIGURED), (false, 0));
+    assert_eq!(put_back("rateLimited"), (false, 1));
 }

@@ -1,7 +1,8 @@
 //! What to do about a certificate: begin a renewal, carry it on, or end it.
 
 use renewd_events::certificate::{
-    Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, Run,
+    Certificate, CertificateEvent, Declaration, Issue, KeyRequest, KeyStep, Leaf, NOT_CONFIGURED,
+    Run,
 };
 use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, DnsName, Generation, KeyRef, OrderId};
@@ -176,6 +177,9 @@ fn carry_on(
         return fail(id, run, Step::Key, problem);
     }
     let Some((order_id, order)) = facts.order_of(id) else {
+        if certificate.orphaned {
+            return fail(id, run, Step::Order, &not_configured());
+        }
         if let (KeyStep::Created { .. }, Some(declared)) = (&run.key, &certificate.declared) {
             return Decision::record(vec![first_order(id, run, declared)]);
         }
@@ -280,7 +284,19 @@ fn adopt(
     Decision::record(vec![fact(id, CertificateEvent::GenerationAdopted(issue), renewal, None)])
 }
 
-/// How many orders a renewal may still ask for.
-pub(super) fn may_order_again(run: &Run) -> bool {
-    run.orders < bounds::ORDERS_PER_RENEWAL_MAX
+/// Whether a renewal may ask for one more order. Of a certificate that nobody wants any more only what is
+/// at the CA already is carried on.
+pub(super) fn may_order_again(facts: &Facts, id: CertificateId, run: &Run) -> bool {
+    run.orders < bounds::ORDERS_PER_RENEWAL_MAX && !is_orphaned(facts, id)
+}
+
+/// Whether the configuration no longer names it.
+pub(super) fn is_orphaned(facts: &Facts, id: CertificateId) -> bool {
+    facts.certificates.get(&id).is_some_and(|certificate| certificate.orphaned)
+}
+
+/// Why nothing more is ordered for it.
+pub(super) fn not_configured() -> Problem {
+    let text = "the configuration no longer names this certificate, so no order is placed for it";
+    Problem::new(ProblemClass::Local, NOT_CONFIGURED, text)
 }

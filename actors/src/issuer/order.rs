@@ -10,7 +10,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::{Step, step_of};
 
-use super::decide::{fail, may_order_again};
+use super::decide::{fail, is_orphaned, may_order_again, not_configured};
 use super::download::download;
 use super::pace::{given_up, look_at, next_look, not_issued};
 use super::questions::questions;
@@ -63,7 +63,10 @@ fn next(
         Phase::Unresolved if cx.due(order.since, bounds::LOST_ANSWER_WAIT) > cx.now => {
             decision.wake_at(cx.due(order.since, bounds::LOST_ANSWER_WAIT), "one more order");
         }
-        Phase::Unresolved if may_order_again(run) => {
+        Phase::Unresolved if is_orphaned(facts, id) => {
+            return fail(id, run, Step::NewOrder, &not_configured());
+        }
+        Phase::Unresolved if may_order_again(facts, id, run) => {
             let mut request = request.clone();
             // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
             // over it with a 5xx says the same as a lost answer, every time.
@@ -73,7 +76,7 @@ fn next(
             return Decision::record(vec![again(run, request)]);
         }
         Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
-        Phase::Refused(problem) => return refused(id, run, request, problem),
+        Phase::Refused(problem) => return refused(facts, id, run, request, problem),
         Phase::Pending => {
             return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
         }
@@ -175,12 +178,18 @@ fn again(run: &Run, request: NewOrder) -> NewEvent {
 }
 
 /// Some refusals name a part of the request that can be left out (RFC 9773 §5, profiles draft).
-fn refused(id: CertificateId, run: &Run, request: &NewOrder, problem: &Problem) -> Decision {
+fn refused(
+    facts: &Facts,
+    id: CertificateId,
+    run: &Run,
+    request: &NewOrder,
+    problem: &Problem,
+) -> Decision {
     let without_replaces = request.replaces.is_some()
         && (problem.is_acme("alreadyReplaced")
             || problem.is_acme("malformed")
             || problem.kind == "replaces-not-echoed");
-    if without_replaces && may_order_again(run) {
+    if without_replaces && may_order_again(facts, id, run) {
         let request = NewOrder { replaces: None, ..request.clone() };
         return Decision::record(vec![again(run, request)]);
     }

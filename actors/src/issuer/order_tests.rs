@@ -1,7 +1,7 @@
 //! What is done about an order whose answer is lost, that is refused, that waits, or that is dead.
 
 use renewd_events::authorization::{self, AuthorizationEvent};
-use renewd_events::certificate::CertificateEvent;
+use renewd_events::certificate::{CertificateEvent, NOT_CONFIGURED};
 use renewd_events::id::{BootNo, CertificateId};
 use renewd_events::order::{NewOrder, OrderEvent, Phase};
 use renewd_events::problem::{Problem, ProblemClass};
@@ -307,4 +307,38 @@ fn an_order_that_another_renewal_knows_is_not_taken_for_the_lost_one() {
         panic!("{decision:?}");
     };
     assert_eq!(known.as_slice(), ["https://ca.test/order/1"]);
+}
+
+#[test]
+fn for_a_certificate_that_nobody_wants_any_more_nothing_is_ordered() {
+    let failed = |log: &Folded| {
+        let decision = at(log, &Session::default(), NOW.after(bounds::LOST_ANSWER_WAIT));
+        assert_eq!((decision.records.len(), decision.effects.len()), (1, 0));
+        match &decision.records.first().unwrap().event {
+            Event::Certificate(CertificateEvent::RenewalFailed { code, problem }) => {
+                (code.clone(), problem.kind.clone())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let not_configured = ("R0333".to_owned(), NOT_CONFIGURED.to_owned());
+    // The answer to the first order is lost.
+    let mut lost = Folded::ordered(ID);
+    unresolved(&mut lost, 1);
+    lost.say(ID, CertificateEvent::CertificateOrphaned);
+    assert_eq!(failed(&lost), not_configured);
+    // The CA would take it without `replaces`.
+    let mut refused = Folded::ordered(ID);
+    let problem = acme("alreadyReplaced");
+    refused.say(order(ID, 1), OrderEvent::OrderRefused { problem });
+    refused.say(ID, CertificateEvent::CertificateOrphaned);
+    assert_eq!(failed(&refused).1, "urn:ietf:params:acme:error:alreadyReplaced");
+    // What the CA has is carried on: the certificate is paid for.
+    let mut ready = Folded::ordered(ID);
+    ready.created(1, None);
+    ready.say(order(ID, 1), OrderEvent::OrderBecameReady { looks: 1 });
+    ready.say(ID, CertificateEvent::CertificateOrphaned);
+    let decision = at(&ready, &Session::default(), NOW);
+    let event = &decision.records.first().unwrap().event;
+    assert!(matches!(event, Event::Order(OrderEvent::FinalizationRequested { .. })), "{event:?}");
 }

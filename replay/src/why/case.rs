@@ -80,7 +80,7 @@ fn orphan(it: &Certificate) -> Option<Found> {
         ),
         remedy: "put it back into the configuration, or leave it".to_owned(),
         evidence: Vec::new(),
-        since: it.renewed_at.unwrap_or_default(),
+        since: it.orphaned_at.unwrap_or_default(),
         tries: 0,
     })
 }

@@ -12,6 +12,12 @@ fn own(case: &Case<'_>, kinds: &[&str]) -> bool {
 /// From the special to the general.
 pub(super) const RULES: &[Rule] = &[
     Rule {
+        code: codes::NOT_CONFIGURED,
+        applies: |case| own(case, &[renewd_events::certificate::NOT_CONFIGURED]),
+        sentence: "The configuration no longer names {name}, so nothing more is ordered for it.",
+        remedy: "put it back into the configuration, or leave it",
+    },
+    Rule {
         code: codes::ISSUE_LOST,
         applies: |case| {
             case.step == Step::Binding
