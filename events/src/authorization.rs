@@ -86,6 +86,8 @@ impl AuthorizationEvent {
     }
 }
 
+/// The kind of problem of a name that the CA lets nobody prove by http-01.
+pub const NO_HTTP_01: &str = "no-http-01";
 /// The problem of an authorization that ended because its order did: it says nothing about why.
 pub const UNDECIDED: &str = "undecided";
 

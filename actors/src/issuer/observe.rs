@@ -1,5 +1,7 @@
 //! What an outcome says about a certificate or its order.
 
+use std::collections::BTreeSet;
+
 use renewd_events::certificate::{CertificateEvent, KeyRequest, KeyStep};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{CertificateId, Hash, OrderId, RenewalId};
@@ -187,9 +189,12 @@ fn is_dead(status: OrderStatus) -> bool {
 }
 
 fn created(look: &OrderLook, found: Found) -> OrderEvent {
+    // A name that is told of twice is proven once.
+    let mut seen = BTreeSet::new();
+    let once = look.authorizations.iter().filter(|url| seen.insert(*url));
     OrderEvent::OrderCreated {
         url: look.url.clone(),
-        authorizations: look.authorizations.clone(),
+        authorizations: once.cloned().collect(),
         status: look.status,
         expires: look.expires,
         found,

@@ -243,3 +243,20 @@ fn a_chain_that_came_late_or_is_noise_is_not_rejected() {
     };
     assert_eq!(says(&log, &effect, Outcome::Chain(Ok(leaf))), ["ChainDownloaded"]);
 }
+
+#[test]
+fn an_authorization_that_an_order_names_twice_is_one() {
+    let log = Folded::ordered(ID);
+    let create = Effect::CreateOrder(order(ID, 1), asked(&log));
+    let urls = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let twice = OrderLook { authorizations: urls(&["b", "a", "b"]), ..look(OrderStatus::Pending) };
+    let context = context(NOW, log.boot);
+    let said =
+        observe(&log.facts, &create, &Outcome::Order(Ok(twice)), &Session::default(), &context);
+    let Event::Order(OrderEvent::OrderCreated { authorizations, .. }) =
+        &said.first().unwrap().event
+    else {
+        panic!("{said:?}");
+    };
+    assert_eq!(authorizations, &urls(&["b", "a"]));
+}

@@ -224,6 +224,9 @@ fn pending(
     if let Some(problem) = given_up(facts, order, looks, cx) {
         return fail(id, run, Step::Validation, &problem);
     }
+    if let Some(problem) = unprovable(facts, id, run) {
+        return fail(id, run, Step::Validation, problem);
+    }
     let mut decision = Decision::none();
     let at = match accepted(facts, id, run, order) {
         Err(problem) => return fail(id, run, Step::Readiness, problem),
@@ -247,6 +250,23 @@ fn pending(
     };
     look_at(effect, at, "the CA validates", cx, &mut decision);
     decision
+}
+
+/// Why the order never becomes ready: there is a name that is not proven by http-01. The CA is waiting for
+/// another proof of it, so its own verdict does not come before the order expires.
+fn unprovable<'a>(facts: &'a Facts, id: CertificateId, run: &Run) -> Option<&'a Problem> {
+    let all = facts.authorizations_of(id).filter(|(_, it)| Some(it.order) == run.order);
+    let mut invalid = all.filter_map(|(_, it)| match &it.phase {
+        authorization::Phase::Invalid(problem) => Some(problem),
+        authorization::Phase::Seen
+        | authorization::Phase::Chosen
+        | authorization::Phase::Published
+        | authorization::Phase::ReadinessRequested(_)
+        | authorization::Phase::ReadinessRefused(_)
+        | authorization::Phase::Ready
+        | authorization::Phase::Valid => None,
+    });
+    invalid.find(|problem| problem.kind == authorization::NO_HTTP_01)
 }
 
 /// When the CA had been told of the last name; nothing while it has not been told of all.

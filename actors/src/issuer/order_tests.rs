@@ -342,3 +342,17 @@ fn for_a_certificate_that_nobody_wants_any_more_nothing_is_ordered() {
     let event = &decision.records.first().unwrap().event;
     assert!(matches!(event, Event::Order(OrderEvent::FinalizationRequested { .. })), "{event:?}");
 }
+
+#[test]
+fn a_name_that_cannot_be_proven_here_ends_the_renewal_at_once() {
+    let ends = |kind: &str| {
+        let mut log = Folded::ordered(ID);
+        log.created(2, None);
+        let (lost, _told) = (log.chosen(0), log.chosen(1));
+        let problem = Problem::new(ProblemClass::Acme, kind, "the CA offers dns-01");
+        log.say(lost, AuthorizationEvent::AuthorizationBecameInvalid { problem, visits: 0 });
+        failed(&at(&log, &Session::default(), log.at)).map(|problem| problem.kind)
+    };
+    assert_eq!(ends(authorization::NO_HTTP_01).as_deref(), Some("no-http-01"));
+    assert_eq!(ends("connection"), None, "the order itself is looked at: it has the CA's verdict");
+}

@@ -1,7 +1,7 @@
 //! What an outcome says about authorizations.
 
 use renewd_events::Facts;
-use renewd_events::authorization::{AuthorizationEvent, Phase, Probe, UNDECIDED};
+use renewd_events::authorization::{AuthorizationEvent, NO_HTTP_01, Phase, Probe, UNDECIDED};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AuthorizationId, CertificateId, OrderId, RenewalId};
 use renewd_events::planted::{self, Bug};
@@ -144,7 +144,7 @@ fn learnt(
             (AuthorizationStatus::Pending, None) => {
                 let text =
                     format!("the CA offers {} for {}", look.offers.join(", "), look.identifier);
-                let problem = Problem::new(ProblemClass::Acme, "no-http-01", &text);
+                let problem = Problem::new(ProblemClass::Acme, NO_HTTP_01, &text);
                 let event = AuthorizationEvent::AuthorizationBecameInvalid { problem, visits: 0 };
                 records.push(fact(id, event, renewal, None));
             }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use renewd_events::authorization::Probe;
+use renewd_events::authorization::{NO_HTTP_01, Probe};
 
 use super::{Case, Rule};
 use crate::codes::{self, Step};
@@ -102,7 +102,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         code: codes::NO_HTTP01,
-        applies: |case| here(case) && case.problem.kind == "no-http-01",
+        applies: |case| here(case) && case.problem.kind == NO_HTTP_01,
         sentence: "The CA offers no http-01 challenge for {name}.",
         remedy: "a wildcard can only be proven by DNS: list the names one by one",
     },
