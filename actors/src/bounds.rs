@@ -81,6 +81,10 @@ pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// and an order of nobody stays open for days, so it is still found when they do. Longer would hold up
 /// the renewal more than another order costs.
 pub const LIST_ASKED_MAX: Duration = Duration::from_secs(6 * 3600);
+/// A 404 without the CA's own words (RFC 8555 §6.7) in place of an order is asked past for this long. An
+/// order is not thrown away, and another bought, for the page of a proxy that is being set up; a CA that
+/// has forgotten the order and says so like that is believed in the end.
+pub const PAGE_ASKED_MAX: Duration = ORDER_STALLED;
 /// A chain that cannot be fetched is given up after this: the certificate is paid for, so it is asked for
 /// longer than anything else; what is served must be renewed in time all the same, and two days are
 /// what is left of the shortest common life, six days, when a third of it is.

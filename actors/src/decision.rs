@@ -119,8 +119,9 @@ impl Looks {
                 (problem.status < 500 && !problem.is_acme("rateLimited")).then_some(problem)
             }
             ProblemClass::Local | ProblemClass::Protocol => Some(problem),
+            // A page that says 404 and is not the CA's is a proxy's: it passes, mostly.
             ProblemClass::Transport | ProblemClass::Http => {
-                (problem.status == 404).then_some(problem)
+                (problem.status == 404 && self.waited >= bounds::PAGE_ASKED_MAX).then_some(problem)
             }
         }
     }

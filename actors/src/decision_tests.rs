@@ -39,12 +39,16 @@ fn only_an_answer_that_asking_does_not_change_is_hopeless() {
         (Local, "disk", 0, true),
         (Protocol, "noise", 200, true),
         (Transport, "timeout", 0, false),
-        (Http, "gone", 404, true),
+        (Http, "gone", 404, false),
         (Http, "gateway", 502, false),
     ] {
         for failures in [bounds::HOPELESS_AFTER, bounds::HOPELESS_AFTER + 1] {
             let looks = failed(class, kind, status, failures);
             assert_eq!(looks.hopeless().is_some(), hopeless, "{class:?} {kind} {status}");
+            // A page that says 404 passes, mostly.
+            let long = Looks { waited: bounds::PAGE_ASKED_MAX, ..looks };
+            let gone = hopeless || status == 404;
+            assert_eq!(long.hopeless().is_some(), gone, "{class:?} {kind} {status}");
         }
     }
 }
