@@ -27,8 +27,10 @@ use crate::tick::with_facts;
 use crate::verdicts;
 use crate::world::{World, binding_of, certificate_of};
 
-/// Requests for one order: each of its two waits takes at most 300 looks, an hour of four a minute.
-const REQUESTS_MAX: u32 = 700;
+/// Requests for one order: each of its two waits takes at most 300 looks, an hour of four a minute, in each
+/// life that begins meanwhile (two more, here), and issuing may take 36 hours of one in five minutes. A
+/// client without a pace makes tens of thousands.
+const REQUESTS_MAX: u32 = 300 * 2 * 3 + 36 * 12;
 /// Longest wait after a certificate that was bought and cannot be used.
 pub(crate) const UNUSABLE_MAX: Duration = Duration::from_secs(72 * 3600);
 /// A renewal that is open for longer is open for ever.
