@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use renewd::bind::{Bindings, ReloadCommand, TlsServer, files, status_page};
@@ -161,6 +161,13 @@ async fn a_missing_chain_or_key_is_said() {
     assert_eq!(problem.kind, "chainAbsent");
 }
 
+/// Handshakes between two changes.
+const HANDSHAKES_EACH: usize = 6;
+/// Pause between two looks at how far the other side of a test is.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A minute of looks: only a failure takes so long.
+const LOOKS_MAX: u32 = 6_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_handshake_fails_while_certificates_change() {
     let world = Arc::new(world(BTreeMap::new()));
@@ -172,22 +179,32 @@ async fn no_handshake_fails_while_certificates_change() {
     }
     world.deploy(&target, issues.first().unwrap()).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
+    let made = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..8)
         .map(|_| {
             let (world, target, stop) = (Arc::clone(&world), target.clone(), Arc::clone(&stop));
+            let made = Arc::clone(&made);
             tokio::spawn(async move {
                 let mut seen = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let look = world.bindings.handshake(&target, NAME).await;
                     seen.push(look.unwrap().1);
+                    made.fetch_add(1, Ordering::Relaxed);
                 }
                 seen
             })
         })
         .collect();
     for issue in &issues {
+        let before = made.load(Ordering::Relaxed);
         world.deploy(&target, issue).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        // Handshakes go on before the next change; a client that fails makes none.
+        for _ in 0..LOOKS_MAX {
+            if made.load(Ordering::Relaxed) >= before + HANDSHAKES_EACH {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
     stop.store(true, Ordering::Relaxed);
     let known: Vec<Fingerprint> = issues.iter().map(|issue| issue.leaf.fingerprint).collect();
@@ -200,7 +217,7 @@ async fn no_handshake_fails_while_certificates_change() {
             seen.iter().map(|seen| known.iter().position(|known| known == seen).unwrap()).collect();
         assert!(places.is_sorted());
     }
-    assert!(handshakes > 100, "{handshakes}");
+    assert!(handshakes >= issues.len() * HANDSHAKES_EACH, "{handshakes}");
     let (_, last) = world.bindings.handshake(&target, NAME).await.unwrap();
     assert_eq!(Some(&last), known.last());
     let older = world.deploy(&target, issues.first().unwrap()).await;
@@ -280,6 +297,8 @@ async fn key_and_chain_never_mixed() {
     world.deploy(&target, &world.issue(1).await).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let (stopped, at) = (Arc::clone(&stop), directory.clone());
+    let pairs = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&pairs);
     let reader = std::thread::spawn(move || {
         let mut pairs = BTreeMap::new();
         while !stopped.load(Ordering::Relaxed) {
@@ -289,15 +308,25 @@ async fn key_and_chain_never_mixed() {
             let fresh = pairs.insert(folder, (key.clone(), chain.clone())).is_none();
             if fresh {
                 assert!(belong(&key, &chain));
+                seen.store(pairs.len(), Ordering::Relaxed);
             }
         }
         pairs.len()
     });
     for number in 2..=40 {
         world.deploy(&target, &world.issue(number).await).await.unwrap();
+        // A slow reader is waited for now and then: it must have read something between.
+        let wanted = usize::try_from(number / 4).unwrap();
+        for _ in 0..LOOKS_MAX {
+            if pairs.load(Ordering::Relaxed) >= wanted || reader.is_finished() {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
     stop.store(true, Ordering::Relaxed);
-    assert!(reader.join().unwrap() > 10);
+    let pairs = reader.join().unwrap();
+    assert!(pairs >= 10, "{pairs}");
 }
 
 /// Absent when the generation was pruned meanwhile; `current` itself must always lead somewhere.

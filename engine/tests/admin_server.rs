@@ -262,7 +262,7 @@ async fn a_socket_of_an_earlier_life_is_replaced_and_a_living_one_is_not() {
     let second = Admin::start(options(), engine.handle());
     assert!(second.socket().is_none());
     assert!(second.refused.concat().contains("another process answers"), "{:?}", second.refused);
-    let answer = tokio::time::timeout(Duration::from_secs(5), ask(&path, Method::GET, "/livez"));
+    let answer = tokio::time::timeout(Duration::from_secs(60), ask(&path, Method::GET, "/livez"));
     assert_eq!(answer.await.unwrap().unwrap().body, "ok\n");
 }
 

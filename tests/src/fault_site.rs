@@ -165,7 +165,7 @@ impl FaultSite {
     /// Waits until there are `count` events of this kind, and returns them.
     ///
     /// # Errors
-    /// When `renewd` ends first or a minute goes by.
+    /// When `renewd` ends first or [`crate::site::EVENT_TIME_MAX`] goes by.
     pub fn wait_for(
         &self,
         renewd: &mut Process,

@@ -17,8 +17,9 @@ use crate::site::EVENT_TIME_MAX;
 /// The binary under test, when it is not beside the tests.
 pub const BINARY_VAR: &str = "RENEWD_BIN";
 
-/// One command that is not a daemon. The slowest waits for an order that a CA delays by seconds.
-const COMMAND_TIME_MAX: Duration = Duration::from_secs(60);
+/// One command that is not a daemon. The slowest waits for an order that a CA delays by seconds, on a
+/// machine that may be slow.
+const COMMAND_TIME_MAX: Duration = Duration::from_secs(180);
 
 /// A folder that holds all of one `renewd`: it is removed with the value. It survives the process
 /// under test, which is what a crash test needs.
@@ -93,7 +94,7 @@ impl Host {
     /// Waits until there are `count` events of this kind, and returns them.
     ///
     /// # Errors
-    /// When `renewd` ends first or a minute goes by.
+    /// When `renewd` ends first or [`EVENT_TIME_MAX`] goes by.
     pub fn wait_for(
         &self,
         renewd: &mut Process,
@@ -175,7 +176,7 @@ impl Host {
     /// Runs `renewd ARGUMENTS --config FILE` to its end.
     ///
     /// # Errors
-    /// When it cannot be started or has not ended after a minute. An exit code is not an error.
+    /// When it cannot be started or has not ended in time. An exit code is not an error.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran, HarnessError> {
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         let name = format!("{number}-{}", arguments.first().copied().unwrap_or("renewd"));

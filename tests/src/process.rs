@@ -14,8 +14,9 @@ use crate::{ports, wait};
 /// Lines of a log that go into an error or under a failed test.
 const EVIDENCE_LINES: usize = 40;
 
-/// A killed process must be gone after this time; SIGKILL needs microseconds.
-const GONE_TIME_MAX: Duration = Duration::from_secs(10);
+/// A killed process must be gone after this time, and a suspended one stand still. Microseconds, unless
+/// it waits for a disk.
+const GONE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A running child. Its output goes to files, so no pipe can fill and no reader thread is needed.
 /// Dropping it kills it; when the test is failing, the end of its log is printed first.
@@ -136,12 +137,30 @@ impl Process {
         self.send("stop", Signal::TERM)
     }
 
-    /// SIGSTOP: it stands still, with all of its sockets open, as on a suspended host.
+    /// SIGSTOP, and waits until all of its threads stand still, with its sockets open, as on a suspended
+    /// host: a write that was under way is over afterwards.
     ///
     /// # Errors
-    /// When there is no such process any more.
+    /// When there is no such process any more, or it does not stop.
     pub fn suspend(&self) -> Result<(), HarnessError> {
-        self.send("suspend", Signal::STOP)
+        self.send("suspend", Signal::STOP)?;
+        wait::until(GONE_TIME_MAX, || self.stands_still().then_some(())).ok_or_else(|| {
+            HarnessError::TooLate {
+                what: format!("the suspension of {}", self.name),
+                bound: GONE_TIME_MAX,
+                evidence: self.evidence(),
+            }
+        })
+    }
+
+    /// Each thread is stopped (`T` in proc_pid_stat(5)).
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.id())) else {
+            return false;
+        };
+        let stat = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("stat"));
+        let mut stats = threads.flatten().filter_map(|thread| stat(thread).ok());
+        stats.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
     }
 
     /// SIGCONT: it goes on.
@@ -163,7 +182,7 @@ impl Process {
     /// SIGKILL, and waits until the process is gone: its sockets and locks are free afterwards.
     ///
     /// # Errors
-    /// When the process is still there after ten seconds.
+    /// When the process is still there after a minute.
     pub fn sigkill(&mut self) -> Result<(), HarnessError> {
         if self.ended().is_none() {
             self.child.kill().map_err(HarnessError::io("kill", &*self.name))?;
@@ -216,7 +235,7 @@ mod tests {
     #[test]
     fn a_line_is_found_while_the_process_runs_and_the_kill_is_sure() {
         let (_folder, mut process) = shell("echo here it is >&2; exec sleep 600");
-        let line = process.wait_for_line("here", Duration::from_secs(10)).unwrap();
+        let line = process.wait_for_line("here", GONE_TIME_MAX).unwrap();
         assert_eq!(line, "here it is");
         assert_eq!(process.ended(), None);
         process.sigkill().unwrap();
@@ -226,7 +245,7 @@ mod tests {
     #[test]
     fn a_process_that_ends_before_its_line_is_an_error_with_its_log() {
         let (_folder, mut process) = shell("echo no luck today; exit 3");
-        let cause = process.wait_for_line("ready", Duration::from_secs(10)).unwrap_err();
+        let cause = process.wait_for_line("ready", GONE_TIME_MAX).unwrap_err();
         let text = cause.to_string();
         assert!(matches!(cause, HarnessError::Ended { .. }), "{text}");
         assert!(text.contains("no luck today") && text.contains("exit status: 3"), "{text}");
@@ -243,7 +262,7 @@ mod tests {
     fn sigterm_reaches_it() {
         let (_folder, mut process) = shell("exec sleep 600");
         process.sigterm().unwrap();
-        let status = process.wait_for_end(Duration::from_secs(10)).unwrap();
+        let status = process.wait_for_end(GONE_TIME_MAX).unwrap();
         assert_eq!(status.signal(), Some(15));
     }
 }

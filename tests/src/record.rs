@@ -13,6 +13,8 @@ use serde_json::Value;
 pub struct Record {
     /// Place in the log, from 1.
     pub seq: u64,
+    /// When it was recorded, in milliseconds since 1970.
+    pub at_ms: u64,
     /// Which life of the process.
     pub boot: u32,
     /// The renewal it belongs to.
@@ -31,6 +33,7 @@ impl Record {
         let event = serde_json::to_value(&envelope.event).unwrap_or_default();
         Self {
             seq: envelope.seq.0,
+            at_ms: envelope.at.0,
             boot: envelope.boot.0,
             renewal: envelope.renewal.map(|id| id.to_string()),
             stream: envelope.stream.to_string(),

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn it_looks_again_until_it_finds_and_gives_up_at_the_bound() {
         let mut looks = 0;
-        let found = until(Duration::from_secs(5), || {
+        let found = until(Duration::from_secs(60), || {
             looks += 1;
             (looks == 3).then_some(looks)
         });

@@ -112,9 +112,9 @@ async fn no_more_renewals_than_allowed_are_under_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_actor_that_panics_is_started_again_and_the_renewal_goes_on() {
     let world = World::new();
-    let _engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
     // Only an actor asks for the visits, and only while a token is answered.
     world.panic_at_visits.store(true, Ordering::Release);
+    let _engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
     world.until("the record", |w| w.count("ActorRestarted") == 1).await;
     world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
     assert_eq!((world.count("ActorFailed"), world.count("OrderRequested")), (1, 1));

@@ -11,8 +11,8 @@ use renewd_testca::{Endpoint, Fault, FaultKind};
 use crate::steps::{Step, bounded, raw, with, world};
 use crate::support::{ACCOUNT, Client};
 
-/// Long for loopback, short for a test.
-const REQUEST_TIME: Duration = Duration::from_millis(1500);
+/// Very long for loopback, so that on a busy machine only what is broken takes it; short for a test.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
 
 /// One fault and what must come of it.
 struct Row {
@@ -175,16 +175,19 @@ async fn answers_that_break_the_protocol_say_how() {
 async fn no_answer_says_where_it_was_lost() {
     let drip = FaultKind::SlowDrip { bytes: 1, every: Duration::from_millis(200) };
     let late = FaultKind::Delay(REQUEST_TIME * 3);
+    // Side by side: two of them last as long as a request may.
+    let mut rows = tokio::task::JoinSet::new();
     for row in [
         Row::new(Step::Order, FaultKind::CutBeforeActing, (Transport, "cut", 0)),
         Row::new(Step::Order, FaultKind::CutAfterActing, (Transport, "cut", 0)),
         Row::new(Step::Look, FaultKind::Truncated, (Transport, "cut", 200)),
-        Row::new(Step::Order, late, (Transport, "timeout", 0)).saying("1.5s").hurried(),
+        Row::new(Step::Order, late, (Transport, "timeout", 0)).saying("5s").hurried(),
         Row::new(Step::Look, drip, (Transport, "timeout", 200)).hurried(),
     ] {
-        row.check().await;
+        rows.spawn(row.check());
     }
-    whole_call_is_bounded().await;
+    rows.spawn(whole_call_is_bounded());
+    rows.join_all().await;
     let [port] = renewd_tests::ports::free().unwrap();
     let world = world().await;
     let foreign = world.ca.issuer_root_pem();
@@ -214,8 +217,16 @@ async fn whole_call_is_bounded() {
     assert_eq!((problem.class, problem.kind.as_str()), (Transport, "timeout"));
     // What was fetched is not lost: asked again and again, the call gets through.
     world.ca.clear_faults();
-    let seen = world.client.ca.look_at_authorizations(ACCOUNT, &url, false);
-    assert_eq!(seen.await.unwrap().len(), 20);
+    let mut late = 1;
+    let seen = loop {
+        match world.client.ca.look_at_authorizations(ACCOUNT, &url, false).await {
+            Err(problem) if late < 20 => assert_eq!(problem.kind, "timeout"),
+            ended => break ended.unwrap(),
+        }
+        late += 1;
+    };
+    assert_eq!(seen.len(), 20);
+    // A call that is late costs at most the look it was cut in.
     let looks = world.ca.counts().authorization_look;
-    assert!(looks <= 21, "{looks}");
+    assert!(looks <= 20 + late, "{looks} looks, {late} late calls");
 }

@@ -60,7 +60,8 @@ async fn a_slow_order_does_not_hold_up_another() {
     let (ca, client) = world().await;
     let slow = client.order(&["slow.renewd.test"]).await.unwrap().url;
     let quick = client.order(&["quick.renewd.test"]).await.unwrap().url;
-    let delay = FaultKind::Delay(Duration::from_secs(5));
+    // Until the end of the test: were the quick one behind it, it would fail with its time-out.
+    let delay = FaultKind::Delay(Duration::from_secs(3600));
     ca.inject(Fault::once(Endpoint::Order, delay));
     let waiting = {
         let client = Arc::clone(&client);
@@ -71,5 +72,5 @@ async fn a_slow_order_does_not_hold_up_another() {
     }
     client.ca.look_at_order(ACCOUNT, &quick).await.unwrap();
     assert!(!waiting.is_finished());
-    waiting.await.unwrap().unwrap();
+    waiting.abort();
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use renewd_tests::pebble::{PROFILE_SHORTLIVED, Validation};
-use renewd_tests::site::{Plan, Site, Wanted};
+use renewd_tests::site::{EVENT_TIME_MAX, Plan, Site, Wanted};
 use renewd_tests::wait;
 use serde_json::json;
 
@@ -148,16 +148,20 @@ fn a_refused_name_and_a_name_that_leads_elsewhere_do_not_stop_the_others() {
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
     check::is_served(&site, &good);
-    let failed = site.wait_for(&mut renewd, "RenewalFailed", 3).unwrap();
-    let of = |name: &str| {
-        let stream = check::stream_of(&site.events(), name);
-        failed.iter().find(|e| e.stream == stream).unwrap().clone()
+    // Each has failed, and they again and again, some time.
+    let mut of = |name: &str| {
+        let failed = renewd.wait_until(&format!("a failure of {name}"), EVENT_TIME_MAX, |_| {
+            let stream = check::stream_of(&site.events(), name);
+            site.events_named("RenewalFailed").into_iter().find(|e| e.stream == stream)
+        });
+        failed.unwrap()
     };
     assert_eq!(
         of("blocked").text("/problem/kind"),
         "urn:ietf:params:acme:error:rejectedIdentifier"
     );
     assert_eq!(of("elsewhere").text("/problem/kind"), "urn:ietf:params:acme:error:connection");
+    let failed = site.wait_for(&mut renewd, "RenewalFailed", 3).unwrap();
     for event in &failed {
         assert!(event.text("/code").starts_with('R') || !event.text("/code").is_empty());
     }

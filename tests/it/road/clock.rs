@@ -15,8 +15,8 @@ use renewd_tests::wait;
 use crate::check;
 use crate::lives::LATE;
 
-/// A jump is noticed within a minute, the longest sleep of `renewd`'s clock.
-const NOTICED_MAX: Duration = Duration::from_secs(80);
+/// A jump is noticed within a minute, the longest sleep of `renewd`'s clock; a machine may be slow.
+const NOTICED_MAX: Duration = Duration::from_secs(300);
 /// Long enough to see that nothing more is ordered: thirty unhurt orders, and three tries at intervals of
 /// a second and twice that.
 const QUIET: Duration = Duration::from_secs(12);

@@ -16,7 +16,7 @@ use crate::check;
 use crate::damage::copy;
 
 /// A start with a damaged index: it is read, set aside and made again.
-const READY_TIME_MAX: Duration = Duration::from_secs(30);
+const READY_TIME_MAX: Duration = Duration::from_secs(120);
 
 type Damage = (&'static str, fn(&Path));
 

@@ -23,13 +23,13 @@ use crate::namespace::Namespace;
 /// Of the file system: a few times what one certificate needs.
 const SIZE: &str = "16m";
 /// How long nothing may be seen to happen.
-const WATCHED: Duration = Duration::from_secs(2);
+const WATCHED: Duration = Duration::from_secs(3);
 /// Answers of the CA come late, so that there is time to fill the disk before the next.
 const LATE: Duration = Duration::from_millis(60);
-/// And then so late that all intents are on the disk before an answer is.
+/// And, once the disk is full, so late that it is met before the last answer.
 const VERY_LATE: Duration = Duration::from_millis(300);
 /// After a commit failed, until nothing is open for writing any more.
-const LET_GO_TIME_MAX: Duration = Duration::from_secs(5);
+const LET_GO_TIME_MAX: Duration = Duration::from_secs(60);
 /// So many that the outcomes of their challenges are more than what may be left of a page and of a
 /// buffer: the disk must be met while tokens are open.
 const NAMES: usize = 16;
@@ -112,13 +112,16 @@ fn full_in_mid_order(site: &Site, wanted: &Wanted, name: &str, count: usize) -> 
     let came = wait::until_soon(EVENT_TIME_MAX, || {
         names = site.events().into_iter().skip(before).map(|event| event.name).collect();
         let count_of = |wanted: &str| names.iter().filter(|name| *name == wanted).count();
+        // From here on the intents need no answer, and none comes until the disk is full.
         if count_of("ChallengeChosen") > 0 {
-            site.passage.answers_late(VERY_LATE);
+            site.passage.close();
         }
         (count_of(name) >= count).then_some(())
     });
     assert!(came.is_some(), "{count} times {name} did not come: {names:?}");
     let ballast = fill(site);
+    site.passage.answers_late(VERY_LATE);
+    site.passage.reopen();
     degraded(site, &mut renewd, "R0620");
     (renewd, ballast)
 }

@@ -9,7 +9,7 @@ use renewd_tests::site::{Plan, Site, Wanted};
 use renewd_tests::wait;
 
 use crate::check;
-use crate::lives::{LATE, When, kill_when, orders_are_explained};
+use crate::lives::{VERY_LATE, When, kill_when, orders_are_explained};
 use crate::renew::call_for_renewal;
 
 /// Longer than the first retry of the port, and than an order of a repeatable Pebble takes.
@@ -72,10 +72,11 @@ fn a_renewal_that_falls_due_waits_without_a_try_and_goes_on_when_the_port_is_fre
 #[test]
 fn an_order_that_was_under_way_is_not_sent_to_a_port_of_somebody_else() {
     let (site, wanted) = site();
-    site.passage.answers_late(LATE);
+    // The challenges are two late answers away from here: time enough for the kill.
+    site.passage.answers_late(VERY_LATE);
     let mut follower = Follower::new(&site.log());
     let mut renewd = site.run().unwrap();
-    let moment = When::OnDisk("ChallengeChosen".to_owned());
+    let moment = When::OnDisk("OrderCreated".to_owned());
     assert!(kill_when(&site, &mut renewd, &mut follower, &moment).is_some());
     assert!(site.events_named("ReadinessRequested").is_empty(), "the kill came too late");
 

@@ -23,11 +23,12 @@ fn killed_two_hundred_times_at_instants_that_nobody_chose() {
     let totals = kill::run(order, &|line| println!("{line}")).unwrap();
     println!("{}\n{totals}", totals.places());
     assert!(totals.is_clean(), "see the lines with `!` above: {totals}");
-    // It has really killed renewals, and at many places.
+    // It has really killed renewals, and at many places: in each of the eight rounds the three first
+    // issues, some that were asked for, and more ends than a start has.
     assert_eq!(totals.kills, 200);
-    assert!(totals.wishes >= 20, "{totals:?}");
-    assert!(totals.certificates >= 40 && totals.orders >= totals.certificates, "{totals:?}");
-    assert!(totals.ends.len() >= 12, "too few places were met: {}", totals.places());
+    assert!(totals.wishes >= 8, "{totals:?}");
+    assert!(totals.certificates >= 24 && totals.orders >= totals.certificates, "{totals:?}");
+    assert!(totals.ends.len() >= 8, "too few places were met: {}", totals.places());
 }
 
 /// What the kills would find, if it were so: a `renewd` that forgets everything at each start.

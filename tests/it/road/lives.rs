@@ -15,10 +15,8 @@ use crate::check;
 pub(crate) const LATE: Duration = Duration::from_millis(25);
 /// So late that a kill surely comes before the answer.
 pub(crate) const VERY_LATE: Duration = Duration::from_millis(400);
-/// From a kill until Pebble has logged what was sent before it.
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(40);
-/// The responder of a new life listens after the log is open.
-pub(crate) const RESPONDER_TIME_MAX: Duration = Duration::from_secs(20);
+/// The responder of a new life listens after the log is open; a machine may be slow.
+pub(crate) const RESPONDER_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// When the process is killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +83,10 @@ pub(crate) fn published(events: &[Record]) -> BTreeMap<String, String> {
 }
 
 /// Starts the next life with the way to the CA closed, and checks that every published token is
-/// answered before the CA is asked anything.
+/// answered before the CA can be asked anything.
 pub(crate) fn next_life(site: &Site) -> Process {
     let tokens = published(&site.events());
     site.passage.close();
-    // What the last life sent in its last moment arrives.
-    wait::for_a_while(LAST_WORDS);
-    let asked_before: usize = site.pebble.requests().values().sum();
     let mut renewd = site.run().unwrap();
     renewd
         .wait_until("the responder", RESPONDER_TIME_MAX, |_| site.ask_responder("/").ok())
@@ -107,15 +102,14 @@ pub(crate) fn next_life(site: &Site) -> Process {
         }
         assert_eq!((answered.status, answered.body), (200, answer));
     }
-    let asked: usize = site.pebble.requests().values().sum();
-    assert_eq!(asked, asked_before, "the CA was asked first");
     site.passage.answers_late(Duration::ZERO);
     site.passage.reopen();
     renewd
 }
 
 /// One order per renewal; or one more for a reason that is in the log before it, where the first is
-/// lost for ACME itself (RFC 8555 §7.1.6: nothing leads out of `invalid`).
+/// lost for ACME itself (RFC 8555 §7.1.6: nothing leads out of `invalid`). A kill may do that while the
+/// CA's validator looks, however late the kill is, and nothing else may.
 pub(crate) fn orders_are_explained(site: &Site, when: &str, renewals: usize) -> usize {
     let events = site.events();
     let requested = events.iter().filter(|e| e.name == "OrderRequested");
@@ -135,10 +129,29 @@ pub(crate) fn orders_are_explained(site: &Site, when: &str, renewals: usize) -> 
     }
     let dead = ["OrderBecameInvalid", "OrderGone"];
     let dead = events.iter().filter(|e| dead.contains(&e.name.as_str())).count();
+    let met = killed_under_validation(&events);
+    assert!(dead <= met, "{when}: {dead} orders died, {met} kills may have met the validator");
     let made = site.pebble.orders_made();
     let lost = format!("{when}: {dead} orders ended without a certificate");
     assert_eq!(made, renewals + dead, "{lost}");
     made
+}
+
+/// Lives that ended while the CA's validator may have looked: between the request to do so and the word
+/// that the order is ready.
+fn killed_under_validation(events: &[Record]) -> usize {
+    let lives = events.windows(2).filter(|two| two[0].boot != two[1].boot);
+    let ends = lives.map(|two| two[0].seq);
+    let named = |name: &'static str| events.iter().filter(move |event| event.name == name);
+    let looks = |end: &u64| {
+        named("ReadinessRequested").any(|asked| {
+            let over = |ready: &Record| {
+                ready.renewal == asked.renewal && (asked.seq..=*end).contains(&ready.seq)
+            };
+            asked.seq <= *end && !named("OrderBecameReady").any(over)
+        })
+    };
+    ends.filter(looks).count()
 }
 
 /// Everything that must hold at the end.
@@ -147,7 +160,6 @@ pub(crate) fn went_well(site: &Site, wanted: &Wanted, mut renewd: Process, when:
         .unwrap_or_else(|cause| panic!("{when}: {cause}"));
     check::is_served(site, wanted);
     let made = orders_are_explained(site, when, 1);
-    assert!(made <= 2, "{when}: {made} orders");
     let events = site.events();
     let accounts = events.iter().filter(|e| e.name == "AccountKeyCreated");
     assert_eq!(accounts.count(), 1, "{when}: one account key");

@@ -25,7 +25,7 @@ const UNPRIVILEGED: [&str; 7] =
     ["setpriv", "--securebits", "+noroot", "--inh-caps", "-all", "--ambient-caps", "-all"];
 /// As long as the slowest step between two lives needs, and longer than the first retry of a listener.
 const QUIET_TIME: Duration = Duration::from_secs(4);
-/// So late that the capability is given before the certificate is there.
+/// So late that a kill comes soon after its event.
 const LATE: Duration = Duration::from_millis(100);
 
 /// Runs `test` where [`PORT`] is closed to a process without privileges.
@@ -54,12 +54,14 @@ fn permit(binary: &str) {
     assert!(given.success());
 }
 
-/// Starts the first life and permits the port while the order is under way.
+/// Starts the first life and permits the port while it runs, before it can have a certificate.
 fn first_life(site: &Site, binary: &str) -> Process {
     site.passage.answers_late(LATE);
+    site.passage.close();
     let mut renewd = site.run().unwrap();
-    site.wait_for(&mut renewd, "OrderRequested", 1).unwrap();
+    site.wait_for(&mut renewd, "EngineBooted", 1).unwrap();
     permit(binary);
+    site.passage.reopen();
     renewd
 }
 
@@ -77,10 +79,10 @@ fn names(events: &[Record]) -> Vec<&str> {
 /// Another life plans nothing: what it needs is open.
 fn is_not_repeated(site: &Site, wanted: &Wanted) {
     let (lives, restarts) = (site.events_named("EngineBooted").len(), story(site).len());
+    let opened = site.events_named("ListenerOpened").len();
     let mut renewd = site.run().unwrap();
     site.wait_for(&mut renewd, "EngineBooted", lives + 1).unwrap();
-    let opened = site.events_named("ListenerOpened").len();
-    site.wait_for(&mut renewd, "ListenerOpened", opened.max(lives)).unwrap();
+    site.wait_for(&mut renewd, "ListenerOpened", opened + 1).unwrap();
     check::is_served(site, wanted);
     check::stop(renewd);
     assert_eq!(story(site).len(), restarts);

@@ -162,7 +162,7 @@ mod tests {
             stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno").unwrap();
         });
         assert_eq!(ask().unwrap().status, 404);
-        let visits = wait::until(Duration::from_secs(5), || {
+        let visits = wait::until(Duration::from_secs(60), || {
             Some(door.visits()).filter(|visits| visits.len() == 2)
         });
         let visits = visits.unwrap();

@@ -13,7 +13,7 @@ use renewd_events::id::Seq;
 use super::door::{Door, now};
 use super::judge::{Evidence, Findings, Life};
 use super::ledger::Ledger;
-use super::moment::{Draw, LIFE_MAX, Moment, REST_TIME_MAX};
+use super::moment::{Draw, Moment, REST_TIME_MAX};
 use super::random::Random;
 use super::story::Story;
 use super::watch::{Watch, since};
@@ -27,11 +27,11 @@ use crate::wait;
 const NAMES: [&[&str]; 3] =
     [&["a.kill.test"], &["b.kill.test", "www.b.kill.test"], &["c.kill.test"]];
 /// The last life: retries of a validation that met a dead process double from one second on.
-const LAST_LIFE_MAX: Duration = Duration::from_secs(180);
+const LAST_LIFE_MAX: Duration = Duration::from_secs(300);
 /// From a start until its listeners are open.
-const SERVED_TIME_MAX: Duration = Duration::from_secs(20);
+const SERVED_TIME_MAX: Duration = Duration::from_secs(120);
 /// The drain of six actors and one commit.
-const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+const STOP_TIME_MAX: Duration = Duration::from_secs(120);
 /// Answers come so late that a step is seen before the next one.
 const SUSPENDED_LATE: Duration = Duration::from_millis(25);
 /// A sealed key of the vault is longer than this many octets; a shorter file holds none.
@@ -164,7 +164,10 @@ impl Round {
         let mut renewd = self.site.run()?;
         match &life.moment {
             Moment::After(time) => wait::for_a_while(*time),
-            Moment::Commits(count, later) => self.commits(octets, *count, *later),
+            Moment::Commits(count, later) => {
+                self.watch.commits(octets, *count, NAMES.len());
+                wait::for_a_while(*later);
+            }
             Moment::Asked(asked, count, later) => {
                 let socket = self.site.host.state_dir().join("admin.sock");
                 let rest = wait::until(REST_TIME_MAX, || {
@@ -185,31 +188,19 @@ impl Round {
         Ok(())
     }
 
-    /// So many commits later than when the log had so many octets; at most an ordinary life.
-    fn commits(&self, mut octets: u64, count: u64, later: Duration) {
-        let mut seen = 0;
-        wait::until_soon(LIFE_MAX, || {
-            let new = self.watch.octets();
-            if new != octets {
-                octets = new;
-                seen += 1;
-            }
-            (seen >= count).then_some(())
-        });
-        wait::for_a_while(later);
-    }
-
     /// `renewd renew NAME` for some, while the commits are counted.
-    fn ask_and_wait(&self, asked: &[usize], count: u64, later: Duration) {
-        let octets = self.watch.octets();
+    fn ask_and_wait(&mut self, asked: &[usize], count: u64, later: Duration) {
+        let (host, watch) = (&self.site.host, &mut self.watch);
+        let octets = watch.octets();
         std::thread::scope(|threads| {
             for number in asked {
                 threads.spawn(move || {
                     // The kill may come before its answer: that is no failure.
-                    drop(self.site.host.run(&["renew", &format!("c{number}")]));
+                    drop(host.run(&["renew", &format!("c{number}")]));
                 });
             }
-            self.commits(octets, count, later);
+            watch.commits(octets, count, NAMES.len());
+            wait::for_a_while(later);
         });
     }
 

@@ -12,6 +12,8 @@ use renewd_events::schedule::ScheduleEvent;
 use renewd_events::{Envelope, Event, WallMs};
 
 use super::door::now;
+use super::moment::REST_TIME_MAX;
+use crate::wait;
 
 /// A renewal that is planned for later than this is no retry and no wish: Pebble's certificates live
 /// for ninety days.
@@ -67,6 +69,22 @@ impl Watch {
             }
         }
         self.certificates.len() == certificates && self.certificates.values().all(State::at_rest)
+    }
+
+    /// Waits until the log has grown so often since it had so many octets, or as often as it will: all of
+    /// so many certificates are at rest again.
+    pub(super) fn commits(&mut self, mut octets: u64, count: u64, certificates: usize) {
+        let mut seen = 0;
+        wait::until_soon(REST_TIME_MAX, || {
+            let new = self.octets();
+            if new != octets {
+                octets = new;
+                seen += 1;
+                return (seen >= count).then_some(());
+            }
+            // Looked at in between only: a kill at a commit must not be late.
+            (seen > 0 && self.at_rest(certificates)).then_some(())
+        });
     }
 
     fn take(&mut self, envelope: &Envelope) {

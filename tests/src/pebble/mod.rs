@@ -26,8 +26,9 @@ use crate::https::Endpoint;
 use crate::ports::{self, PORT_TRIES};
 use crate::process::Process;
 
-/// From exec to the first answer. Pebble makes its keys first: 50 ms alone, seconds beside a build.
-const READY_TIME_MAX: Duration = Duration::from_secs(30);
+/// From exec to the first answer. Pebble makes its keys first: 50 ms alone, seconds beside a build or
+/// when its file is read for the first time.
+const READY_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// What the Go runtime says when somebody was quicker at a port.
 const PORT_TAKEN: &str = "address already in use";
@@ -50,7 +51,7 @@ impl Pebble {
     /// Starts both and waits until they answer.
     ///
     /// # Errors
-    /// When Pebble cannot be had (never skipped), or does not come up within 30 s.
+    /// When Pebble cannot be had (never skipped), or does not come up in time.
     pub fn start(options: PebbleOptions) -> Result<Self, HarnessError> {
         let mut tries = 1;
         loop {
@@ -175,7 +176,7 @@ impl Pebble {
     /// Starts Pebble again at the same address: a CA that has lost its memory and its issuer.
     ///
     /// # Errors
-    /// When it does not come up within 30 s.
+    /// When it does not come up in time.
     pub fn start_again(&mut self) -> Result<(), HarnessError> {
         self.stop()?;
         self.pebble = spawn_pebble(&self.folder, &self.options, self.dns_port)?;

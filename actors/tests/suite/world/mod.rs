@@ -5,7 +5,7 @@ mod ca;
 mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
@@ -24,8 +24,9 @@ use renewd_events::restart::{Method, ProcessIdentity};
 use renewd_events::store::{EventStore, Frames, Head, StoreError};
 use renewd_events::{Envelope, Facts};
 
-/// How long a test waits for the engine before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for the engine before it fails: a wait ends at once when what it waits for is
+/// there, so this is far beyond what the slowest machine with a hundred engines beside needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// See [`State::same_names`].
 pub(crate) const SAME: &str = "same.test";
@@ -66,6 +67,8 @@ pub(crate) struct Placed {
 pub(crate) struct World {
     pub(crate) state: Mutex<State>,
     pub(crate) disk: Arc<Mutex<Vec<Frame>>>,
+    /// How many of its events were acknowledged; a failed commit may have left more.
+    pub(crate) acknowledged: Arc<AtomicUsize>,
     /// How much it takes; for an outage that ends.
     pub(crate) space: Arc<Mutex<Space>>,
     pub(crate) panic_next: AtomicBool,
@@ -110,6 +113,7 @@ struct Disk {
     frames: Arc<Mutex<Vec<Frame>>>,
     limit: usize,
     space: Arc<Mutex<Space>>,
+    count: Arc<AtomicUsize>,
     /// What was acknowledged, while a commit failed.
     acknowledged: Option<Head>,
 }
@@ -161,6 +165,7 @@ impl EventStore for Disk {
             return Err(self.no_space());
         }
         disk.extend_from_slice(frames);
+        self.count.store(disk.len(), Ordering::Release);
         Ok(())
     }
 
@@ -169,6 +174,7 @@ impl EventStore for Disk {
             return Err(self.no_space());
         }
         self.acknowledged = None;
+        self.count.store(self.frames.lock().unwrap().len(), Ordering::Release);
         Ok(self.last())
     }
 
@@ -247,6 +253,7 @@ impl World {
         Arc::new(Self {
             state: Mutex::default(),
             disk: Arc::default(),
+            acknowledged: Arc::default(),
             space: Arc::default(),
             panic_next: AtomicBool::new(false),
             panics: AtomicU64::new(0),
@@ -274,6 +281,20 @@ impl World {
 
     pub(crate) fn count(&self, name: &str) -> usize {
         self.names().iter().filter(|held| **held == name).count()
+    }
+
+    /// The CA saw no more acts than the log had announced to it, whenever this is asked.
+    pub(crate) fn acts_are_announced(&self) {
+        let (orders, finalized) = {
+            let state = self.state();
+            (usize::try_from(state.new_orders).unwrap(), state.finalized.len())
+        };
+        let mut names = self.names();
+        names.truncate(self.acknowledged.load(Ordering::Acquire));
+        let count = |name| names.iter().filter(|held| **held == name).count();
+        let announced = (count("OrderRequested"), count("FinalizationRequested"));
+        assert!(orders <= announced.0, "{orders} orders: {names:#?}");
+        assert!(finalized <= announced.1, "{finalized} finalized: {names:#?}");
     }
 
     /// Starts a life on this world's disk.
@@ -329,6 +350,7 @@ impl World {
                 frames: Arc::clone(&self.disk),
                 limit,
                 space: Arc::clone(&self.space),
+                count: Arc::clone(&self.acknowledged),
                 acknowledged: None,
             }),
             facts: Arc::new(RwLock::new(facts)),

@@ -1,6 +1,6 @@
 //! Each rule of RFC 8555 broken once: refused, named, counted; and the rules of orders.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use renewd_testca::{Options, TestCa};
 use serde_json::json;
@@ -141,29 +141,40 @@ async fn a_dead_responder_is_a_connection_problem() {
 
 #[tokio::test]
 async fn a_look_before_retry_after_is_a_violation_one_after_it_is_not() {
-    let wait = Duration::from_secs(1);
-    let (_responder, ca, mut acme) =
-        start(Options { retry_after: Some(wait), ..Options::default() }).await;
-    let (_, order) = acme.order(&["a.example"]).await;
-    let authorization = order["authorizations"][0].as_str().unwrap();
-    let answer = acme.post(authorization, None).await.unwrap();
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    tokio::time::sleep(wait).await;
-    acme.post(authorization, None).await.unwrap();
-    assert_eq!(ca.counts().violations, 0);
-    acme.post(authorization, None).await.unwrap();
-    assert_eq!(ca.counts().violations, 1);
+    // The second is longer than a test can take.
+    for (seconds, waits, violations) in [(1, true, 0), (3600, false, 1)] {
+        let wait = Duration::from_secs(seconds);
+        let (_responder, ca, mut acme) =
+            start(Options { retry_after: Some(wait), ..Options::default() }).await;
+        let (_, order) = acme.order(&["a.example"]).await;
+        let authorization = order["authorizations"][0].as_str().unwrap();
+        let answer = acme.post(authorization, None).await.unwrap();
+        assert_eq!(answer.header("retry-after"), Some(seconds.to_string().as_str()));
+        if waits {
+            tokio::time::sleep(wait).await;
+        }
+        acme.post(authorization, None).await.unwrap();
+        assert_eq!(ca.counts().violations, violations, "{wait:?}");
+    }
 }
 
 #[tokio::test]
 async fn an_order_is_processing_for_as_long_as_configured() {
-    let options = Options { processing: Duration::from_secs(1), ..Options::default() };
-    let (responder, _ca, mut acme) = start(options).await;
-    let (url, order) = acme.order(&["a.example"]).await;
-    acme.prove(&responder, order["authorizations"][0].as_str().unwrap()).await;
-    acme.finalize(&order, &csr(&["a.example"])).await;
-    assert_eq!(acme.post(&url, None).await.unwrap().json()["status"], "processing");
-    acme.wait(&url, "valid").await;
+    // The second is longer than a test can take.
+    for seconds in [1, 3600] {
+        let processing = Duration::from_secs(seconds);
+        let (responder, _ca, mut acme) = start(Options { processing, ..Options::default() }).await;
+        let (url, order) = acme.order(&["a.example"]).await;
+        acme.prove(&responder, order["authorizations"][0].as_str().unwrap()).await;
+        let began = Instant::now();
+        acme.finalize(&order, &csr(&["a.example"])).await;
+        if seconds == 1 {
+            acme.wait(&url, "valid").await;
+            assert!(began.elapsed() >= processing, "{:?}", began.elapsed());
+        } else {
+            assert_eq!(acme.post(&url, None).await.unwrap().json()["status"], "processing");
+        }
+    }
 }
 
 #[tokio::test]

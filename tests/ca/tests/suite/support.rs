@@ -25,7 +25,7 @@ use rustls_pki_types::pem::PemObject as _;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Looks before a test gives up waiting; with [`LOOK_EVERY`] ten seconds.
-pub(crate) const LOOKS_MAX: usize = 500;
+pub(crate) const LOOKS_MAX: usize = 3_000;
 /// Pause between two looks.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
