@@ -82,6 +82,8 @@ pub struct Looks {
     pub idle: u32,
     /// When the last one ended.
     pub last: WallMs,
+    /// When [`Self::not_before`] was settled: with the last one, or with one that is forgotten.
+    pub settled: WallMs,
     /// From the end of the first to the end of the last, as far as their pace explains it: a wall clock
     /// that jumps ahead is no time in which anybody waited.
     pub waited: Duration,
@@ -99,6 +101,7 @@ static NEVER_LOOKED: Looks = Looks {
     failures: 0,
     idle: 0,
     last: WallMs(0),
+    settled: WallMs(0),
     waited: Duration::ZERO,
     asked: None,
     not_before: WallMs(0),
@@ -140,9 +143,10 @@ impl Session {
     /// After the wall clock was set back, what is remembered of the future means nothing.
     pub fn forget_future(&mut self, now: WallMs) {
         let horizon = now.after(bounds::JUMP_MIN);
+        let past = |looks: &Looks| looks.last.max(looks.settled) <= horizon;
         // Seldom any: decisions are many, jumps of the clock are few.
-        if self.looks.values().any(|looks| looks.last > horizon) {
-            self.looks.retain(|_, looks| looks.last <= horizon);
+        if !self.looks.values().all(past) {
+            self.looks.retain(|_, looks| past(looks));
         }
         self.visited = self.visited.filter(|visited| *visited <= horizon);
     }
@@ -150,8 +154,8 @@ impl Session {
     /// What was seen could not be recorded: it counts as not looked at, or it would not be looked at
     /// again for as long as a good look lasts. The wait that was learnt stays.
     pub fn forget_look(&mut self, key: EffectKey, before: Looks) {
-        let not_before = self.looks(&key).not_before;
-        self.looks.insert(key, Looks { not_before, ..before });
+        let Looks { not_before, settled, .. } = *self.looks(&key);
+        self.looks.insert(key, Looks { not_before, settled, ..before });
     }
 
     /// Remembers that an effect ended: `None` when its port panicked or hung, `recorded` when it led to
@@ -170,11 +174,11 @@ impl Session {
             looks.waited = looks.waited.saturating_add(now.since(looks.last).min(most));
         }
         looks.count = looks.count.saturating_add(1);
-        looks.last = now;
-        let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
-        looks.asked = asked.map(|asked| key.asked_max().map_or(asked, |max| asked.min(max)));
+        (looks.last, looks.settled) = (now, now);
         looks.problem = outcome.and_then(Outcome::problem).cloned();
         let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
+        let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        looks.asked = asked.map(|asked| key.asked_max(failed).map_or(asked, |max| asked.min(max)));
         looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };
         looks.idle = if recorded { 0 } else { looks.idle.saturating_add(1) };
         let own = if failed {

@@ -101,6 +101,19 @@ fn a_clock_that_makes_every_certificate_worthless_is_waited_for() {
 }
 
 #[test]
+fn a_failure_of_the_future_is_tried_again_now_and_no_other_is() {
+    let at = |failed_at| {
+        let mut it = failed(Local, "vault", None, 3);
+        it.failure.as_mut().unwrap().at = failed_at;
+        plan(ID, &it, false, &Schedule::default(), &context()).unwrap().at
+    };
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    assert_eq!(at(horizon), horizon.after(4 * MINUTE));
+    assert_eq!(at(horizon.after(Duration::from_millis(1))), NOW);
+    assert_eq!(at(NOW.after(400 * DAY)), NOW, "the clock was set back since");
+}
+
+#[test]
 fn after_a_failed_challenge_people_get_longer_each_time_up_to_a_day() {
     let refused = "urn:ietf:params:acme:error:dns";
     let waits = [10 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, DAY, DAY];

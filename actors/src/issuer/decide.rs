@@ -92,9 +92,7 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
-    // A plan made under a clock that has been set back since is not waited for.
-    let of_the_future = planned.cause == Cause::Retry && cx.is_ahead(planned.decided);
-    (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
+    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
 }
 
 fn start(

@@ -8,6 +8,8 @@ mod decide_tests;
 use renewd_events::event::NewEvent;
 use renewd_events::{ActorName, Facts, Subject};
 
+pub(crate) use decide::deadline;
+
 use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
 
