@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use renewd_events::event::NewEvent;
-use renewd_events::id::{AuthorizationId, BootNo, RenewalId, Seq, StreamId};
+use renewd_events::id::{
+    AccountId, AuthorizationId, BootNo, CertificateId, ListenerId, RenewalId, RestartId, Seq,
+    StreamId,
+};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
@@ -279,7 +282,8 @@ pub fn fact(
     NewEvent { stream: stream.into(), event: event.into(), renewal, cause }
 }
 
-/// An actor's part: plain functions, no I/O.
+/// An actor's part: plain functions, no I/O. Of the subjects, a part writes down what it does about those
+/// that concern it.
 pub trait Role: Send + Sync + 'static {
     /// Whose part.
     const NAME: renewd_events::ActorName;
@@ -288,10 +292,50 @@ pub trait Role: Send + Sync + 'static {
     fn concerns(subject: Subject) -> bool;
 
     /// Everything that concerns it, for a start.
-    fn subjects(facts: &Facts) -> Vec<Subject>;
+    fn subjects(facts: &Facts) -> Vec<Subject> {
+        let accounts = facts.accounts.keys().copied().map(Subject::Account);
+        let certificates = facts.certificates.keys().copied().map(Subject::Certificate);
+        let listeners = facts.listeners.keys().copied().map(Subject::Listener);
+        let restarts = facts.restarts.keys().copied().map(Subject::Restart);
+        let all = accounts.chain(certificates).chain(listeners).chain(restarts);
+        all.chain([Subject::Engine]).filter(|subject| Self::concerns(*subject)).collect()
+    }
 
     /// What to do about a subject.
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision;
+    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
+        match subject {
+            Subject::Engine => Self::engine(facts, cx),
+            Subject::Account(id) => Self::account(facts, id, session, cx),
+            Subject::Certificate(id) => Self::certificate(facts, id, session, cx),
+            Subject::Listener(id) => Self::listener(facts, id, session, cx),
+            Subject::Restart(id) => Self::restart(facts, id, session, cx),
+        }
+    }
+
+    /// What to do about the engine itself.
+    fn engine(_: &Facts, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about an account.
+    fn account(_: &Facts, _: AccountId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about a certificate.
+    fn certificate(_: &Facts, _: CertificateId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about a listener.
+    fn listener(_: &Facts, _: ListenerId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about a restart.
+    fn restart(_: &Facts, _: RestartId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
 
     /// What to record of an outcome. Nothing, when the effect is no longer wanted; then, and when the
     /// outcome gives no verdict, the intent is settled by the next decision.

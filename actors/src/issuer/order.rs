@@ -60,10 +60,15 @@ fn next(
     match &order.phase {
         Phase::Absent | Phase::Downloaded(_) => {}
         Phase::Requested(intent) => return find(facts, id, run, order_id, intent, session, cx),
-        Phase::Unresolved if cx.due(order.since, bounds::LOST_ANSWER_WAIT) > cx.now => {
-            decision.wake_at(cx.due(order.since, bounds::LOST_ANSWER_WAIT), "one more order");
-        }
-        Phase::Unresolved if may_order_again(run) => {
+        Phase::Unresolved => {
+            let due = cx.due(order.since, bounds::LOST_ANSWER_WAIT);
+            if due > cx.now {
+                decision.wake_at(due, "one more order");
+                return decision;
+            }
+            if !may_order_again(run) {
+                return fail(id, run, Step::NewOrder, &answers_lost(session));
+            }
             let mut request = request.clone();
             // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
             // over it with a 5xx says the same as a lost answer, every time.
@@ -72,7 +77,6 @@ fn next(
             }
             return Decision::record(vec![again(run, request)]);
         }
-        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(id, run, request, problem),
         Phase::Pending => {
             return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
