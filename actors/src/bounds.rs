@@ -130,8 +130,12 @@ pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);
 /// A new issue that is not served everywhere by then ends its renewal all the same: otherwise a wrong
 /// `verify` address would keep the next renewal from ever beginning.
 pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);
-/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's):
-/// asking does not set a clock. When the clock is set back, the next try comes at once.
+/// From here on this host's clock is said to run far ahead of the CA's. Lives of certificates and orders
+/// are counted in days, so less makes nothing due by more than a day too soon; a wrong time zone is less.
+pub const CLOCK_AHEAD_MIN: Duration = Duration::from_secs(24 * 3600);
+/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's), and
+/// before the first one that is due by such a clock alone: asking does not set a clock. When it is set
+/// back, the next try comes at once.
 pub const WRONG_CLOCK_RETRY: Duration = Duration::from_secs(24 * 3600);
 /// The period of the daily check.
 pub const DAILY: Duration = Duration::from_secs(24 * 3600);

@@ -59,6 +59,15 @@ pub struct Rules {
     pub identity: renewd_events::restart::ProcessIdentity,
 }
 
+/// How this host's clock stands to the CA's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// It runs ahead by so much; zero when it is right or behind.
+    pub by: Duration,
+    /// For so long that has been more than [`bounds::CLOCK_AHEAD_MIN`], as far as this life has seen.
+    pub seen_for: Duration,
+}
+
 /// What an actor remembers of a subject in this life only. Losing it costs a look, never an act.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
@@ -68,6 +77,8 @@ pub struct Session {
     pub unsure: BTreeSet<EffectId>,
     /// How often something was looked at, and when it may be again.
     pub looks: BTreeMap<EffectKey, Looks>,
+    /// How far this host's clock runs ahead of the CA's; nothing while the CA has not said.
+    pub ahead: Option<Ahead>,
     /// When a validator last fetched a token of this certificate.
     pub visited: Option<WallMs>,
     /// How often the responder saw the tokens of its authorizations fetched.
@@ -136,6 +147,13 @@ impl Session {
     /// How often the responder saw this authorization's token fetched.
     pub fn visits_of(&self, authorization: AuthorizationId) -> u32 {
         self.visits.get(&authorization).copied().unwrap_or(0)
+    }
+
+    /// A moment of ours for what the CA gave: by the CA's clock where ours runs far ahead of it, for it is
+    /// the CA's that says how long an order and a certificate live.
+    pub fn by_ca(&self, moment: WallMs) -> WallMs {
+        let far = self.ahead.filter(|ahead| ahead.by >= bounds::CLOCK_AHEAD_MIN);
+        far.map_or(moment, |ahead| moment.before(ahead.by))
     }
 
     /// How often it was looked at.

@@ -228,8 +228,8 @@ fn retry_at(
         .filter(|quarter| !quarter.is_zero() && !unusable);
     let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
     if is_wrong_clock(problem) {
-        wait =
-            wait.max(left.map_or(bounds::WRONG_CLOCK_RETRY, |q| bounds::WRONG_CLOCK_RETRY.min(q)));
+        // What is left by a clock that is wrong says nothing.
+        wait = wait.max(bounds::WRONG_CLOCK_RETRY);
     }
     let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
     if let Some(asked) = named.map(Duration::from_millis) {

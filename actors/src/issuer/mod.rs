@@ -1,5 +1,7 @@
 //! The Issuer: renewals and their orders (RFC 8555 §7.4), from the start of a renewal to its end.
 
+#[cfg(test)]
+mod clock_ahead_tests;
 mod decide;
 #[cfg(test)]
 mod decide_tests;

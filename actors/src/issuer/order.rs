@@ -199,9 +199,10 @@ fn pending(
     cx: &Context,
 ) -> Decision {
     let looks = session.looks(&effect.key());
-    if order.expires.is_some_and(|expires| expires <= cx.now) {
-        // Dead before it was made: then it is our clock, and one more order would die the same way.
-        let (kind, detail) = match order.expires.is_some_and(|expires| expires <= order.since) {
+    if let Some(expires) = order.expires.filter(|expires| *expires <= session.by_ca(cx.now)) {
+        // Dead before it was made, at a CA that tells no time: then it is our clock, and one more order
+        // would die the same way.
+        let (kind, detail) = match expires <= order.since && session.ahead.is_none() {
             true => (
                 EXPIRED_WHEN_MADE,
                 "by this host's clock the order expired before the CA made it: set the clock",

@@ -198,6 +198,8 @@ fn at_a_renewal() -> Vec<Scenario> {
     vec![
         scenario("renewal-asked-for", "tick:2=renew", again),
         scenario("renewal-challenge-fails", "validation:2=unreachable", again),
+        // By our clock it is nearly over, by the CA's it is new.
+        scenario("clock-set-far-ahead", "tick:1=forward:3456000", again),
         scenario("renewal-of-files", "", |plan| {
             plan.certificates = vec![Wanted::files("a.test")];
             plan.goal = Goal::Generation(2);
