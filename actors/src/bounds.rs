@@ -88,6 +88,9 @@ pub const DOWNLOAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// A Retry-After on a look is followed for no longer: a wait for days would hold the renewal's place,
 /// and one look in an hour is no load.
 pub const LOOK_ASKED_MAX: Duration = Duration::from_secs(3600);
+/// How long an order lives whose CA does not say (RFC 8555 §7.1.3 wants it said): as long as those of
+/// Let's Encrypt.
+pub const ORDER_LIFE_UNSAID: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A certificate of exactly the names of one that is being ordered looks again after this.
 pub const TWIN_WAIT: Duration = Duration::from_secs(1);
 /// An order whose authorizations are not through is looked at this often: it may be gone.

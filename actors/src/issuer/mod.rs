@@ -27,6 +27,7 @@ mod settling_tests;
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
 pub(crate) use self::observe::refuses_for_good;
 pub(crate) use self::order::EXPIRED_WHEN_MADE;
+pub(crate) use self::pace::outlasts_order;
 
 use renewd_events::event::NewEvent;
 use renewd_events::id::CertificateId;

@@ -12,7 +12,7 @@ use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, may_order_again};
 use super::download::download;
-use super::pace::{given_up, look_at, next_look};
+use super::pace::{given_up, look_at, next_look, outlasts_order};
 use super::questions::questions;
 use super::request::{answers_lost, find};
 use crate::bounds;
@@ -92,7 +92,7 @@ fn next(
             return finalizing(
                 id,
                 run,
-                (order_id, request.account, url),
+                (order_id, order, request.account, url),
                 intent,
                 settle,
                 session,
@@ -117,7 +117,7 @@ fn next(
 fn finalizing(
     id: CertificateId,
     run: &Run,
-    (order_id, account, url): (OrderId, AccountId, String),
+    (order_id, order, account, url): (OrderId, &Order, AccountId, String),
     intent: &Durable<Hash>,
     settle: Effect,
     session: &Session,
@@ -144,6 +144,10 @@ fn finalizing(
         return fail(id, run, Step::Finalize, problem);
     }
     if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
+        // The CA was asked, and has not begun.
+        if let Some(problem) = outlasts_order(order, &effect, session) {
+            return fail(id, run, Step::Finalize, &problem);
+        }
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");
