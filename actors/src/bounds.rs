@@ -92,6 +92,9 @@ pub const DOWNLOAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// A Retry-After on a look is followed for no longer: a wait for days would hold the renewal's place,
 /// and one look in an hour is no load.
 pub const LOOK_ASKED_MAX: Duration = Duration::from_secs(3600);
+/// How long an order lives whose CA does not say (RFC 8555 §7.1.3 wants it said): as long as those of
+/// Let's Encrypt.
+pub const ORDER_LIFE_UNSAID: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A certificate of exactly the names of one that is being ordered looks again after this.
 pub const TWIN_WAIT: Duration = Duration::from_secs(1);
 /// An order whose authorizations are not through is looked at this often: it may be gone.
@@ -136,8 +139,12 @@ pub const VERIFY_SPREAD: Duration = Duration::from_secs(24 * 360);
 /// A new issue that is not served everywhere by then ends its renewal all the same: otherwise a wrong
 /// `verify` address would keep the next renewal from ever beginning.
 pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);
-/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's):
-/// asking does not set a clock. When the clock is set back, the next try comes at once.
+/// From here on this host's clock is said to run far ahead of the CA's. Lives of certificates and orders
+/// are counted in days, so less makes nothing due by more than a day too soon; a wrong time zone is less.
+pub const CLOCK_AHEAD_MIN: Duration = Duration::from_secs(24 * 3600);
+/// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's), and
+/// before the first one that is due by such a clock alone: asking does not set a clock. When it is set
+/// back, the next try comes at once.
 pub const WRONG_CLOCK_RETRY: Duration = Duration::from_secs(24 * 3600);
 /// The period of the daily check.
 pub const DAILY: Duration = Duration::from_secs(24 * 3600);

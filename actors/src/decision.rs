@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use renewd_events::event::NewEvent;
-use renewd_events::id::{AuthorizationId, BootNo, RenewalId, Seq, StreamId};
+use renewd_events::id::{
+    AccountId, AuthorizationId, BootNo, CertificateId, ListenerId, RenewalId, RestartId, Seq,
+    StreamId,
+};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
@@ -56,6 +59,15 @@ pub struct Rules {
     pub identity: renewd_events::restart::ProcessIdentity,
 }
 
+/// How this host's clock stands to the CA's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// It runs ahead by so much; zero when it is right or behind.
+    pub by: Duration,
+    /// For so long that has been more than [`bounds::CLOCK_AHEAD_MIN`], as far as this life has seen.
+    pub seen_for: Duration,
+}
+
 /// What an actor remembers of a subject in this life only. Losing it costs a look, never an act.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
@@ -65,6 +77,8 @@ pub struct Session {
     pub unsure: BTreeSet<EffectId>,
     /// How often something was looked at, and when it may be again.
     pub looks: BTreeMap<EffectKey, Looks>,
+    /// How far this host's clock runs ahead of the CA's; nothing while the CA has not said.
+    pub ahead: Option<Ahead>,
     /// When a validator last fetched a token of this certificate.
     pub visited: Option<WallMs>,
     /// How often the responder saw the tokens of its authorizations fetched.
@@ -82,6 +96,8 @@ pub struct Looks {
     pub idle: u32,
     /// When the last one ended.
     pub last: WallMs,
+    /// When [`Self::not_before`] was settled: with the last one, or with one that is forgotten.
+    pub settled: WallMs,
     /// From the end of the first to the end of the last, as far as their pace explains it: a wall clock
     /// that jumps ahead is no time in which anybody waited.
     pub waited: Duration,
@@ -99,6 +115,7 @@ static NEVER_LOOKED: Looks = Looks {
     failures: 0,
     idle: 0,
     last: WallMs(0),
+    settled: WallMs(0),
     waited: Duration::ZERO,
     asked: None,
     not_before: WallMs(0),
@@ -133,6 +150,13 @@ impl Session {
         self.visits.get(&authorization).copied().unwrap_or(0)
     }
 
+    /// A moment of ours for what the CA gave: by the CA's clock where ours runs far ahead of it, for it is
+    /// the CA's that says how long an order and a certificate live.
+    pub fn by_ca(&self, moment: WallMs) -> WallMs {
+        let far = self.ahead.filter(|ahead| ahead.by >= bounds::CLOCK_AHEAD_MIN);
+        far.map_or(moment, |ahead| moment.before(ahead.by))
+    }
+
     /// How often it was looked at.
     pub fn looks(&self, key: &EffectKey) -> &Looks {
         self.looks.get(key).unwrap_or(&NEVER_LOOKED)
@@ -141,9 +165,10 @@ impl Session {
     /// After the wall clock was set back, what is remembered of the future means nothing.
     pub fn forget_future(&mut self, now: WallMs) {
         let horizon = now.after(bounds::JUMP_MIN);
+        let past = |looks: &Looks| looks.last.max(looks.settled) <= horizon;
         // Seldom any: decisions are many, jumps of the clock are few.
-        if self.looks.values().any(|looks| looks.last > horizon) {
-            self.looks.retain(|_, looks| looks.last <= horizon);
+        if !self.looks.values().all(past) {
+            self.looks.retain(|_, looks| past(looks));
         }
         self.visited = self.visited.filter(|visited| *visited <= horizon);
     }
@@ -151,8 +176,8 @@ impl Session {
     /// What was seen could not be recorded: it counts as not looked at, or it would not be looked at
     /// again for as long as a good look lasts. The wait that was learnt stays.
     pub fn forget_look(&mut self, key: EffectKey, before: Looks) {
-        let not_before = self.looks(&key).not_before;
-        self.looks.insert(key, Looks { not_before, ..before });
+        let Looks { not_before, settled, .. } = *self.looks(&key);
+        self.looks.insert(key, Looks { not_before, settled, ..before });
     }
 
     /// Remembers that an effect ended: `None` when its port panicked or hung, `recorded` when it led to
@@ -171,11 +196,11 @@ impl Session {
             looks.waited = looks.waited.saturating_add(now.since(looks.last).min(most));
         }
         looks.count = looks.count.saturating_add(1);
-        looks.last = now;
-        let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
-        looks.asked = asked.map(|asked| key.asked_max().map_or(asked, |max| asked.min(max)));
+        (looks.last, looks.settled) = (now, now);
         looks.problem = outcome.and_then(Outcome::problem).cloned();
         let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
+        let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
+        looks.asked = asked.map(|asked| key.asked_max(failed).map_or(asked, |max| asked.min(max)));
         looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };
         looks.idle = if recorded { 0 } else { looks.idle.saturating_add(1) };
         let own = if failed {
@@ -276,7 +301,8 @@ pub fn fact(
     NewEvent { stream: stream.into(), event: event.into(), renewal, cause }
 }
 
-/// An actor's part: plain functions, no I/O.
+/// An actor's part: plain functions, no I/O. Of the subjects, a part writes down what it does about those
+/// that concern it.
 pub trait Role: Send + Sync + 'static {
     /// Whose part.
     const NAME: renewd_events::ActorName;
@@ -285,10 +311,50 @@ pub trait Role: Send + Sync + 'static {
     fn concerns(subject: Subject) -> bool;
 
     /// Everything that concerns it, for a start.
-    fn subjects(facts: &Facts) -> Vec<Subject>;
+    fn subjects(facts: &Facts) -> Vec<Subject> {
+        let accounts = facts.accounts.keys().copied().map(Subject::Account);
+        let certificates = facts.certificates.keys().copied().map(Subject::Certificate);
+        let listeners = facts.listeners.keys().copied().map(Subject::Listener);
+        let restarts = facts.restarts.keys().copied().map(Subject::Restart);
+        let all = accounts.chain(certificates).chain(listeners).chain(restarts);
+        all.chain([Subject::Engine]).filter(|subject| Self::concerns(*subject)).collect()
+    }
 
     /// What to do about a subject.
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision;
+    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
+        match subject {
+            Subject::Engine => Self::engine(facts, cx),
+            Subject::Account(id) => Self::account(facts, id, session, cx),
+            Subject::Certificate(id) => Self::certificate(facts, id, session, cx),
+            Subject::Listener(id) => Self::listener(facts, id, session, cx),
+            Subject::Restart(id) => Self::restart(facts, id, session, cx),
+        }
+    }
+
+    /// What to do about the engine itself.
+    fn engine(_: &Facts, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about an account.
+    fn account(_: &Facts, _: AccountId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about a certificate.
+    fn certificate(_: &Facts, _: CertificateId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about a listener.
+    fn listener(_: &Facts, _: ListenerId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
+
+    /// What to do about a restart.
+    fn restart(_: &Facts, _: RestartId, _: &Session, _: &Context) -> Decision {
+        Decision::none()
+    }
 
     /// What to record of an outcome. Nothing, when the effect is no longer wanted; then, and when the
     /// outcome gives no verdict, the intent is settled by the next decision.

@@ -75,9 +75,14 @@ fn a_look_that_could_not_be_recorded_leaves_only_its_wait() {
             .key();
     let mut session = Session::default();
     let before = Looks { count: 1, ..Looks::default() };
-    session.looks.insert(key, Looks { count: 2, not_before: NOW, ..Looks::default() });
+    let seen = Looks { count: 2, not_before: NOW, settled: NOW, ..Looks::default() };
+    session.looks.insert(key, seen);
     session.forget_look(key, before.clone());
-    assert_eq!(session.looks(&key), &Looks { not_before: NOW, ..before });
+    assert_eq!(session.looks(&key), &Looks { not_before: NOW, settled: NOW, ..before });
+    session.forget_future(NOW.before(bounds::JUMP_MIN));
+    assert_eq!(session.looks(&key).not_before, NOW);
+    session.forget_future(NOW.before(bounds::JUMP_MIN + Duration::from_millis(1)));
+    assert_eq!(session.looks(&key).not_before, WallMs(0), "the clock was set back since");
 }
 
 #[test]
@@ -208,10 +213,14 @@ fn a_retry_after_on_a_look_is_followed_for_an_hour_at_most_and_one_on_an_act_for
         Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
             .key();
     let finalize = EffectKey { kind: crate::effect::FINALIZE, ..look };
-    for (key, wait) in [(look, bounds::LOOK_ASKED_MAX), (finalize, days)] {
+    let window = Effect::ReadWindow(ID, request(ID).account, String::new()).key();
+    let waits = [(look, bounds::LOOK_ASKED_MAX), (window, bounds::ARI_LOOK_MAX), (finalize, days)];
+    for (key, wait) in waits {
         let mut session = Session::default();
         session.ended(key, Some(&Outcome::Order(Err(busy.clone()))), false, NOW);
         let looks = session.looks(&key);
         assert_eq!((looks.asked, looks.not_before), (Some(wait), NOW.after(wait)));
     }
+    let done = [(false, Some(bounds::LOOK_ASKED_MAX)), (true, None)];
+    assert_eq!(done.map(|(failed, _)| finalize.asked_max(failed)), done.map(|(_, max)| max));
 }

@@ -91,6 +91,9 @@ pub(crate) const SEE_VERDICT: &str = "see verdict";
 /// The kind of [`Effect::MakeReady`].
 pub(crate) const MAKE_READY: &str = "make ready";
 
+/// The kind of [`Effect::ReadWindow`].
+const READ_WINDOW: &str = "read window";
+
 /// What an order is looked at for: each has its own pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OrderStage {
@@ -167,8 +170,7 @@ impl Outcome {
     /// The server asked to wait this long, milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            // Of finalize too: nothing failed, so there is nothing to stay away from.
-            Self::Order(Ok(look)) => look.retry_after_ms.map(|asked| asked.min(3_600_000)),
+            Self::Order(Ok(look)) => look.retry_after_ms,
             Self::Window(Ok(window)) => window.retry_after_ms,
             Self::Directory(_)
             | Self::AccountKey(_)
@@ -199,8 +201,9 @@ pub struct EffectKey {
 }
 
 impl EffectKey {
-    /// The longest that a Retry-After on it is followed, if there is a bound.
-    pub(crate) fn asked_max(&self) -> Option<Duration> {
+    /// The longest that a Retry-After is followed, if there is a bound besides the port's own (eight
+    /// days, longer than the rate limits of public CAs).
+    pub(crate) fn asked_max(&self, failed: bool) -> Option<Duration> {
         let looks = [
             FIND_ORDER,
             LOOK_PENDING,
@@ -211,7 +214,11 @@ impl EffectKey {
             SEE_SETTLING,
             SEE_VERDICT,
         ];
-        looks.contains(&self.kind).then_some(bounds::LOOK_ASKED_MAX)
+        if self.kind == READ_WINDOW {
+            return Some(bounds::ARI_LOOK_MAX);
+        }
+        // An act that did not fail is one to look after: there is nothing to stay away from.
+        (looks.contains(&self.kind) || !failed).then_some(bounds::LOOK_ASKED_MAX)
     }
 }
 
@@ -260,7 +267,7 @@ impl Effect {
             Self::OpenListener(listener, _) => read("open listener", (*listener).into()),
             Self::Restart(_, intent) => act("restart", intent.effect_id()),
             Self::ReadWindow(certificate, _, _) => {
-                read("read window", StreamId::schedule(*certificate))
+                read(READ_WINDOW, StreamId::schedule(*certificate))
             }
         }
     }

@@ -7,18 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use ractor::ActorRef;
 use renewd_events::event::NewEvent;
-use renewd_events::id::CertificateId;
+use renewd_events::id::{AccountId, CertificateId};
 use renewd_events::listener::ListenerEvent;
 use renewd_events::process::EngineEvent;
 use renewd_events::{ActorName, Envelope, Event, Facts, Subject, WallMs};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
-use crate::bounds::COMMANDS_WAITING_MAX;
+use crate::bounds::{CLOCK_AHEAD_MIN, COMMANDS_WAITING_MAX};
 use crate::clock::Timers;
-use crate::decision::Rules;
+use crate::decision::{Ahead, Rules};
 use crate::effect::{Effect, EffectKey, Outcome};
 use crate::journal::{AppendError, Folded, Journal};
 use crate::ports::Ports;
@@ -65,6 +67,8 @@ pub(crate) struct Hive {
     pub(crate) commands: Arc<Semaphore>,
     inboxes: Arc<Inboxes>,
     visits: Mutex<BTreeMap<CertificateId, WallMs>>,
+    /// Since when this host's clock runs far ahead of these CAs'.
+    ahead: Mutex<BTreeMap<AccountId, Instant>>,
 }
 
 impl std::fmt::Debug for Hive {
@@ -199,6 +203,7 @@ impl Hive {
             commands: Arc::new(Semaphore::new(COMMANDS_WAITING_MAX)),
             inboxes,
             visits: Mutex::default(),
+            ahead: Mutex::default(),
         }
     }
 
@@ -232,6 +237,30 @@ impl Hive {
             return None;
         };
         self.visits.lock().unwrap_or_else(PoisonError::into_inner).get(&certificate).copied()
+    }
+
+    /// How far this host's clock runs ahead of the CA's of this certificate. Said when it is far.
+    pub(crate) fn ahead_of(&self, facts: &Facts, subject: Subject) -> Option<Ahead> {
+        let Subject::Certificate(certificate) = subject else {
+            return None;
+        };
+        let account = facts.certificates.get(&certificate)?.declared.as_ref()?.account;
+        let by = self.ports.time.now().since(self.ports.ca.clock(account)?);
+        let mut seen = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if by < CLOCK_AHEAD_MIN {
+            seen.remove(&account);
+            return Some(Ahead { by, seen_for: Duration::ZERO });
+        }
+        let since = *seen.entry(account).or_insert_with(|| {
+            let hours = by.as_secs() / 3600;
+            tracing::warn!(
+                code = "R0907",
+                hours,
+                "this host's clock is far ahead of the CA's: set it"
+            );
+            Instant::now()
+        });
+        Some(Ahead { by, seen_for: since.elapsed() })
     }
 
     /// The renewal is over: its visits mean nothing to the next one.

@@ -200,6 +200,10 @@ pub trait CertificateAuthority: Send + Sync {
 
     /// The order is over: connections and nonces held for it can go.
     fn forget_order(&self, order_url: &str);
+
+    /// What this CA's clock shows now: the Date of its last answer (RFC 9110 §6.6.1) and the time since,
+    /// which is measured by no wall clock. `None` before an answer, and of a CA that does not say.
+    fn clock(&self, account: AccountId) -> Option<WallMs>;
 }
 
 /// A public key's facts.

@@ -194,6 +194,7 @@ impl Life {
         cx.rules.parallel_max = cx.rules.parallel_max.saturating_sub(self.starting);
         let session = self.sessions.entry(subject).or_default();
         session.visited = hive.visit_of(subject);
+        session.ahead = hive.ahead_of(&facts, subject);
         session.forget_future(cx.now);
         session.visits = visits(&hive, &facts, subject);
         // A panic in a decision strikes its subject alone.

@@ -16,6 +16,7 @@ use renewd_events::{Facts, WallMs};
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, backoff, fact, spread};
 use crate::effect::{Effect, Outcome, handshake_key};
+use crate::restart_coordinator::deadline;
 
 /// After a start each place is looked at once, at its own moment of this long for each place: a fleet's
 /// handshakes, both ends on this host, must not time out for being all at once.
@@ -167,6 +168,8 @@ impl Place<'_> {
         let good = if looks.failures == 0 { looks.last } else { WallMs(0) };
         let at = match seen {
             None => WallMs(0),
+            // What was seen by a clock that was set back since: a look of the present counts alone.
+            Some(served) if served.boot == cx.boot && cx.is_ahead(served.at) => good.after(every),
             Some(served) if served.boot == cx.boot => served.at.max(good).after(every),
             // What an earlier life saw says nothing of what this one has to show.
             Some(_) if good > WallMs(0) => good.after(every),
@@ -210,13 +213,14 @@ pub(super) fn listener(facts: &Facts, id: ListenerId, session: &Session, cx: &Co
     decision
 }
 
-/// Until when this life waits to be restarted for the listener.
+/// Until when this life waits to be restarted for the listener: not at all after the clock was set back,
+/// or the listener would stay shut for as long.
 fn restart_on_its_way(facts: &Facts, id: ListenerId, cx: &Context) -> Option<WallMs> {
     let ours = facts.restarts.values().filter(|restart| restart.listener == id);
     let asked = ours.filter(|restart| {
         matches!(&restart.phase, Phase::Requested(intent) if intent.meta().boot == cx.boot)
     });
-    asked.filter_map(|restart| restart.deadline).find(|deadline| *deadline > cx.now)
+    asked.filter_map(|restart| deadline(restart, cx)).find(|deadline| *deadline > cx.now)
 }
 
 /// What an outcome says.
@@ -276,13 +280,15 @@ pub(super) fn observe(
     }
 }
 
-/// It was seen in this life, not long ago, and nothing else since: no news.
+/// It was seen in this life, not long ago, and nothing else since: no news. When a moment that lies ahead
+/// was, nobody can tell: it is said again.
 fn is_known(binding: &Binding, issue: &Issue, cx: &Context) -> bool {
     let settled = binding.setback.is_none() && binding.mismatched.is_none();
     settled
         && binding.served.as_ref().is_some_and(|served| {
             served.generation == issue.generation
                 && served.boot == cx.boot
+                && !cx.is_ahead(served.at)
                 && cx.now.since(served.at) < bounds::VERIFIED_RECORD
         })
 }

@@ -337,3 +337,36 @@ fn a_binding_does_not_wait_for_a_clock_that_was_set_back() {
     let due = NOW.after(bounds::READ_RETRY_FIRST * 2);
     assert!(sleeps_until(&at(&log, &Session::default(), NOW), Some(due)));
 }
+
+#[test]
+fn what_serves_is_looked_at_though_it_was_seen_by_a_clock_that_was_set_back() {
+    let mut log = adopted(files(false));
+    deployed(&mut log, 1);
+    log.at = NOW.after(Duration::from_secs(30 * 86_400));
+    verified(&mut log, 1);
+    let look = at(&log, &Session::default(), NOW);
+    assert!(matches!(look.effects.as_slice(), [Effect::Handshake(..)]), "{look:?}");
+    // Once: the look of the present is remembered even if its fact could not be written.
+    let key = look.effects.first().unwrap().key();
+    let mut session = Session::default();
+    session.looks.insert(key, Looks { count: 1, last: NOW, ..Looks::default() });
+    let every = bounds::VERIFY_EVERY - spread(&[&BINDING.0], bounds::VERIFY_SPREAD);
+    assert!(sleeps_until(&at(&log, &session, NOW), Some(NOW.after(every))));
+}
+
+#[test]
+fn a_listener_does_not_wait_for_a_restart_that_was_asked_for_by_a_clock_set_back() {
+    let mut log = adopted(builtin());
+    let event = ListenerEvent::ListenerNeeded { address: ADDRESS.to_owned() };
+    log.say(socket(), event);
+    let restart = RestartId([5; 16]);
+    let problem = problem("permission");
+    let address = ADDRESS.to_owned();
+    log.say(restart, RestartEvent::RestartPlanned { listener: socket(), address, problem });
+    log.at = NOW.after(Duration::from_secs(30 * 86_400));
+    let deadline = log.at.after(bounds::RESTART_DEADLINE);
+    let (before, method) = (ProcessIdentity::default(), Method::Exec);
+    log.say(restart, RestartEvent::RestartRequested { before, method, deadline });
+    assert!(sleeps_until(&opens(&log, log.at), Some(deadline)));
+    assert!(matches!(opens(&log, NOW).effects.as_slice(), [Effect::OpenListener(..)]));
+}

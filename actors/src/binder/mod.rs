@@ -7,6 +7,7 @@ mod decide_tests;
 mod observe_tests;
 
 use renewd_events::event::NewEvent;
+use renewd_events::id::{CertificateId, ListenerId};
 use renewd_events::{ActorName, Facts, Subject};
 
 use crate::decision::{Context, Decision, Role, Session};
@@ -23,17 +24,12 @@ impl Role for Binder {
         matches!(subject, Subject::Certificate(_) | Subject::Listener(_))
     }
 
-    fn subjects(facts: &Facts) -> Vec<Subject> {
-        let listeners = facts.listeners.keys().copied().map(Subject::Listener);
-        listeners.chain(facts.certificates.keys().copied().map(Subject::Certificate)).collect()
+    fn certificate(facts: &Facts, id: CertificateId, session: &Session, cx: &Context) -> Decision {
+        decide::certificate(facts, id, session, cx)
     }
 
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
-        match subject {
-            Subject::Certificate(id) => decide::certificate(facts, id, session, cx),
-            Subject::Listener(id) => decide::listener(facts, id, session, cx),
-            Subject::Engine | Subject::Account(_) | Subject::Restart(_) => Decision::none(),
-        }
+    fn listener(facts: &Facts, id: ListenerId, session: &Session, cx: &Context) -> Decision {
+        decide::listener(facts, id, session, cx)
     }
 
     fn observe(

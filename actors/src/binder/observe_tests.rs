@@ -136,6 +136,8 @@ fn what_was_seen_in_this_life_lately_and_undisturbed_is_no_news() {
     assert!(!is_news(&seen(), WallMs(week.0 - 1)));
     assert!(is_news(&seen(), week));
     assert!(is_news(&seen(), WallMs(week.0 + 1)));
+    assert!(!is_news(&seen(), NOW.before(bounds::JUMP_MIN)));
+    assert!(is_news(&seen(), NOW.before(2 * bounds::JUMP_MIN)), "the clock was set back since");
     let mut log = seen();
     log.boot = BootNo(2);
     assert!(is_news(&log, NOW), "another life");

@@ -37,7 +37,7 @@ pub(super) fn certificate(
         binding.target.is_some() && binding.setback.as_ref().is_some_and(Setback::is_loss)
     });
     if let Some(plan) = plan(id, certificate, lost, schedule, cx)
-        && !same(schedule.planned.as_ref(), plan)
+        && !same(schedule.planned.as_ref(), plan, cx)
     {
         let Plan { at, cause, attempt } = plan;
         let event = ScheduleEvent::RenewalScheduled { at, cause, attempt };
@@ -51,12 +51,13 @@ pub(super) fn certificate(
 
 /// What is planned already says so. A plan for "now" stays where it is, unless a wall clock that was set
 /// back since has put it off.
-fn same(planned: Option<&Planned>, plan: Plan) -> bool {
+fn same(planned: Option<&Planned>, plan: Plan, cx: &Context) -> bool {
     let Some(planned) = planned else { return false };
-    let now = matches!(
-        plan.cause,
-        Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged | Cause::Lost
-    );
+    let now = plan.at == cx.now
+        || matches!(
+            plan.cause,
+            Cause::FirstIssue | Cause::NamesChanged | Cause::CaChanged | Cause::Lost
+        );
     let stays = now && planned.at <= plan.at.after(bounds::JUMP_MIN);
     planned.cause == plan.cause
         && planned.attempt == plan.attempt
@@ -92,7 +93,7 @@ fn ari(
     let looks = session.looks(&effect.key());
     let known = schedule.window.as_ref().is_some_and(|window| window.ari_id == *ari_id);
     let life = issue.leaf.not_after.since(issue.leaf.not_before);
-    let renewed = certificate.renewed_at.unwrap_or_default();
+    let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at)).unwrap_or_default();
     let first = if facts.engine.booted_at > renewed {
         // An unknown window soon, ten a second over the fleet; a known one within the hour.
         let fleet = u32::try_from(facts.certificates.len()).unwrap_or(u32::MAX);
@@ -101,7 +102,7 @@ fn ari(
         } else {
             (Duration::from_millis(100) * fleet.saturating_sub(1)).max(Duration::from_millis(1))
         };
-        facts.engine.booted_at.after(spread(&[&id.0, b"ari"], span))
+        cx.due(facts.engine.booted_at, spread(&[&id.0, b"ari"], span))
     } else {
         // Just issued: soon, but not all of a fleet together.
         renewed.after(spread(&[&id.0, b"ari"], (life / 100).min(Duration::from_secs(600))))
@@ -142,7 +143,7 @@ fn after_the_last(looks: &Looks, first: WallMs) -> WallMs {
 
 /// Once a day, every certificate is looked at: a fact, so that an engine that stopped shows as one.
 pub(super) fn daily(facts: &Facts, cx: &Context) -> Decision {
-    let at = facts.clock.checked_at.map_or(cx.now, |at| at.after(bounds::DAILY));
+    let at = facts.clock.checked_at.map_or(cx.now, |at| cx.due(at, bounds::DAILY));
     if at > cx.now {
         let mut decision = Decision::none();
         decision.wake_at(at, "the daily check");

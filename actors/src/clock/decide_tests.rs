@@ -199,7 +199,7 @@ fn renewal_information_is_read_only_where_there_is_some_of_a_certificate_that_li
 
 /// When renewal information is read for the first time in this life.
 fn first_look(log: &Folded) -> WallMs {
-    let early = decided(log, WallMs(1));
+    let early = decided(log, log.at.before(MS));
     let at = wake(&early).unwrap();
     assert_eq!(wake(&decided(log, at.before(MS))), Some(at));
     assert_eq!(decided(log, at).effects.len(), 1, "{at}");
@@ -329,4 +329,43 @@ fn only_a_window_that_is_news_is_a_fact() {
     log.record(observe(&log.facts, &ari(), &failed));
     assert!(said(&log, &ari(), &failed).is_empty());
     assert_eq!(said(&log, &ari(), &answer(start, end)), [learned]);
+}
+
+#[test]
+fn a_retry_that_a_clock_set_back_has_put_off_is_planned_for_now_and_once() {
+    let mut log = planned();
+    let problem = Problem::new(ProblemClass::Local, "vault", "");
+    let failed = CertificateEvent::RenewalFailed { code: "R0000".to_owned(), problem };
+    log.at = NOW.after(LIFE);
+    log.say(ID, failed);
+    let decision = decided(&log, log.at);
+    log.record(decision.records);
+    let put_off = log.facts.schedules[&ID].planned.unwrap();
+    assert!(put_off.at > log.at && put_off.cause == Cause::Retry, "{put_off:?}");
+    log.at = NOW;
+    let again = decided(&log, NOW);
+    assert_eq!(log.record(again.records), ["RenewalScheduled"]);
+    let planned = log.facts.schedules[&ID].planned.unwrap();
+    assert_eq!((planned.at, planned.cause), (NOW, Cause::Retry));
+    for later in [NOW, NOW.after(HOUR)] {
+        assert!(decided(&log, later).records.is_empty(), "{later:?}");
+    }
+}
+
+#[test]
+fn renewal_information_and_the_daily_check_do_not_wait_for_a_clock_that_was_set_back() {
+    let mut log = planned();
+    log.at = NOW.after(30 * 24 * HOUR);
+    log.boot(BootNo(2));
+    let decision = daily(&log.facts, &context(log.at, log.boot));
+    log.record(decision.records);
+    log.facts.certificates.get_mut(&ID).unwrap().renewed_at = Some(log.at);
+    let cx = context(NOW, log.boot);
+    let looks = at(&log, &Session::default(), NOW);
+    assert!(matches!(looks.effects.as_slice(), [Effect::ReadWindow(..)]), "{looks:?}");
+    log.at = NOW;
+    let check = daily(&log.facts, &cx);
+    assert_eq!(log.record(check.records), ["DailyCheckRan"]);
+    let next = daily(&log.facts, &cx);
+    assert!(next.records.is_empty() && wake(&next) == Some(NOW.after(bounds::DAILY)), "{next:?}");
 }

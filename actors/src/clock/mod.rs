@@ -15,6 +15,7 @@ mod timers;
 mod window_tests;
 
 use renewd_events::event::NewEvent;
+use renewd_events::id::CertificateId;
 use renewd_events::{ActorName, Facts, Subject};
 
 use crate::decision::{Context, Decision, Role, Session};
@@ -34,17 +35,12 @@ impl Role for Clock {
         matches!(subject, Subject::Certificate(_) | Subject::Engine)
     }
 
-    fn subjects(facts: &Facts) -> Vec<Subject> {
-        let certificates = facts.certificates.keys().copied().map(Subject::Certificate);
-        certificates.chain([Subject::Engine]).collect()
+    fn engine(facts: &Facts, cx: &Context) -> Decision {
+        decide::daily(facts, cx)
     }
 
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
-        match subject {
-            Subject::Certificate(id) => decide::certificate(facts, id, session, cx),
-            Subject::Engine => decide::daily(facts, cx),
-            Subject::Account(_) | Subject::Listener(_) | Subject::Restart(_) => Decision::none(),
-        }
+    fn certificate(facts: &Facts, id: CertificateId, session: &Session, cx: &Context) -> Decision {
+        decide::certificate(facts, id, session, cx)
     }
 
     fn observe(

@@ -88,7 +88,7 @@ pub fn plan(
         .filter(|window| declared.ari && Some(&window.ari_id) == issue.leaf.ari_id.as_ref());
     let by_life = not_at_once(by_life(id, declared, issue, attempt), certificate, issue, cx);
     Some(match window {
-        Some(window) => by_window(id, certificate, issue, window, by_life),
+        Some(window) => by_window(id, certificate, issue, window, by_life, cx),
         None => by_life,
     })
 }
@@ -129,6 +129,7 @@ fn by_window(
     issue: &Issue,
     window: &Window,
     by_life: Plan,
+    cx: &Context,
 ) -> Plan {
     let leaf = &issue.leaf;
     let life = leaf.not_after.since(leaf.not_before);
@@ -142,7 +143,8 @@ fn by_window(
     let renewed = certificate.renewed_at.unwrap_or(leaf.not_before);
     let again = certificate.asked.as_ref().is_some_and(|asked| asked.cause == Cause::AriWindow);
     let soon = certificate.renewed_before.is_some_and(|before| renewed.since(before) < life / 4);
-    if (again && window.end <= renewed) || (soon && window.start <= renewed) {
+    let floor = (again && window.end <= renewed) || (soon && window.start <= renewed);
+    if floor && !cx.is_ahead(renewed) {
         at = at.max(renewed.after(bounds::PAST_WINDOW_PAUSE.min(life / 4)));
     }
     Plan { at, cause: Cause::AriWindow, attempt: by_life.attempt }
@@ -226,8 +228,8 @@ fn retry_at(
         .filter(|quarter| !quarter.is_zero() && !unusable);
     let mut wait = left.map_or(own, |quarter| own.min(quarter)).max(cx.rules.retry_first);
     if is_wrong_clock(problem) {
-        wait =
-            wait.max(left.map_or(bounds::WRONG_CLOCK_RETRY, |q| bounds::WRONG_CLOCK_RETRY.min(q)));
+        // What is left by a clock that is wrong says nothing.
+        wait = wait.max(bounds::WRONG_CLOCK_RETRY);
     }
     let named = problem.retry_after_ms.filter(|_| !planted::is(Bug::RetryAfterIgnored));
     if let Some(asked) = named.map(Duration::from_millis) {
@@ -237,7 +239,7 @@ fn retry_at(
     } else if problem.class != ProblemClass::Local {
         wait += spread(&[&id.0, &failures.to_le_bytes()], wait / 10);
     }
-    failure.at.after(wait)
+    cx.due(failure.at, wait)
 }
 
 /// What the CA gave was over, by our clock, before it came.

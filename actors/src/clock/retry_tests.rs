@@ -96,8 +96,23 @@ fn a_clock_that_makes_every_certificate_worthless_is_waited_for() {
         let wanted = if clock { bounds::WRONG_CLOCK_RETRY } else { SECOND };
         assert!(near(found, wanted), "{class:?} {kind}: {found:?}");
     }
-    let left = with_left(failed(Acme, EXPIRED_WHEN_MADE, None, 1), 8 * HOUR);
-    assert!(near(wait(&left, SECOND), 2 * HOUR), "within a quarter of what is left");
+    for left in [8 * HOUR, 8 * MINUTE] {
+        let left = with_left(failed(Acme, EXPIRED_WHEN_MADE, None, 1), left);
+        assert!(near(wait(&left, SECOND), bounds::WRONG_CLOCK_RETRY), "left by the wrong clock");
+    }
+}
+
+#[test]
+fn a_failure_of_the_future_is_tried_again_now_and_no_other_is() {
+    let at = |failed_at| {
+        let mut it = failed(Local, "vault", None, 3);
+        it.failure.as_mut().unwrap().at = failed_at;
+        plan(ID, &it, false, &Schedule::default(), &context()).unwrap().at
+    };
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    assert_eq!(at(horizon), horizon.after(4 * MINUTE));
+    assert_eq!(at(horizon.after(Duration::from_millis(1))), NOW);
+    assert_eq!(at(NOW.after(400 * DAY)), NOW, "the clock was set back since");
 }
 
 #[test]

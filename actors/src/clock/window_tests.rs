@@ -89,3 +89,21 @@ fn half_of_a_life_below_ten_days_is_left_and_any_share_of_a_longer_one() {
         assert!(found <= latest && early < life / 50 + MS, "{life:?} {share:?}: {found}");
     }
 }
+
+#[test]
+fn no_window_waits_for_a_renewal_of_the_future() {
+    let past = window(NOW.before(2 * DAY), NOW.before(DAY));
+    let at = |renewed_at, before| {
+        let mut it = certificate(90 * DAY, LifeLeft::Share(1, 3));
+        it.asked = Some(asked(&it, Cause::AriWindow));
+        (it.renewed_at, it.renewed_before) = (Some(renewed_at), before);
+        planned(&it, &past).at
+    };
+    assert!(at(NOW, None) > NOW, "one after the other takes its time");
+    for before in [None, Some(NOW), Some(NOW.after(39 * DAY))] {
+        assert!(at(NOW.after(40 * DAY), before) < NOW, "{before:?}: the clock was set back since");
+    }
+    // What follows is counted from a renewal of the present, and waits a day at most.
+    let next = at(NOW, Some(NOW.after(40 * DAY)));
+    assert!(next > NOW && next <= NOW.after(bounds::PAST_WINDOW_PAUSE), "{next:?}");
+}

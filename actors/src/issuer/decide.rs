@@ -22,6 +22,8 @@ use crate::effect::Effect;
 
 /// Why a renewal that is due does not begin.
 const HELD: &str = "another program holds the port for challenges";
+/// Why a renewal that is due by our clock alone does not begin.
+const CLOCK_AHEAD: &str = "this host's clock is far ahead of the CA's (R0907): set it";
 /// The kind of problem of a certificate that was over, by our clock, when it came.
 pub(crate) const EXPIRED_ON_ARRIVAL: &str = "expired";
 
@@ -44,7 +46,7 @@ pub(super) fn decide(
     match &certificate.run {
         Some(run) => carry_on(facts, id, certificate, run, session, cx),
         None if certificate.orphaned => Decision::none(),
-        None => begin(facts, id, certificate, declared, cx),
+        None => begin(facts, id, certificate, declared, session, cx),
     }
 }
 
@@ -54,6 +56,7 @@ fn begin(
     id: CertificateId,
     certificate: &Certificate,
     declared: &Declaration,
+    session: &Session,
     cx: &Context,
 ) -> Decision {
     let mut decision = Decision::none();
@@ -66,6 +69,10 @@ fn begin(
         }
         return decision;
     };
+    if is_due_by_our_clock_alone(schedule, cause, session, cx) {
+        decision.wake_at(cx.now.after(bounds::LOOK_IDLE), CLOCK_AHEAD);
+        return decision;
+    }
     let usable = facts
         .accounts
         .get(&declared.account)
@@ -93,9 +100,21 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
-    // A plan made under a clock that has been set back since is not waited for.
-    let of_the_future = planned.cause == Cause::Retry && cx.is_ahead(planned.decided);
-    (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
+    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
+}
+
+/// Due by its dates, and only since this host's clock runs far ahead of the CA's: setting a clock costs
+/// nothing, an order does. For a day: it may be the CA's that is wrong, and no clock alone stops a renewal.
+fn is_due_by_our_clock_alone(
+    schedule: &Schedule,
+    cause: Cause,
+    session: &Session,
+    cx: &Context,
+) -> bool {
+    let by_dates = matches!(cause, Cause::LifeLeft | Cause::DaysLeft | Cause::AriWindow);
+    let due = schedule.planned.is_none_or(|planned| planned.at <= session.by_ca(cx.now));
+    let fresh = session.ahead.is_some_and(|it| it.seen_for < bounds::WRONG_CLOCK_RETRY);
+    by_dates && !due && fresh
 }
 
 fn start(
@@ -190,7 +209,8 @@ fn carry_on(
     }
     if let Phase::Downloaded(leaf) = &order.phase {
         let names = order.request.as_ref().map(|request| request.identifiers.as_slice());
-        return adopt(id, certificate, run, order_id, leaf, names.unwrap_or_default(), cx);
+        let over = is_over(leaf, certificate, session, cx);
+        return adopt(id, certificate, run, order_id, leaf, names.unwrap_or_default(), over);
     }
     decision.and(order::decide(facts, id, run, order_id, order, session, cx));
     decision
@@ -244,6 +264,15 @@ pub(super) fn fail(id: CertificateId, run: &Run, step: Step, problem: &Problem) 
     Decision::record(vec![fact(id, event, Some(run.renewal), None)])
 }
 
+/// Whether a certificate is over when it comes. By our clock, unless that runs far ahead of the CA's: then
+/// by the CA's, but never to the loss of one that lives longer, for the CA's may be the wrong one.
+fn is_over(leaf: &Leaf, certificate: &Certificate, session: &Session, cx: &Context) -> bool {
+    let present = certificate.current.as_ref().map(|issue| issue.leaf.not_after);
+    let better = present.is_none_or(|present| leaf.not_after > present);
+    let now = if better { session.by_ca(cx.now) } else { cx.now };
+    leaf.not_after <= now
+}
+
 /// Checks what was downloaded against what was asked for, and adopts or rejects it.
 fn adopt(
     id: CertificateId,
@@ -252,7 +281,7 @@ fn adopt(
     order: OrderId,
     leaf: &Leaf,
     asked: &[DnsName],
-    cx: &Context,
+    over: bool,
 ) -> Decision {
     let KeyStep::Created { key_ref, spki, .. } = &run.key else {
         return Decision::none();
@@ -266,7 +295,7 @@ fn adopt(
         Some(("names-missing", "the certificate lacks names that were asked for"))
     } else if leaf.not_after <= leaf.not_before {
         Some(("no-lifetime", "the certificate ends before it begins"))
-    } else if leaf.not_after <= cx.now {
+    } else if over {
         Some((EXPIRED_ON_ARRIVAL, "the certificate is expired on arrival: set this host's clock"))
     } else {
         None

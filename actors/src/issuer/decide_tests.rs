@@ -137,7 +137,7 @@ fn a_certificate_that_is_not_wanted_any_more_is_not_renewed() {
 }
 
 /// A certificate of these names whose renewal is due, at a CA that gives renewal information.
-fn due(names: &[&str]) -> Folded {
+pub(super) fn due(names: &[&str]) -> Folded {
     let mut log = Folded::ordered(ID);
     let account = crate::folded_tests::request(ID).account;
     let declared = AccountEvent::AccountDeclared {
@@ -187,20 +187,6 @@ fn a_renewal_that_a_person_asks_for_begins_at_once() {
         panic!("{event:?}");
     };
     assert_eq!(*cause, Cause::Operator);
-}
-
-#[test]
-fn a_retry_planned_under_a_clock_that_was_set_back_is_not_waited_for() {
-    let begins = |cause, decided: WallMs| {
-        let mut log = due(&[NAME]);
-        log.at = decided;
-        plan(&mut log, decided.after(Duration::from_secs(60)), cause);
-        !at(&log, NOW).records.is_empty()
-    };
-    let horizon = NOW.after(bounds::JUMP_MIN);
-    assert!(!begins(Cause::Retry, horizon));
-    assert!(begins(Cause::Retry, WallMs(horizon.0 + 1)));
-    assert!(!begins(Cause::LifeLeft, WallMs(horizon.0 + 1)));
 }
 
 #[test]

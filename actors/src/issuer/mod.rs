@@ -1,5 +1,7 @@
 //! The Issuer: renewals and their orders (RFC 8555 §7.4), from the start of a renewal to its end.
 
+#[cfg(test)]
+mod clock_ahead_tests;
 mod decide;
 #[cfg(test)]
 mod decide_tests;
@@ -25,8 +27,10 @@ mod settling_tests;
 pub(crate) use self::decide::EXPIRED_ON_ARRIVAL;
 pub(crate) use self::observe::refuses_for_good;
 pub(crate) use self::order::EXPIRED_WHEN_MADE;
+pub(crate) use self::pace::outlasts_order;
 
 use renewd_events::event::NewEvent;
+use renewd_events::id::CertificateId;
 use renewd_events::{ActorName, Facts, Subject};
 
 use crate::decision::{Context, Decision, Role, Session};
@@ -43,17 +47,8 @@ impl Role for Issuer {
         matches!(subject, Subject::Certificate(_))
     }
 
-    fn subjects(facts: &Facts) -> Vec<Subject> {
-        facts.certificates.keys().copied().map(Subject::Certificate).collect()
-    }
-
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
-        match subject {
-            Subject::Certificate(id) => decide::decide(facts, id, session, cx),
-            Subject::Engine | Subject::Account(_) | Subject::Listener(_) | Subject::Restart(_) => {
-                Decision::none()
-            }
-        }
+    fn certificate(facts: &Facts, id: CertificateId, session: &Session, cx: &Context) -> Decision {
+        decide::decide(facts, id, session, cx)
     }
 
     fn observe(

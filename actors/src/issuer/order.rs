@@ -12,7 +12,7 @@ use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, is_orphaned, may_order_again, not_configured};
 use super::download::download;
-use super::pace::{given_up, look_at, next_look, not_issued};
+use super::pace::{given_up, look_at, next_look, not_issued, outlasts_order};
 use super::questions::questions;
 use super::request::{answers_lost, find};
 use crate::bounds;
@@ -60,13 +60,18 @@ fn next(
     match &order.phase {
         Phase::Absent | Phase::Downloaded(_) => {}
         Phase::Requested(intent) => return find(facts, id, run, order_id, intent, session, cx),
-        Phase::Unresolved if cx.due(order.since, bounds::LOST_ANSWER_WAIT) > cx.now => {
-            decision.wake_at(cx.due(order.since, bounds::LOST_ANSWER_WAIT), "one more order");
-        }
         Phase::Unresolved if is_orphaned(facts, id) => {
             return fail(id, run, Step::NewOrder, &not_configured());
         }
-        Phase::Unresolved if may_order_again(facts, id, run) => {
+        Phase::Unresolved => {
+            let due = cx.due(order.since, bounds::LOST_ANSWER_WAIT);
+            if due > cx.now {
+                decision.wake_at(due, "one more order");
+                return decision;
+            }
+            if !may_order_again(facts, id, run) {
+                return fail(id, run, Step::NewOrder, &answers_lost(session));
+            }
             let mut request = request.clone();
             // The last try is without `replaces`: it is optional (RFC 9773 §5), and a CA that stumbles
             // over it with a 5xx says the same as a lost answer, every time.
@@ -75,7 +80,6 @@ fn next(
             }
             return Decision::record(vec![again(run, request)]);
         }
-        Phase::Unresolved => return fail(id, run, Step::NewOrder, &answers_lost(session)),
         Phase::Refused(problem) => return refused(facts, id, run, request, problem),
         Phase::Pending => {
             return pending(facts, id, run, order, look(OrderStage::Pending), session, cx);
@@ -91,7 +95,7 @@ fn next(
             return finalizing(
                 id,
                 run,
-                (order_id, request.account, url),
+                (order_id, order, request.account, url),
                 intent,
                 settle,
                 session,
@@ -116,7 +120,7 @@ fn next(
 fn finalizing(
     id: CertificateId,
     run: &Run,
-    (order_id, account, url): (OrderId, AccountId, String),
+    (order_id, order, account, url): (OrderId, &Order, AccountId, String),
     intent: &Durable<Hash>,
     settle: Effect,
     session: &Session,
@@ -143,6 +147,10 @@ fn finalizing(
         return fail(id, run, Step::Finalize, problem);
     }
     if may_do(intent, session, cx) || session.looks(&settle.key()).answered() {
+        // The CA was asked, and has not begun.
+        if let Some(problem) = outlasts_order(order, &effect, session) {
+            return fail(id, run, Step::Finalize, &problem);
+        }
         decision.when_due(effect, session, cx, "the CA did not take the CSR");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked about the order");
@@ -206,9 +214,10 @@ fn pending(
     cx: &Context,
 ) -> Decision {
     let looks = session.looks(&effect.key());
-    if order.expires.is_some_and(|expires| expires <= cx.now) {
-        // Dead before it was made: then it is our clock, and one more order would die the same way.
-        let (kind, detail) = match order.expires.is_some_and(|expires| expires <= order.since) {
+    if let Some(expires) = order.expires.filter(|expires| *expires <= session.by_ca(cx.now)) {
+        // Dead before it was made, at a CA that tells no time: then it is our clock, and one more order
+        // would die the same way.
+        let (kind, detail) = match expires <= order.since && session.ahead.is_none() {
             true => (
                 EXPIRED_WHEN_MADE,
                 "by this host's clock the order expired before the CA made it: set the clock",

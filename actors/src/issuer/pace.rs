@@ -9,7 +9,7 @@ use renewd_events::{Facts, WallMs};
 use renewd_replay::status::slow::issuing_max;
 
 use crate::bounds;
-use crate::decision::{Context, Decision, Looks};
+use crate::decision::{Context, Decision, Looks, Session};
 use crate::effect::Effect;
 
 /// Looks now, or then.
@@ -95,4 +95,22 @@ pub(super) fn in_vain_for(max: Duration, since: WallMs, looks: &Looks, cx: &Cont
 fn waited_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
     let long_ago = cx.now.since(since) >= max && looks.waited >= bounds::ORDER_STALLED;
     long_ago || looks.waited >= max
+}
+
+/// Why the wait that the CA asks for leads nowhere: by then it has forgotten the order. Whoever waits for
+/// it learns days later what can be known now; the next order waits for the same Retry-After.
+pub(crate) fn outlasts_order(order: &Order, act: &Effect, session: &Session) -> Option<Problem> {
+    let looks = session.looks(&act.key());
+    let problem = looks.problem.as_ref().filter(|_| looks.asked.is_some())?;
+    let end = order.expires.unwrap_or_else(|| order.since.after(bounds::ORDER_LIFE_UNSAID));
+    if session.by_ca(looks.not_before) < end {
+        return None;
+    }
+    let text = format!(
+        "the CA asks to wait until {}, and the order ends at {end}; another one is made when the wait is \
+         over. It said: {}",
+        looks.not_before, problem.detail
+    );
+    let detail = renewd_events::problem::cut(&text, renewd_events::problem::EVIDENCE_OCTETS_MAX);
+    Some(Problem { detail, ..problem.clone() })
 }

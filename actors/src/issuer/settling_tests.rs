@@ -12,8 +12,9 @@ use renewd_events::schedule::{Cause, ScheduleEvent};
 
 use super::decide::decide;
 use super::observe::{observe, refuses_for_good};
+use super::pace::outlasts_order;
 use crate::bounds;
-use crate::decision::{Decision, Looks, Session};
+use crate::decision::{Ahead, Decision, Looks, Session};
 use crate::effect::{Effect, EffectKey, OrderStage, Outcome};
 use crate::folded_tests::{Folded, ID, NOW, context, order, renewal, request};
 use crate::ports::{KeyFacts, OrderLook};
@@ -203,4 +204,76 @@ fn what_a_look_says_belongs_to_the_renewal() {
     let cx = context(NOW, log.boot);
     let records = observe(&log.facts, &effect, &outcome, &Session::default(), &cx);
     assert_eq!(records.iter().map(|new| new.renewal).collect::<Vec<_>>(), [Some(renewal(ID))]);
+}
+
+/// The finalize was answered "come back later", and the CA shows the order as it was.
+fn put_off(log: &Folded, wait: Option<Duration>) -> Decision {
+    let Some(Phase::Finalizing(intent)) = log.facts.order_of(ID).map(|(_, it)| it.phase.clone())
+    else {
+        panic!("no finalize is under way");
+    };
+    let csr = vec![1];
+    let finalize = Effect::Finalize(order(ID, 1), request(ID).account, URL.to_owned(), intent, csr);
+    let mut problem = Problem::new(ProblemClass::Http, "unavailable", "maintenance");
+    problem.status = 503;
+    problem.retry_after_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap());
+    let mut session = Session::default();
+    session.ended(finalize.key(), Some(&Outcome::Order(Err(problem))), false, NOW);
+    let again = at(log, &session, 2);
+    let look = look_at(OrderStage::Settling).key();
+    assert_eq!(again.effects.first().map(Effect::key), Some(look), "the CA is asked first");
+    session.looks.insert(look, Looks { count: 1, last: NOW, ..Looks::default() });
+    at(log, &session, 2)
+}
+
+#[test]
+fn a_wait_that_the_order_does_not_live_to_see_ends_the_renewal_and_any_other_is_kept() {
+    let day = Duration::from_secs(86_400);
+    let decided = |expires, wait| {
+        let mut log = Folded::ordered(ID);
+        log.created(1, expires);
+        log.say(order(ID, 1), OrderEvent::OrderBecameReady { looks: 1 });
+        log.say(order(ID, 1), OrderEvent::FinalizationRequested { csr: Hash::of(&[1]) });
+        put_off(&log, wait)
+    };
+    let ends = Some(NOW.after(3 * day));
+    for (expires, wait) in [(ends, 3 * day), (ends, 5 * day), (None, bounds::ORDER_LIFE_UNSAID)] {
+        let decision = decided(expires, Some(wait));
+        let event = decision.records.first().map(|new| &new.event);
+        let Some(Event::Certificate(CertificateEvent::RenewalFailed { problem, .. })) = event
+        else {
+            panic!("{wait:?}: {decision:?}");
+        };
+        // What the CA asked for holds for the next order too.
+        let asked = problem.retry_after_ms.map(Duration::from_millis);
+        assert_eq!((problem.status, asked), (503, Some(wait)));
+        assert!(problem.detail.contains("the order ends at"), "{}", problem.detail);
+        assert!(problem.detail.contains("maintenance"), "{}", problem.detail);
+    }
+    for (expires, wait) in [(ends, 2 * day), (None, 6 * day)] {
+        let decision = decided(expires, Some(wait));
+        let waits =
+            decision.effects.is_empty() && decision.wake.map(|(at, _)| at) == Some(NOW.after(wait));
+        let told = decision.records.iter().all(|new| new.event.name() == "AnswerMissing");
+        assert!(told && waits, "{wait:?}: {decision:?}");
+    }
+    let mut ahead =
+        Session { ahead: Some(Ahead { by: 30 * day, seen_for: day }), ..Session::default() };
+    let mut log = Folded::ordered(ID);
+    log.created(1, Some(NOW.before(27 * day)));
+    let (_, made) = log.facts.order_of(ID).unwrap();
+    let look = look_at(OrderStage::Settling);
+    for (wait, over) in [(2 * day, false), (3 * day, true)] {
+        let looks = Looks { not_before: NOW.after(wait), asked: Some(wait), ..Looks::default() };
+        let problem = Some(Problem::new(ProblemClass::Http, "unavailable", ""));
+        ahead.looks.insert(look.key(), Looks { problem, ..looks });
+        assert_eq!(
+            outlasts_order(made, &look, &ahead).is_some(),
+            over,
+            "by the CA's clock: {wait:?}"
+        );
+    }
+    // Our own pause is minutes, and says nothing about the CA.
+    let own = decided(Some(NOW.after(Duration::from_millis(1))), None);
+    assert!(own.records.iter().all(|new| new.event.name() == "AnswerMissing"), "{own:?}");
 }

@@ -30,28 +30,16 @@ impl Role for Registrar {
         matches!(subject, Subject::Account(_))
     }
 
-    fn subjects(facts: &Facts) -> Vec<Subject> {
-        facts.accounts.keys().copied().map(Subject::Account).collect()
-    }
-
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
-        match subject {
-            Subject::Account(id) if is_wanted(facts, id) => {
-                let account = facts.accounts.get(&id);
-                let wanted = facts.wants_person(id);
-                let heard = Heard {
-                    forgotten: facts.is_forgotten(id),
-                    wants_person: wanted.map(|failure| (&failure.problem, failure.at)),
-                };
-                account
-                    .map_or_else(Decision::none, |account| decide(id, account, heard, session, cx))
-            }
-            Subject::Account(_)
-            | Subject::Engine
-            | Subject::Certificate(_)
-            | Subject::Listener(_)
-            | Subject::Restart(_) => Decision::none(),
-        }
+    fn account(facts: &Facts, id: AccountId, session: &Session, cx: &Context) -> Decision {
+        let Some(account) = facts.accounts.get(&id).filter(|_| is_wanted(facts, id)) else {
+            return Decision::none();
+        };
+        let wanted = facts.wants_person(id);
+        let heard = Heard {
+            forgotten: facts.is_forgotten(id),
+            wants_person: wanted.map(|failure| (&failure.problem, failure.at)),
+        };
+        decide(id, account, heard, session, cx)
     }
 
     fn observe(

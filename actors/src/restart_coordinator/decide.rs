@@ -4,7 +4,7 @@ use renewd_events::id::{ListenerId, RestartId};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::process::StopReason;
-use renewd_events::restart::{Phase, RestartEvent};
+use renewd_events::restart::{Phase, Restart, RestartEvent};
 use renewd_events::{Facts, WallMs};
 
 use crate::bounds;
@@ -83,6 +83,13 @@ fn finish(facts: &Facts, id: ListenerId, cx: &Context) -> Decision {
     Decision::record(over.collect())
 }
 
+/// When a restart that was asked for should have happened. It was asked for by a clock that has been set
+/// back since: now, for it is over within two minutes or not at all.
+pub(crate) fn deadline(restart: &Restart, cx: &Context) -> Option<WallMs> {
+    let ahead = restart.requested_at.is_some_and(|at| cx.is_ahead(at));
+    restart.deadline.map(|deadline| if ahead { cx.now } else { deadline })
+}
+
 /// Carries a restart on.
 pub(super) fn restart(facts: &Facts, id: RestartId, session: &Session, cx: &Context) -> Decision {
     let Some(restart) = facts.restarts.get(&id) else {
@@ -102,7 +109,7 @@ pub(super) fn restart(facts: &Facts, id: RestartId, session: &Session, cx: &Cont
             let event = RestartEvent::RestartObserved { after, attributed };
             decision.records.push(fact(id, event, None, Some(intent.meta().seq)));
         }
-        Phase::Requested(intent) => match restart.deadline {
+        Phase::Requested(intent) => match deadline(restart, cx) {
             Some(deadline) if deadline <= cx.now => {
                 let text = "the process still runs after the deadline of the restart";
                 let problem = Problem::new(ProblemClass::Local, "not-restarted", text);

@@ -161,6 +161,15 @@ fn a_restart_is_begun_once_and_given_up_at_its_deadline() {
 }
 
 #[test]
+fn a_restart_asked_for_by_a_clock_that_was_set_back_is_over() {
+    let (log, id) = planned();
+    let decided = |now| names(&restart(&log.facts, id, &Session::default(), &cx(now, 1)).records);
+    assert!(decided(NOW.before(bounds::JUMP_MIN)).is_empty());
+    let back = NOW.before(Duration::from_secs(30 * 86_400));
+    assert_eq!(decided(back), ["RestartNotObserved"]);
+}
+
+#[test]
 fn the_next_life_sees_the_restart_and_says_whose_it_was() {
     for (reason, wanted) in [(None, false), (Some(()), true)] {
         let (mut log, id) = planned();

@@ -6,7 +6,10 @@ mod decide;
 mod decide_tests;
 
 use renewd_events::event::NewEvent;
+use renewd_events::id::{ListenerId, RestartId};
 use renewd_events::{ActorName, Facts, Subject};
+
+pub(crate) use decide::deadline;
 
 use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, Outcome};
@@ -22,17 +25,12 @@ impl Role for RestartCoordinator {
         matches!(subject, Subject::Listener(_) | Subject::Restart(_))
     }
 
-    fn subjects(facts: &Facts) -> Vec<Subject> {
-        let restarts = facts.restarts.keys().copied().map(Subject::Restart);
-        restarts.chain(facts.listeners.keys().copied().map(Subject::Listener)).collect()
+    fn listener(facts: &Facts, id: ListenerId, _: &Session, cx: &Context) -> Decision {
+        decide::listener(facts, id, cx)
     }
 
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
-        match subject {
-            Subject::Listener(id) => decide::listener(facts, id, cx),
-            Subject::Restart(id) => decide::restart(facts, id, session, cx),
-            Subject::Engine | Subject::Account(_) | Subject::Certificate(_) => Decision::none(),
-        }
+    fn restart(facts: &Facts, id: RestartId, session: &Session, cx: &Context) -> Decision {
+        decide::restart(facts, id, session, cx)
     }
 
     fn observe(

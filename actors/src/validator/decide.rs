@@ -12,6 +12,7 @@ use crate::decision::{Context, Decision, Session, fact, may_do};
 use crate::effect::{
     AuthorizationStage, Effect, EffectKey, MAKE_READY, SEE_LEARNING, SEE_SETTLING, SEE_VERDICT,
 };
+use crate::issuer::outlasts_order;
 use crate::waiting::{self, Question};
 
 /// The order whose authorizations are looked after.
@@ -183,6 +184,10 @@ fn pending(
                 }
                 let url = place.url.to_owned();
                 let tell = Effect::MakeReady(authorization_id, place.account, url, intent.clone());
+                let in_vain = outlasts_order(order, &tell, session);
+                if let Some(problem) = in_vain.filter(|_| is_untouched(&tell, &settle, session)) {
+                    return Decision::record(waiting::given_up(at, Asked::Challenge, &problem));
+                }
                 readiness(tell, settle, may_do(intent, session, cx), session, cx, &mut decision);
             }
             Phase::Seen
@@ -214,15 +219,18 @@ fn readiness(
     if session.running.contains(&settle.key()) || session.running.contains(&tell.key()) {
         return;
     }
-    let (told, seen) = (session.looks(&tell.key()), session.looks(&settle.key()));
-    // Seen untouched since the last try: one look serves all names, so a name that was tried after it
-    // has to be looked at again.
-    let untouched = seen.answered() && (told.count == 0 || seen.last > told.last);
-    if may_do || untouched {
+    if may_do || is_untouched(&tell, &settle, session) {
         decision.when_due(tell, session, cx, "the CA did not take the challenge");
     } else {
         decision.when_due(settle, session, cx, "the CA is asked what it has seen");
     }
+}
+
+/// Seen untouched since the last try: one look serves all names, so a name that was tried after it has to
+/// be looked at again.
+fn is_untouched(tell: &Effect, settle: &Effect, session: &Session) -> bool {
+    let (told, seen) = (session.looks(&tell.key()), session.looks(&settle.key()));
+    seen.answered() && (told.count == 0 || seen.last > told.last)
 }
 
 /// Whatever the CA shows while it is being told of a name settles nothing: the look waits.

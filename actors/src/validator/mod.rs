@@ -10,6 +10,7 @@ mod observe_tests;
 mod waiting_tests;
 
 use renewd_events::event::NewEvent;
+use renewd_events::id::CertificateId;
 use renewd_events::{ActorName, Facts, Subject};
 
 use crate::decision::{Context, Decision, Role, Session};
@@ -26,17 +27,8 @@ impl Role for Validator {
         matches!(subject, Subject::Certificate(_))
     }
 
-    fn subjects(facts: &Facts) -> Vec<Subject> {
-        facts.certificates.keys().copied().map(Subject::Certificate).collect()
-    }
-
-    fn decide(facts: &Facts, subject: Subject, session: &Session, cx: &Context) -> Decision {
-        match subject {
-            Subject::Certificate(id) => decide::decide(facts, id, session, cx),
-            Subject::Engine | Subject::Account(_) | Subject::Listener(_) | Subject::Restart(_) => {
-                Decision::none()
-            }
-        }
+    fn certificate(facts: &Facts, id: CertificateId, session: &Session, cx: &Context) -> Decision {
+        decide::decide(facts, id, session, cx)
     }
 
     fn observe(

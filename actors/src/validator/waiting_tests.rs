@@ -1,6 +1,8 @@
 //! What the log says while the CA does not answer about names, and that it is never told of one and
 //! asked about another at a time.
 
+use std::time::Duration;
+
 use renewd_events::authorization::{AuthorizationEvent, Phase, Probe};
 use renewd_events::event::Event;
 use renewd_events::id::{AuthorizationId, BootNo};
@@ -9,7 +11,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 
 use super::decide::decide;
 use crate::decision::{Decision, Looks, Session};
-use crate::effect::{AuthorizationStage, Effect, EffectKey};
+use crate::effect::{AuthorizationStage, Effect, EffectKey, Outcome};
 use crate::folded_tests::{Folded, ID, NOW, context, order, request};
 
 fn see(stage: AuthorizationStage) -> EffectKey {
@@ -100,4 +102,39 @@ fn the_ca_is_not_asked_what_it_has_seen_while_it_is_being_told() {
     assert_eq!(kinds(&at(&one, &Session::default(), 1)), [tell]);
     assert_eq!(kinds(&at(&one, &running(&[tell]), 1)), []);
     assert_eq!(kinds(&at(&one, &running(&[settle]), 1)), []);
+}
+
+#[test]
+fn a_challenge_that_the_ca_puts_off_until_the_order_is_over_is_given_up_and_any_other_waits() {
+    let day = Duration::from_secs(86_400);
+    let decided = |wait: Duration, looked: bool| {
+        let mut log = Folded::ordered(ID);
+        log.created(1, Some(NOW.after(3 * day)));
+        let (_, tell) = asked(&mut log, 0);
+        let mut problem = Problem::new(ProblemClass::Acme, "rateLimited", "too many");
+        problem.kind = "urn:ietf:params:acme:error:rateLimited".to_owned();
+        problem.status = 429;
+        problem.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap());
+        let mut session = Session::default();
+        session.ended(tell, Some(&Outcome::Done(Err(problem))), false, NOW);
+        let seen =
+            Looks { count: 1, last: NOW.after(Duration::from_millis(1)), ..Looks::default() };
+        if looked {
+            session.looks.insert(see(AuthorizationStage::Settling), seen);
+        }
+        at(&log, &session, 2)
+    };
+    let told = |decision: &Decision| match decision.records.first().map(|new| &new.event) {
+        Some(Event::Order(OrderEvent::AnswerMissing { asked, problem, again })) => {
+            Some((*asked, problem.detail.contains("the order ends at"), *again))
+        }
+        _ => None,
+    };
+    let asks_first = decided(5 * day, false);
+    assert_eq!(kinds(&asks_first), [see(AuthorizationStage::Settling)], "{asks_first:?}");
+    for wait in [3 * day, 5 * day] {
+        assert_eq!(told(&decided(wait, true)), Some((Asked::Challenge, true, None)), "{wait:?}");
+    }
+    let kept = decided(2 * day, true);
+    assert_eq!(told(&kept), Some((Asked::Challenge, false, Some(NOW.after(2 * day)))));
 }

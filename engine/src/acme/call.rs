@@ -6,9 +6,10 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{DATE, HeaderMap, LINK, LOCATION, RETRY_AFTER};
+use http::header::{AGE, DATE, HeaderMap, LINK, LOCATION, RETRY_AFTER};
 
 use super::settings::Bounds;
+use renewd_events::WallMs;
 use renewd_events::problem::{Problem, ProblemClass};
 
 /// "Now" is never meant: even a broken CA is not asked more than once a second.
@@ -135,6 +136,14 @@ pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     u64::try_from(wait.as_millis()).ok()
 }
 
+/// What the sender's clock showed (RFC 9110 §6.6.1), and since then if a cache kept it (RFC 9111 §5.1).
+pub(super) fn date(headers: &HeaderMap) -> Option<WallMs> {
+    let date = httpdate::parse_http_date(text(headers, &DATE)?).ok()?;
+    let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let age = text(headers, &AGE).and_then(|age| age.parse().ok()).map(Duration::from_secs);
+    Some(WallMs(0).after(since).after(age.unwrap_or_default()))
+}
+
 /// RFC 8288, as far as ACME uses it: `<url>;rel="relation"`, several in one header.
 fn links(value: &str) -> Vec<(String, String)> {
     value
@@ -181,6 +190,24 @@ mod tests {
         ] {
             assert_eq!(wait(value, date), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_date_is_read_with_its_age_and_nothing_else_is_a_date() {
+        let shown = |shown: &str, age: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, shown.parse().unwrap());
+            if let Some(age) = age {
+                headers.insert(AGE, age.parse().unwrap());
+            }
+            date(&headers).map(|at| at.0)
+        };
+        let at = "Tue, 24 Nov 2026 07:00:00 GMT";
+        assert_eq!(shown(at, None), Some(1_795_503_600_000));
+        assert_eq!(shown(at, Some("3600")), Some(1_795_507_200_000), "kept by a cache");
+        assert_eq!(shown(at, Some("old")), Some(1_795_503_600_000));
+        assert_eq!(shown("now", None), None);
+        assert_eq!(date(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -8,13 +8,13 @@ use renewd_actors::ports::{
     Act, AuthorizationLook, CertificateAuthority, FoundOrder, OrderLook, RegisteredAccount,
     RenewalWindow,
 };
-use renewd_events::Durable;
 use renewd_events::account::{AccountRequest, Directory};
 use renewd_events::authorization::Challenge;
 use renewd_events::certificate::Leaf;
 use renewd_events::id::{AccountId, Hash};
 use renewd_events::order::NewOrder;
 use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::{Durable, WallMs};
 use tokio::sync::OwnedMutexGuard;
 
 use super::order::{Live, Source};
@@ -341,5 +341,9 @@ impl CertificateAuthority for AcmeClient {
 
     fn forget_order(&self, order_url: &str) {
         self.orders.forget(order_url);
+    }
+
+    fn clock(&self, account: AccountId) -> Option<WallMs> {
+        self.seats.get(&account)?.transport().clock()
     }
 }

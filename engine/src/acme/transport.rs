@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use renewd_events::WallMs;
 use renewd_events::problem::cut;
 use tokio::time::Instant;
 
@@ -43,6 +44,8 @@ pub(super) struct Transport {
     bounds: Bounds,
     nonces: Nonces,
     directory: tokio::sync::Mutex<Option<Known>>,
+    /// What the CA's clock showed with its last answer, and when that was.
+    date: Mutex<Option<(WallMs, Instant)>>,
 }
 
 /// The directory as it was read last.
@@ -67,12 +70,20 @@ impl Transport {
             bounds,
             nonces: Nonces::default(),
             directory: tokio::sync::Mutex::new(None),
+            date: Mutex::default(),
         }
     }
 
     /// The directory's URL.
     pub(super) fn directory_url(&self) -> &str {
         &self.directory_url
+    }
+
+    /// What the CA's clock shows now, by its last answer. Time in which this host sleeps is not counted:
+    /// the next answer mends that.
+    pub(super) fn clock(&self) -> Option<WallMs> {
+        let date = *self.date.lock().unwrap_or_else(PoisonError::into_inner);
+        date.map(|(shown, heard)| shown.after(heard.elapsed()))
     }
 
     /// The directory, not older than `age`. Those who ask at the same time share one request.
@@ -161,6 +172,10 @@ impl Transport {
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Fault> {
         let (parts, body) = self.wire.carry(request).await?.into_parts();
         call::answered(parts.status.as_u16(), &parts.headers);
+        if let Some(date) = call::date(&parts.headers) {
+            let heard = Some((date, Instant::now()));
+            *self.date.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+        }
         let body =
             Limited::new(body, self.bounds.body).collect().await.map_err(|error| {
                 match error.is::<LengthLimitError>() {

@@ -87,6 +87,7 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0622"),
     page!("R0623"),
     page!("R0624"),
+    page!("R0907"),
 ];
 
 /// The page of a code, `R0103` or `r0103`.

@@ -13,7 +13,7 @@ use renewd_events::certificate::Leaf;
 use renewd_events::id::{AccountId, Hash, RenewalId};
 use renewd_events::order::NewOrder;
 use renewd_events::problem::Problem;
-use renewd_events::{Durable, Facts};
+use renewd_events::{Durable, Facts, WallMs};
 use tracing::field::Empty;
 
 use super::live::{LEVEL, LiveSpans};
@@ -213,5 +213,9 @@ impl CertificateAuthority for WatchedCa {
 
     fn forget_order(&self, order_url: &str) {
         self.ca.forget_order(order_url);
+    }
+
+    fn clock(&self, account: AccountId) -> Option<WallMs> {
+        self.ca.clock(account)
     }
 }

@@ -82,6 +82,7 @@ impl CertificateAuthority for Nothing {
     fn download<'a>(&'a self, _: AccountId, _: &'a str) -> Act<'a, Result<Leaf, Problem>> { no() }
     fn renewal_window<'a>(&'a self, _: AccountId, _: &'a str) -> Act<'a, Result<RenewalWindow, Problem>> { no() }
     fn forget_order(&self, _: &str) {}
+    fn clock(&self, _: AccountId) -> Option<WallMs> { None }
 }
 
 #[rustfmt::skip]

@@ -95,6 +95,8 @@ struct Life {
     handle: Option<Handle>,
     calls: u32,
     pace: Pace,
+    /// The CA has answered, and so told its time.
+    answered: bool,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -222,6 +224,16 @@ impl World {
         } else if harm.fault == Fault::Back {
             self.set_wall(seconds.saturating_neg());
         }
+    }
+
+    /// This life has heard the CA's Date, as every answer brings it.
+    pub(crate) fn ca_answered(&self) {
+        lock(&self.life).answered = true;
+    }
+
+    /// See [`Self::ca_answered`].
+    pub(crate) fn ca_has_answered(&self) -> bool {
+        lock(&self.life).answered
     }
 
     /// Our wall clock is right again.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use renewd_actors::ports::*;
-use renewd_events::Durable;
 use renewd_events::account::{AccountRequest, Directory};
 use renewd_events::authorization::Challenge;
 use renewd_events::certificate::Leaf;
 use renewd_events::id::*;
 use renewd_events::order::{NewOrder, OrderStatus};
 use renewd_events::problem::{Problem, ProblemClass};
+use renewd_events::{Durable, WallMs};
 
 use super::{Placed, World};
 
@@ -244,4 +244,8 @@ impl CertificateAuthority for World {
     }
 
     fn forget_order(&self, _: &str) {}
+
+    fn clock(&self, _: AccountId) -> Option<WallMs> {
+        None
+    }
 }

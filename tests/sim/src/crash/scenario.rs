@@ -86,6 +86,9 @@ fn at_the_ca() -> Vec<Scenario> {
         scenario("rate-limit", "new-order:1=rate-limited:7200", |_| {}),
         scenario("busy-ca", "new-order:1=busy:300 request:4=down", |_| {}),
         scenario("finalize-later", "request:7=busy:30", |_| {}),
+        // Fourteen days, and the order lives for seven.
+        scenario("finalize-outlasts-the-order", "request:7=busy:1209600", |_| {}),
+        scenario("challenge-outlasts-the-order", "request:5=rate-limited:1209600", |_| {}),
         scenario("challenge-later", "request:5=rate-limited:30", |_| {}),
         scenario("lost-answers", "request:3=lost request:5=lost request:7=lost", |_| {}),
         scenario("lost-order-without-list", "new-order:1=lost", |plan| plan.ca.list = false),
@@ -198,6 +201,8 @@ fn at_a_renewal() -> Vec<Scenario> {
     vec![
         scenario("renewal-asked-for", "tick:2=renew", again),
         scenario("renewal-challenge-fails", "validation:2=unreachable", again),
+        // By our clock it is nearly over, by the CA's it is new.
+        scenario("clock-set-far-ahead", "tick:1=forward:3456000", again),
         scenario("renewal-of-files", "", |plan| {
             plan.certificates = vec![Wanted::files("a.test")];
             plan.goal = Goal::Generation(2);
