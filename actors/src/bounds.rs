@@ -20,10 +20,15 @@ pub const LOG_RETRY_FIRST: Duration = Duration::from_secs(1);
 pub const LOG_RETRY_MAX: Duration = Duration::from_secs(30);
 /// Least time between two looks at the space that is left: one system call, but not one per commit.
 pub const ROOM_LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Effects of one actor under way at once: connections and file handles stay few.
+/// Effects of one actor under way at once, until their ends are handled: connections and file handles
+/// stay few, and so do the messages that tell of the ends.
 pub const EFFECTS_MAX: usize = 64;
-/// Commands waiting for an actor: people and scripts, not load.
+/// Commands waiting for all actors: people and scripts, not load. One whose caller is gone still counts
+/// until it is recorded.
 pub const COMMANDS_WAITING_MAX: usize = 32;
+/// Messages waiting for one actor: the ends of its effects, all commands, one nudge however many
+/// subjects its inbox holds, and one heartbeat however many ask.
+pub const MAILBOX_MAX: usize = EFFECTS_MAX + COMMANDS_WAITING_MAX + 2;
 /// Decisions in a row for one subject before others get their turn; a renewal needs at most four.
 pub const ROUNDS_MAX: usize = 8;
 /// Decisions in a row for one subject that all record something: more than a renewal of a hundred

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use renewd_actors::bounds::MAILBOX_MAX;
 use renewd_events::id::CertificateName;
 use renewd_events::process::StopReason;
 
@@ -70,6 +71,10 @@ async fn issue(fleet: usize) -> Duration {
         let _wake = handle.next_wake(CertificateName::parse(name).unwrap().id());
     }
     assert!(asked.elapsed() < WAKES_TIME_MAX, "{:?} for {fleet} wakes", asked.elapsed());
+    for queued in handle.queued() {
+        println!("{}: at most {} messages waited", queued.actor, queued.messages_most);
+        assert!(queued.messages_most <= MAILBOX_MAX, "{queued:?}");
+    }
     *world.visits.lock().unwrap() = None;
     drop(handle);
     engine.stop(StopReason::Asked).await.unwrap();
