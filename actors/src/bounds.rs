@@ -80,8 +80,15 @@ pub const LOOK_MAX: Duration = Duration::from_secs(15);
 pub const HOPELESS_AFTER: u32 = 3;
 /// First pause after an end that changed nothing, doubled up to [`LOOK_MAX`].
 pub const IDLE_FIRST: Duration = Duration::from_millis(100);
-/// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
+/// A lost newOrder may still be on its way inside the CA: the list is asked for after this, and again
+/// after as long as it was waited for until then.
 pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// An order that is not listed may still be made for this long after the request was last known to be
+/// under way: a public CA under load needs a few seconds. Another order is worse than a late renewal.
+pub const LOST_ORDER_WAIT: Duration = Duration::from_secs(10);
+/// A CA that was silent for longer before the connection ended is slow, and is given as long again, up
+/// to this: servers and the proxies before them give up a request after a minute.
+pub const LOST_ORDER_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Junk in place of that list is asked past for this long: outages and broken proxies end within hours,
 /// and an order of nobody stays open for days, so it is still found when they do. Longer would hold up
 /// the renewal more than another order costs.

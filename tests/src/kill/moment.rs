@@ -6,8 +6,9 @@ use super::random::Random;
 
 /// The longest ordinary life: twice an unhurt order.
 pub(super) const LIFE_MAX: Duration = Duration::from_millis(600);
-/// A life in which everything comes to rest before the kill. A lost answer to newOrder is waited out for
-/// two seconds, a failed validation is retried after one.
+/// A life in which everything comes to rest before the kill. A lost answer to newOrder is asked for
+/// after two seconds, a failed validation is retried after one; an order that never reached the CA is
+/// waited for longer, by the lives that follow.
 pub(super) const REST_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// From here a kill can come at any instant; a first answer of the log takes about so long.
