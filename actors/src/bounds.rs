@@ -20,10 +20,15 @@ pub const LOG_RETRY_FIRST: Duration = Duration::from_secs(1);
 pub const LOG_RETRY_MAX: Duration = Duration::from_secs(30);
 /// Least time between two looks at the space that is left: one system call, but not one per commit.
 pub const ROOM_LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Effects of one actor under way at once: connections and file handles stay few.
+/// Effects of one actor under way at once, until their ends are handled: connections and file handles
+/// stay few, and so do the messages that tell of the ends.
 pub const EFFECTS_MAX: usize = 64;
-/// Commands waiting for an actor: people and scripts, not load.
+/// Commands waiting for all actors: people and scripts, not load. One whose caller is gone still counts
+/// until it is recorded.
 pub const COMMANDS_WAITING_MAX: usize = 32;
+/// Messages waiting for one actor: the ends of its effects, all commands, one nudge however many
+/// subjects its inbox holds, and one heartbeat however many ask.
+pub const MAILBOX_MAX: usize = EFFECTS_MAX + COMMANDS_WAITING_MAX + 2;
 /// Decisions in a row for one subject before others get their turn; a renewal needs at most four.
 pub const ROUNDS_MAX: usize = 8;
 /// Decisions in a row for one subject that all record something: more than a renewal of a hundred
@@ -75,8 +80,15 @@ pub const LOOK_MAX: Duration = Duration::from_secs(15);
 pub const HOPELESS_AFTER: u32 = 3;
 /// First pause after an end that changed nothing, doubled up to [`LOOK_MAX`].
 pub const IDLE_FIRST: Duration = Duration::from_millis(100);
-/// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
+/// A lost newOrder may still be on its way inside the CA: the list is asked for after this, and again
+/// after as long as it was waited for until then.
 pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// An order that is not listed may still be made for this long after the request was last known to be
+/// under way: a public CA under load needs a few seconds. Another order is worse than a late renewal.
+pub const LOST_ORDER_WAIT: Duration = Duration::from_secs(10);
+/// A CA that was silent for longer before the connection ended is slow, and is given as long again, up
+/// to this: servers and the proxies before them give up a request after a minute.
+pub const LOST_ORDER_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Junk in place of that list is asked past for this long: outages and broken proxies end within hours,
 /// and an order of nobody stays open for days, so it is still found when they do. Longer would hold up
 /// the renewal more than another order costs.

@@ -15,11 +15,12 @@ use renewd_events::store::EventStore;
 use renewd_events::{ActorName, Envelope, Facts, Subject, WallMs};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::bounds::DRAIN_MAX;
 use crate::clock::run_timers;
 use crate::decision::{Rules, fact};
-use crate::hive::{ACTORS, Hive, Inboxes, Message};
+use crate::hive::{ACTORS, Hive, Inboxes, Message, Queued};
 use crate::journal::{Announcer, AppendError, Batch, Hearers, Journal, Observer, Seat};
 use crate::ports::Ports;
 use crate::supervisor::{Order, Supervisor};
@@ -155,7 +156,7 @@ impl Engine {
         for actor in ACTORS {
             if let Some(address) = self.hive.inboxes().address(actor) {
                 self.hive.inboxes().set_address(actor, None);
-                drop(address.stop_and_wait(None, Some(DRAIN_MAX)).await);
+                drop(address.actor().stop_and_wait(None, Some(DRAIN_MAX)).await);
             }
         }
         drop(self.supervisor.stop_and_wait(None, Some(DRAIN_MAX)).await);
@@ -255,34 +256,35 @@ impl Handle {
         events: Vec<NewEvent>,
     ) -> Result<Vec<Arc<Envelope>>, EngineError> {
         let busy = || EngineError::Busy(actor);
-        let _place = self.hive.commands.try_acquire().map_err(|_| busy())?;
+        let place = Arc::clone(&self.hive.commands).try_acquire_owned().map_err(|_| busy())?;
         let address = self.hive.inboxes().address(actor).ok_or_else(busy)?;
         let (reply, answer) = oneshot::channel();
-        address.cast(Message::Command(events, reply)).map_err(|_| busy())?;
+        if !address.put(Message::Command(events, reply, place)) {
+            return Err(busy());
+        }
         Ok(answer.await.map_err(|_| busy())??)
     }
 
     /// Which actors answer a heartbeat now, in two seconds at most.
     pub async fn beats(&self) -> Vec<(ActorName, bool)> {
-        let mut waiting = Vec::new();
-        for actor in ACTORS {
-            let (reply, answer) = oneshot::channel();
-            let sent = self
-                .hive
-                .inboxes()
-                .address(actor)
-                .is_some_and(|address| address.cast(Message::Beat(reply)).is_ok());
-            waiting.push((actor, sent.then_some(answer)));
-        }
+        let asked = ACTORS.map(|actor| (actor, self.hive.inboxes().ask_beat(actor)));
+        let until = Instant::now() + BEAT_MAX;
         let mut beats = Vec::new();
-        for (actor, answer) in waiting {
+        for (actor, answer) in asked {
             let alive = match answer {
-                Some(answer) => matches!(tokio::time::timeout(BEAT_MAX, answer).await, Ok(Ok(()))),
+                Some(mut beat) => {
+                    matches!(tokio::time::timeout_at(until, beat.changed()).await, Ok(Ok(())))
+                }
                 None => false,
             };
             beats.push((actor, alive));
         }
         beats
+    }
+
+    /// What waits for each actor.
+    pub fn queued(&self) -> Vec<Queued> {
+        self.hive.inboxes().queued()
     }
 
     /// Why the log cannot be written, when that is so.

@@ -2,20 +2,19 @@
 //!
 //! Messages between actors are nudges: "look at this subject again". What carries information is a
 //! fact. An inbox holds each subject once, so its bound is the number of certificates, and a lost
-//! nudge costs a wait, never an act.
+//! nudge costs a wait, never an act. Of nudges and of heartbeats one message each waits at most.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use ractor::ActorRef;
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, CertificateId};
 use renewd_events::listener::ListenerEvent;
 use renewd_events::process::EngineEvent;
 use renewd_events::{ActorName, Envelope, Event, Facts, Subject, WallMs};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::bounds::{CLOCK_AHEAD_MIN, COMMANDS_WAITING_MAX};
@@ -23,6 +22,7 @@ use crate::clock::Timers;
 use crate::decision::{Ahead, Rules};
 use crate::effect::{Effect, EffectKey, Outcome};
 use crate::journal::{AppendError, Folded, Journal};
+use crate::mailbox::Mailbox;
 use crate::ports::Ports;
 
 /// The six, in the order in which they are stopped: no new work first, then what is under way.
@@ -44,17 +44,38 @@ pub(crate) enum Message {
     Ended(Subject, Box<Effect>, Option<Box<Outcome>>),
     /// An effect was not begun: the log broke after it was decided.
     NotBegun(Subject, EffectKey),
-    /// Record this for a person, then act on it.
-    Command(Vec<NewEvent>, oneshot::Sender<Result<Vec<Arc<Envelope>>, AppendError>>),
-    /// Answer, to show that the actor handles messages.
-    Beat(oneshot::Sender<()>),
+    /// Record this for a person, then act on it. The place is held until then, even when the caller
+    /// does not wait so long.
+    Command(
+        Vec<NewEvent>,
+        oneshot::Sender<Result<Vec<Arc<Envelope>>, AppendError>>,
+        OwnedSemaphorePermit,
+    ),
+    /// Show all who wait for it that the actor handles messages.
+    Beat,
 }
 
 #[derive(Debug, Default)]
 struct Inbox {
     subjects: Mutex<BTreeSet<Subject>>,
     nudged: AtomicBool,
-    address: RwLock<Option<ActorRef<Message>>>,
+    /// A heartbeat is on its way.
+    beating: AtomicBool,
+    beats: watch::Sender<()>,
+    address: RwLock<Option<Mailbox>>,
+}
+
+/// What waits for one actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Whom it waits for.
+    pub actor: ActorName,
+    /// Messages; at most [`MAILBOX_MAX`](crate::bounds::MAILBOX_MAX).
+    pub messages: usize,
+    /// The most messages that have waited in this life of the actor.
+    pub messages_most: usize,
+    /// Subjects to look at, each once.
+    pub subjects: usize,
 }
 
 /// What the actors share.
@@ -98,7 +119,7 @@ impl Inboxes {
         let address = inbox.address.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(address) = address.as_ref() {
             // A dead actor is about to be started again, and then looks at everything.
-            drop(address.cast(Message::Nudge));
+            let _lives = address.put(Message::Nudge);
         }
     }
 
@@ -133,16 +154,45 @@ impl Inboxes {
         }
     }
 
-    pub(crate) fn set_address(&self, actor: ActorName, address: Option<ActorRef<Message>>) {
+    pub(crate) fn set_address(&self, actor: ActorName, address: Option<Mailbox>) {
         let Some(inbox) = self.0.get(&actor) else {
             return;
         };
         *inbox.address.write().unwrap_or_else(PoisonError::into_inner) = address;
         inbox.nudged.store(false, Ordering::Release);
+        inbox.beating.store(false, Ordering::Release);
     }
 
-    pub(crate) fn address(&self, actor: ActorName) -> Option<ActorRef<Message>> {
+    pub(crate) fn address(&self, actor: ActorName) -> Option<Mailbox> {
         self.0.get(&actor)?.address.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks an actor for a heartbeat; it changes what is given back. None when the actor is not there.
+    pub(crate) fn ask_beat(&self, actor: ActorName) -> Option<watch::Receiver<()>> {
+        let (inbox, address) = (self.0.get(&actor)?, self.address(actor)?);
+        // First, or a beat between the two would not be seen.
+        let beats = inbox.beats.subscribe();
+        let asked = inbox.beating.swap(true, Ordering::AcqRel);
+        (asked || address.put(Message::Beat)).then_some(beats)
+    }
+
+    /// The actor beats, for all who asked until now.
+    pub(crate) fn beat(&self, actor: ActorName) {
+        if let Some(inbox) = self.0.get(&actor) {
+            inbox.beating.store(false, Ordering::Release);
+            inbox.beats.send_replace(());
+        }
+    }
+
+    /// What waits for each actor that is there.
+    pub(crate) fn queued(&self) -> Vec<Queued> {
+        let queued = self.0.iter().filter_map(|(actor, inbox)| {
+            let address = self.address(*actor)?;
+            let subjects = inbox.subjects.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let (messages, messages_most) = (address.waiting(), address.most());
+            Some(Queued { actor: *actor, messages, messages_most, subjects })
+        });
+        queued.collect()
     }
 
     /// Everything in the inbox. Nudges that come later send a message again.

@@ -9,7 +9,7 @@
 //!
 //! Read in this order: [`ports`] (the world), [`decision`] (what a part decides), [`effect`] (acts as
 //! data), the `decide` files of the six, `shell` (the loop around them), [`journal`] (the only
-//! writer), `hive` (nudges), `supervisor`, [`engine`].
+//! writer), `hive` (nudges), `mailbox`, `supervisor`, [`engine`].
 //!
 //! Not here: sockets, files, keys, HTTP, configuration (`renewd`); meaning of facts for people
 //! (`renewd-replay`).
@@ -29,6 +29,7 @@ mod hive;
 mod intensity;
 pub mod issuer;
 pub mod journal;
+mod mailbox;
 pub mod ports;
 pub mod registrar;
 mod restart_coordinator;
@@ -41,3 +42,4 @@ mod validator;
 mod waiting;
 
 pub use engine::{Engine, EngineError, Handle, Start};
+pub use hive::Queued;

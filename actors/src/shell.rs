@@ -23,6 +23,7 @@ use crate::decision::{Context, Decision, Role, Session};
 use crate::effect::{Effect, EffectKey, Outcome};
 use crate::hive::{Hive, Message};
 use crate::journal::{AppendError, Batch};
+use crate::mailbox::Mailbox;
 use crate::restless::Restless;
 
 /// The actor that plays a part.
@@ -37,7 +38,7 @@ impl<R> Shell<R> {
 /// What one life of an actor remembers.
 pub(crate) struct Life {
     hive: Arc<Hive>,
-    myself: ActorRef<Message>,
+    mailbox: Mailbox,
     incarnation: u16,
     sessions: BTreeMap<Subject, Session>,
     /// Panics by subject: one broken certificate does not stop the others.
@@ -49,6 +50,8 @@ pub(crate) struct Life {
     starting: usize,
     /// Subjects whose effects wait for a place.
     starved: BTreeSet<Subject>,
+    /// Effects whose end was not handled yet.
+    under_way: usize,
     tasks: JoinSet<()>,
 }
 
@@ -70,13 +73,14 @@ impl<R: Role> Actor for Shell<R> {
         }
         let (actor, count) = (R::NAME, subjects.len());
         tracing::debug!(%actor, incarnation, ?began, subjects = count, "an actor begins");
-        hive.inboxes().set_address(R::NAME, Some(myself.clone()));
+        let mailbox = Mailbox::of(myself);
+        hive.inboxes().set_address(R::NAME, Some(mailbox.clone()));
         for subject in subjects {
             hive.inboxes().nudge(R::NAME, subject);
         }
         Ok(Life {
             hive,
-            myself,
+            mailbox,
             incarnation,
             sessions: BTreeMap::new(),
             strikes: BTreeMap::new(),
@@ -84,6 +88,7 @@ impl<R: Role> Actor for Shell<R> {
             turns: BTreeSet::new(),
             starting: 0,
             starved: BTreeSet::new(),
+            under_way: 0,
             tasks: JoinSet::new(),
         })
     }
@@ -94,6 +99,7 @@ impl<R: Role> Actor for Shell<R> {
         message: Message,
         life: &mut Life,
     ) -> Result<(), ActorProcessingErr> {
+        life.mailbox.taken();
         let lag = life.hive.ports.time.lag();
         if !lag.is_zero() {
             tokio::time::sleep(lag).await;
@@ -107,11 +113,12 @@ impl<R: Role> Actor for Shell<R> {
                 life.ended::<R>(subject, &effect, outcome.as_deref()).await;
             }
             Message::NotBegun(subject, key) => life.not_begun::<R>(subject, key).await,
-            Message::Command(events, reply) => {
+            Message::Command(events, reply, place) => {
                 let batch = Batch { wish: true, ..life.batch::<R>(events, &life.hive.read()) };
                 drop(reply.send(life.hive.journal.append(batch).await));
+                drop(place);
             }
-            Message::Beat(reply) => drop(reply.send(())),
+            Message::Beat => life.hive.inboxes().beat(R::NAME),
         }
         Ok(())
     }
@@ -294,6 +301,7 @@ impl Life {
         effect: &Effect,
         outcome: Option<&Outcome>,
     ) {
+        self.under_way = self.under_way.saturating_sub(1);
         let key = effect.key();
         if let Some(problem) = outcome.and_then(Outcome::problem) {
             let (kind, status) = (&problem.kind, problem.status);

@@ -125,7 +125,7 @@ impl Watch {
         for started in ACTORS {
             if let Some(address) = self.hive.inboxes().address(started) {
                 self.hive.inboxes().set_address(started, None);
-                address.stop(None);
+                address.actor().stop(None);
             }
         }
         tracing::error!(%actor, text, "the engine does not start");

@@ -10,7 +10,7 @@ use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 
-use crate::bounds;
+use super::request::may_come_until;
 use crate::decision::{Context, Session, fact};
 use crate::effect::{Effect, OrderStage, Outcome};
 use crate::ports::{FoundOrder, KeyFacts, OrderLook};
@@ -39,7 +39,7 @@ pub(super) fn observe(
             }
         }
         (Effect::FindOrder(id, intent, _), Outcome::Found(result)) => {
-            found(facts, *id, intent, result, cx)
+            found(facts, *id, intent, result, (session, cx))
         }
         (Effect::LookAtOrder(id, _, _, stage), Outcome::Order(result)) => {
             looked(facts, *id, *stage, result, session.looks(&effect.key()).count.saturating_add(1))
@@ -91,14 +91,14 @@ fn found(
     id: OrderId,
     intent: &Durable<NewOrder>,
     result: &Result<FoundOrder, Problem>,
-    cx: &Context,
+    (session, cx): (&Session, &Context),
 ) -> Vec<NewEvent> {
     if !requested(facts, id, intent) {
         return Vec::new();
     }
     // The CA may be making it at this moment: only what it does not list after a while is not there.
     let asked = intent.meta().at;
-    let young = asked <= cx.now && cx.now < asked.after(bounds::LOST_ANSWER_WAIT);
+    let young = asked <= cx.now && cx.now < may_come_until(id, intent, session);
     if young && matches!(result, Ok(FoundOrder::NotThere)) {
         return Vec::new();
     }

@@ -1,5 +1,7 @@
 //! What an outcome says of an order, and what it does not.
 
+use std::time::Duration;
+
 use renewd_events::certificate::Leaf;
 use renewd_events::event::NewEvent;
 use renewd_events::id::{Fingerprint, Hash};
@@ -9,7 +11,7 @@ use renewd_events::{Durable, Event, WallMs};
 
 use super::observe::observe;
 use crate::bounds;
-use crate::decision::Session;
+use crate::decision::{Looks, Session};
 use crate::effect::{Effect, OrderStage, Outcome};
 use crate::folded_tests::{Folded, ID, NOW, context, order, request};
 use crate::ports::{FoundOrder, OrderLook};
@@ -38,22 +40,42 @@ fn names(events: &[NewEvent]) -> Vec<&'static str> {
 
 fn says(log: &Folded, effect: &Effect, outcome: Outcome) -> Vec<&'static str> {
     // Long after what was asked: the CA had time.
-    let cx = context(NOW.after(bounds::LOST_ANSWER_WAIT), log.boot);
+    let cx = context(NOW.after(bounds::LOST_ORDER_WAIT), log.boot);
     names(&observe(&log.facts, effect, &outcome, &Session::default(), &cx))
 }
 
+/// What a session remembers of the request: when it ended, and with what.
+fn sent(log: &Folded, ended: WallMs, with: Option<Problem>) -> Session {
+    let key = Effect::CreateOrder(order(ID, 1), asked(log)).key();
+    let looks = Looks { count: 1, last: ended, problem: with, ..Looks::default() };
+    Session { looks: [(key, looks)].into(), ..Session::default() }
+}
+
 #[test]
-fn an_order_that_is_not_listed_yet_may_still_be_made() {
+fn an_order_that_is_not_listed_may_still_be_made_for_as_long_as_the_ca_was_silent() {
     let log = Folded::ordered(ID);
     let find = Effect::FindOrder(order(ID, 1), asked(&log), Vec::new());
     let outcome = Outcome::Found(Ok(FoundOrder::NotThere));
-    for (wait, said) in [
-        (bounds::LOST_ANSWER_WAIT / 2, &[][..]),
-        (bounds::LOST_ANSWER_WAIT, &["OrderRequestUnresolved"][..]),
+    let seconds = Duration::from_secs;
+    let silence = || Some(problem(ProblemClass::Transport, "timeout", 0, None));
+    let after = |waited, with| sent(&log, NOW.after(seconds(waited)), with);
+    for (name, session, until) in [
+        ("an earlier life asked", Session::default(), 10),
+        ("cut at once", after(0, silence()), 10),
+        ("cut after a while", after(20, silence()), 40),
+        ("our own patience ended", after(30, silence()), 60),
+        ("asked long after it was decided", after(900, silence()), 960),
+        ("a proxy's page", after(1, Some(problem(ProblemClass::Http, "html", 502, None))), 11),
+        ("the port panicked", after(1, None), 11),
+        ("the CA's own error", after(1, Some(problem(ProblemClass::Acme, "oops", 500, None))), 3),
+        ("an answer that breaks", after(1, Some(problem(ProblemClass::Protocol, "", 0, None))), 3),
     ] {
-        let cx = context(NOW.after(wait), log.boot);
-        let events = observe(&log.facts, &find, &outcome, &Session::default(), &cx);
-        assert_eq!(names(&events), said, "{wait:?} after it was asked for");
+        let end = NOW.after(seconds(until));
+        for (now, said) in [(WallMs(end.0 - 1), &[][..]), (end, &["OrderRequestUnresolved"][..])] {
+            let cx = context(now, log.boot);
+            let events = observe(&log.facts, &find, &outcome, &session, &cx);
+            assert_eq!(names(&events), said, "{name}: {:?} later", now.since(NOW));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is done about an order whose answer is lost, that is refused, that waits, or that is dead.
 
+use std::time::Duration;
+
 use renewd_events::authorization::{self, AuthorizationEvent};
 use renewd_events::certificate::{CertificateEvent, NOT_CONFIGURED};
 use renewd_events::id::{BootNo, CertificateId};
@@ -10,11 +12,13 @@ use renewd_events::{Durable, Event, WallMs};
 use renewd_replay::codes::{Step, classify};
 
 use super::decide::decide;
+use super::observe::observe;
 use super::order::EXPIRED_WHEN_MADE;
 use crate::bounds;
 use crate::decision::{Decision, Looks, Session};
-use crate::effect::{Effect, OrderStage};
+use crate::effect::{Effect, OrderStage, Outcome};
 use crate::folded_tests::{Folded, ID, NOW, context, order, request};
+use crate::ports::FoundOrder;
 
 fn at(log: &Folded, session: &Session, now: WallMs) -> Decision {
     decide(&log.facts, ID, session, &context(now, log.boot))
@@ -137,6 +141,46 @@ fn a_lost_order_is_looked_for_only_when_the_ca_had_time_to_make_it() {
     assert_eq!(early.wake.map(|(at, _)| at), Some(due));
     let then = decide(&log.facts, ID, &sent, &context(due, BootNo(2)));
     assert!(matches!(then.effects.as_slice(), [Effect::FindOrder(..)]), "{then:?}");
+}
+
+/// The moments, in seconds after the request, at which the list is read until it has said nothing for as
+/// long as it may be; the request of this life ended `silent` after it began, if this life sent it.
+fn searches(silent: Option<u64>) -> Vec<u64> {
+    let log = Folded::ordered(ID);
+    let create = Effect::CreateOrder(order(ID, 1), asked(&log));
+    let find = Effect::FindOrder(order(ID, 1), asked(&log), Vec::new());
+    let mut session = Session::default();
+    if let Some(silent) = silent {
+        let last = NOW.after(Duration::from_secs(silent));
+        let lost = Problem::new(ProblemClass::Transport, "timeout", "");
+        session =
+            looked(&create, Looks { count: 1, last, problem: Some(lost), ..Looks::default() });
+    }
+    let (mut now, mut searches) = (session.looks(&create.key()).last.max(NOW), Vec::new());
+    let nothing = Outcome::Found(Ok(FoundOrder::NotThere));
+    loop {
+        let cx = context(now, BootNo(2));
+        let decision = decide(&log.facts, ID, &session, &cx);
+        if decision.effects.is_empty() {
+            let (at, _) = decision.wake.unwrap();
+            assert!(at > now, "it spins after {searches:?}");
+            now = at;
+            continue;
+        }
+        searches.push(now.since(NOW).as_secs());
+        if !observe(&log.facts, &find, &nothing, &session, &cx).is_empty() {
+            return searches;
+        }
+        session.ended(find.key(), Some(&nothing), false, now);
+    }
+}
+
+#[test]
+fn the_list_is_read_a_few_times_and_last_when_the_order_can_not_come_any_more() {
+    assert_eq!(searches(None), [0, 2, 4, 8, 10], "an earlier life asked");
+    assert_eq!(searches(Some(0)), [2, 4, 8, 10], "cut at once");
+    assert_eq!(searches(Some(30)), [32, 34, 38, 46, 60], "half a minute of silence");
+    assert_eq!(searches(Some(60)), [62, 64, 68, 76, 92, 120], "a minute of silence");
 }
 
 #[test]
@@ -314,12 +358,11 @@ fn for_a_certificate_that_nobody_wants_any_more_nothing_is_ordered() {
     let failed = |log: &Folded| {
         let decision = at(log, &Session::default(), NOW.after(bounds::LOST_ANSWER_WAIT));
         assert_eq!((decision.records.len(), decision.effects.len()), (1, 0));
-        match &decision.records.first().unwrap().event {
-            Event::Certificate(CertificateEvent::RenewalFailed { code, problem }) => {
-                (code.clone(), problem.kind.clone())
-            }
-            other => panic!("{other:?}"),
-        }
+        let event = &decision.records.first().unwrap().event;
+        let Event::Certificate(CertificateEvent::RenewalFailed { code, problem }) = event else {
+            panic!("{event:?}");
+        };
+        (code.clone(), problem.kind.clone())
     };
     let not_configured = ("R0333".to_owned(), NOT_CONFIGURED.to_owned());
     // The answer to the first order is lost.

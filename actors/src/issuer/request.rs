@@ -5,7 +5,7 @@ use renewd_events::id::{CertificateId, OrderId};
 use renewd_events::order::{NewOrder, Phase};
 use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
-use renewd_events::{Durable, Facts};
+use renewd_events::{Durable, Facts, WallMs};
 use renewd_replay::codes::Step;
 
 use super::decide::fail;
@@ -41,14 +41,49 @@ pub(super) fn find(
     if let Some(problem) = gives_up(intent, session.looks(&effect.key()), cx) {
         return fail(id, run, Step::NewOrder, problem);
     }
-    let sent = session.looks(&Effect::CreateOrder(order_id, intent.clone()).key());
-    let earliest = sent.last.after(bounds::LOST_ANSWER_WAIT);
-    if sent.count > 0 && earliest > cx.now {
-        decision.wake_at(earliest, "the CA is asked whether it has the order");
+    let at = search_at(order_id, intent, session.looks(&effect.key()), session);
+    if at <= cx.now {
+        decision.effects.push(effect);
     } else {
-        decision.when_due(effect, session, cx, "the CA is asked whether it has the order");
+        decision.wake_at(at, "the CA is asked whether it has the order");
     }
     decision
+}
+
+/// When the list is read next: each time after twice as long since the request, and at the end of the
+/// time in which the order may still be made. A read that failed is repeated at its own pace.
+fn search_at(id: OrderId, intent: &Durable<NewOrder>, looks: &Looks, session: &Session) -> WallMs {
+    let sent = session.looks(&Effect::CreateOrder(id, intent.clone()).key());
+    if looks.count == 0 && sent.count > 0 {
+        return sent.last.after(bounds::LOST_ANSWER_WAIT);
+    }
+    if looks.count == 0 || looks.failures > 0 || looks.asked.is_some() {
+        return looks.not_before;
+    }
+    let under_way = if sent.count > 0 { sent.last } else { intent.meta().at };
+    let waited = looks.last.since(under_way).max(bounds::LOST_ANSWER_WAIT);
+    let (next, end) = (looks.last.after(waited), may_come_until(id, intent, session));
+    if looks.last < end { next.min(end) } else { next }
+}
+
+/// Until when an order that is not listed may still be made. What the CA itself answered is the end of
+/// its work. After silence, and after a page of something before it, it may go on: for as long as it was
+/// silent, within bounds. Of a request of an earlier life nothing is known but when it was decided.
+pub(super) fn may_come_until(id: OrderId, intent: &Durable<NewOrder>, session: &Session) -> WallMs {
+    let asked = intent.meta().at;
+    let sent = session.looks(&Effect::CreateOrder(id, intent.clone()).key());
+    if sent.count == 0 {
+        return asked.after(bounds::LOST_ORDER_WAIT);
+    }
+    let has_ended = match sent.problem.as_ref().map(|problem| problem.class) {
+        Some(ProblemClass::Acme | ProblemClass::Protocol | ProblemClass::Local) => true,
+        Some(ProblemClass::Transport | ProblemClass::Http) | None => false,
+    };
+    if has_ended {
+        return sent.last.after(bounds::LOST_ANSWER_WAIT);
+    }
+    let silent = sent.last.since(asked);
+    sent.last.after(silent.clamp(bounds::LOST_ORDER_WAIT, bounds::LOST_ORDER_WAIT_MAX))
 }
 
 /// Why the list is not asked for any more. Junk in its place says nothing about the order, and giving

@@ -1,4 +1,4 @@
-//! The effects of one actor: begun as tasks of their own, and counted until they have ended.
+//! The effects of one actor: begun as tasks of their own, and counted until their ends are handled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Life {
         if session.running.contains(&key) {
             return;
         }
-        if self.tasks.len() >= bounds::EFFECTS_MAX {
+        if self.under_way >= bounds::EFFECTS_MAX {
             self.starved.insert(subject);
             return;
         }
@@ -29,13 +29,14 @@ impl Life {
             session.looks.remove(&settle);
         }
         session.running.insert(key);
-        let (hive, myself) = (Arc::clone(&self.hive), self.myself.clone());
+        self.under_way = self.under_way.saturating_add(1);
+        let (hive, mailbox) = (Arc::clone(&self.hive), self.mailbox.clone());
         // On the heap, once: an effect is too large to be moved into a task and out of it again.
         let effect = Box::new(effect);
         self.tasks.spawn(async move {
             // The log may have broken since this was decided: no log, no act.
             if hive.journal.broken().borrow().is_some() {
-                drop(myself.cast(Message::NotBegun(subject, key)));
+                let _lives = mailbox.put(Message::NotBegun(subject, key));
                 return;
             }
             // A panic of a port ends as an effect without outcome, as a hang does.
@@ -43,12 +44,13 @@ impl Life {
             let act = unwinding(timeout(bounds::EFFECT_TIME_MAX, act)).await;
             let outcome = act.and_then(Result::ok).map(Box::new);
             // A dead actor's next life settles the intent.
-            drop(myself.cast(Message::Ended(subject, effect, outcome)));
+            let _lives = mailbox.put(Message::Ended(subject, effect, outcome));
         });
     }
 
     /// An effect that did not begin is forgotten: its intent is as if it had just been recorded.
     pub(super) async fn not_begun<R: Role>(&mut self, subject: Subject, key: EffectKey) {
+        self.under_way = self.under_way.saturating_sub(1);
         self.sessions.entry(subject).or_default().running.remove(&key);
         let subjects = self.with_starved(subject);
         self.reconcile::<R>(subjects).await;
@@ -58,7 +60,7 @@ impl Life {
     pub(super) fn with_starved(&mut self, subject: Subject) -> BTreeSet<Subject> {
         while self.tasks.try_join_next().is_some() {}
         let mut subjects = BTreeSet::from([subject]);
-        let places = bounds::EFFECTS_MAX.saturating_sub(self.tasks.len());
+        let places = bounds::EFFECTS_MAX.saturating_sub(self.under_way);
         for _ in 0..places {
             let Some(starved) = self.starved.pop_first() else {
                 break;

@@ -8,6 +8,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use renewd_actors::bounds::MAILBOX_MAX;
 use renewd_events::id::CertificateName;
 use renewd_events::process::StopReason;
 
@@ -98,6 +99,10 @@ async fn issue(fleet: usize) -> Duration {
     }
     let asked = spent().saturating_sub(asked);
     assert!(asked < WAKES_TIME_MAX, "{asked:?} for {fleet} wakes");
+    for queued in handle.queued() {
+        println!("{}: at most {} messages waited", queued.actor, queued.messages_most);
+        assert!(queued.messages_most <= MAILBOX_MAX, "{queued:?}");
+    }
     *world.visits.lock().unwrap() = None;
     drop(handle);
     engine.stop(StopReason::Asked).await.unwrap();

@@ -9,6 +9,7 @@
 
 mod fleet;
 mod guards;
+mod mailbox;
 mod outage;
 mod restart;
 mod road;

@@ -13,6 +13,7 @@ use crate::error::{BenchError, io};
 use crate::figure::{Figure, Goal, median};
 use crate::history::{self, History, Lineage};
 use crate::log_file::{End, Filler};
+use crate::peer::with_version;
 use crate::{nginx, rig, say};
 
 /// Certificates that are issued already; one more waits for its validation.
@@ -42,9 +43,10 @@ pub(crate) fn run() -> Result<Vec<Figure>, BenchError> {
     let bare = (0..ROUNDS).map(|_| bare_exec()).collect::<Result<Vec<_>, _>>()?;
     let (ours, theirs) = loads(&many)?;
     let exec = median(bare);
+    let nginx = with_version("nginx")?;
     let mut figures = vec![
         Figure::new("challenge answers, keep-alive", median(ours), "answers/s")
-            .beside("nginx, a static file, one worker", median(theirs))
+            .beside(format!("{nginx}, a static file, one worker"), median(theirs))
             .goal(Goal::AtLeast(35_000.0)),
     ];
     for (killed, certificates) in [(few, "10"), (many, "10,000")] {

@@ -45,6 +45,7 @@ pub(crate) async fn before(authority: &Authority, kind: &FaultKind) -> Before {
             Before::Act
         }
         FaultKind::CutAfterActing
+        | FaultKind::CutThenActing(_)
         | FaultKind::SlowDrip { .. }
         | FaultKind::Truncated
         | FaultKind::Oversized(_)
@@ -68,7 +69,7 @@ pub(crate) fn after(
         | FaultKind::CutBeforeActing
         | FaultKind::Delay(_)
         | FaultKind::StuckProcessing => Ok(plain(reply)),
-        FaultKind::CutAfterActing => {
+        FaultKind::CutAfterActing | FaultKind::CutThenActing(_) => {
             forget_answer(authority, endpoint, &reply);
             Err(Cut)
         }

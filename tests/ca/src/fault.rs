@@ -99,6 +99,9 @@ pub enum FaultKind {
     CutBeforeActing,
     /// Everything is done, then the connection closes without an answer.
     CutAfterActing,
+    /// The connection closes at once; so much later everything is done, as by a slow CA whose client's
+    /// patience, or life, has ended.
+    CutThenActing(Duration),
     /// Waits, then acts and answers properly.
     Delay(Duration),
     /// Acts; the body comes in pieces of `bytes`, one each `every`.

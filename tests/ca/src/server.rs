@@ -21,6 +21,7 @@ use crate::bend::{self, Before, Cut, Progress};
 use crate::body::Shaped;
 use crate::clock;
 use crate::endpoints;
+use crate::fault::FaultKind;
 use crate::gate;
 use crate::ledger::{Endpoint, Mark};
 use crate::pause;
@@ -104,6 +105,16 @@ async fn road(
     if let Ok(body) = &body {
         pause::keep(&authority, endpoint, head.uri.path(), body);
     }
+    if let (Some(kind @ FaultKind::CutThenActing(wait)), Ok(body)) = (&fault, &body) {
+        tokio::spawn(act_late(
+            authority,
+            (endpoint, route),
+            head,
+            body.clone(),
+            (*wait, kind.clone()),
+        ));
+        return Err(Cut);
+    }
     let reply = match (before, body) {
         (Before::Answer(reply), body) => {
             let body = body.unwrap_or_default();
@@ -134,6 +145,20 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
         Ok(Err(cause)) => Err(Problem::malformed(format!("request body: {cause}"))),
         Err(_) => Err(Problem::malformed("request body: timeout")),
     }
+}
+
+/// Does what was asked when nobody waits for the answer any more.
+async fn act_late(
+    authority: Arc<Authority>,
+    (endpoint, route): (Endpoint, Option<Route>),
+    head: http::request::Parts,
+    body: Bytes,
+    (wait, kind): (Duration, FaultKind),
+) {
+    tokio::time::sleep(wait).await;
+    let reply = act(&authority, route.as_ref(), &head, &body, Progress::Shown);
+    let answer = bend::after(&authority, endpoint, &kind, reply.unwrap_or_else(Reply::from));
+    drop(answer);
 }
 
 fn act(

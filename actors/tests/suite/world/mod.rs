@@ -2,6 +2,7 @@
 //! memory and all outliving the engine, so that an engine can be ended anywhere and started again.
 
 mod ca;
+mod hold;
 mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +87,8 @@ pub(crate) struct World {
     pub(crate) restarts: Mutex<Vec<RestartId>>,
     /// The engine that is told when the CA's validator fetches a token, as a responder does.
     pub(crate) visits: Mutex<Option<renewd_actors::Handle>>,
+    /// One actor stands still.
+    pub(crate) hold: hold::Hold,
 }
 
 /// When the disk is full.
@@ -264,6 +267,7 @@ impl World {
             needs_restart: AtomicBool::new(false),
             restarts: Mutex::default(),
             visits: Mutex::default(),
+            hold: hold::Hold::default(),
         })
     }
 

@@ -112,6 +112,11 @@ impl HostProcess for World {
 }
 
 impl TimeSource for World {
+    fn lag(&self) -> std::time::Duration {
+        self.hold.pass();
+        std::time::Duration::ZERO
+    }
+
     fn nap_max(&self) -> std::time::Duration {
         assert!(!self.panic_at_nap.swap(false, Ordering::AcqRel), "a planted panic");
         renewd_actors::bounds::SLEEP_MAX

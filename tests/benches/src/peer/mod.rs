@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::error::BenchError;
 
 /// Where Debian's packages put programs: there the package knows a version that the program does not.
-const PACKAGED: &str = "/usr/bin";
+const PACKAGED: [&str; 2] = ["/usr/bin", "/usr/sbin"];
 
 /// Where a program is: on PATH or in one of Go's folders.
 pub(crate) fn find(name: &str) -> Result<PathBuf, BenchError> {
@@ -36,7 +36,7 @@ pub(crate) fn with_version(name: &str) -> Result<String, BenchError> {
             question
         })
         .collect();
-    if program.starts_with(PACKAGED) {
+    if PACKAGED.iter().any(|folder| program.starts_with(folder)) {
         let mut question = Command::new("dpkg-query");
         question.args(["--show", "--showformat", "${Version}", name]);
         questions.push(question);
