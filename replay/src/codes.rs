@@ -107,6 +107,7 @@ codes! {
     SEVERAL_NAMES "R0331" "the CA refuses several names, each with a reason";
     KEY_IN_CHAIN "R0332" "the CA sent a private key";
     NOT_CONFIGURED "R0333" "the certificate is no longer in the configuration";
+    CA_CHANGED "R0334" "the configuration names another CA than the order was for";
     CA_OTHER "R0399" "the CA refused for a reason without a page";
     LIMIT_ORDERS "R0401" "too many orders from this account";
     LIMIT_DOMAIN "R0402" "too many certificates for the domain this week";
