@@ -92,7 +92,8 @@ mod tests {
 
     fn source() -> Source {
         let (facts, envelopes) = story::failing();
-        Source { place: "log".into(), envelopes, facts, now: story::NOW }
+        let witnesses = story::witnesses(&envelopes);
+        Source { place: "log".into(), envelopes, facts, witnesses, now: story::NOW }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn waits_for_terms(facts: &Facts, it: &Certificate) -> bool {
 }
 
 /// Whether the renewal's time has come.
-pub(super) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
+pub(crate) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
     facts.schedules.get(&id).is_some_and(|schedule| {
         schedule.requested.is_some() || schedule.planned.is_some_and(|planned| planned.at <= now)
     })

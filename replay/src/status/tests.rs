@@ -9,10 +9,10 @@ use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::Cause;
 
 use super::*;
-use crate::testlog::{Log, binding, certificate, listener};
+use crate::testlog::{Log, acme, binding, certificate, listener};
 
 fn row(log: &Log) -> CertificateStatus {
-    status(&log.facts(), log.now()).remove(0)
+    status(&log.facts(), &log.witnesses(), log.now()).remove(0)
 }
 
 #[test]
@@ -76,6 +76,87 @@ fn a_failure_shows_its_code_and_the_next_try() {
     assert_eq!(row.served, Served::Everywhere, "the old one stays");
 }
 
+/// A renewal that ends because the process was not there when the CA looked.
+fn absent(log: &mut Log, attempt: u32) {
+    use renewd_events::process::Previous;
+    log.started(200, Cause::FirstIssue, attempt).keyed().created(attempt, Found::Answer);
+    log.published("example.org", renewd_events::authorization::Probe::Seen).told("example.org");
+    log.at(9_000).boot(Previous::Crashed).settled("example.org");
+    let said = "203.0.113.7: Fetching http://example.org/.well-known/x: Connection refused";
+    let problem = acme("connection", 400, said);
+    log.invalid("example.org", problem.clone(), 0).failed("R0211", problem);
+}
+
+#[test]
+fn a_failure_that_is_over_needs_nobody_until_it_comes_again_and_again() {
+    let mut log = Log::registered();
+    absent(&mut log, 1);
+    let first = row(&log);
+    assert_eq!((first.state.word(), first.state.needs_a_person()), ("retry", false));
+    assert_eq!(first.trouble.as_ref().unwrap().code, "R0231");
+    assert_eq!(log.why().state, first.state);
+    let renewals = crate::fold::read(crate::renewals::Renewals::default(), &log.envelopes);
+    let outcome = &renewals.rows()[0].outcome;
+    assert_eq!(*outcome, crate::renewals::Outcome::Failed { code: "R0231".to_owned() });
+    absent(&mut log, 2);
+    assert_eq!(row(&log).state, State::Retrying);
+    absent(&mut log, 3);
+    let third = row(&log);
+    assert_eq!((third.state, third.trouble.unwrap().code.as_str()), (State::Failing, "R0231"));
+}
+
+#[test]
+fn an_order_at_a_ca_that_is_no_longer_configured_is_over_and_needs_nobody() {
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1).keyed().created(1, Found::Answer);
+    let problem = Problem::new(ProblemClass::Local, "account-unknown", "no longer configured");
+    log.failed("R0599", problem);
+    let row = row(&log);
+    assert_eq!((row.state, row.trouble.unwrap().code.as_str()), (State::Retrying, "R0334"));
+    let why = log.why();
+    assert_eq!(why.code, Some(codes::CA_CHANGED));
+    assert!(why.do_this.starts_with("nothing"), "{}", why.do_this);
+}
+
+#[test]
+fn the_row_and_why_give_one_code_whatever_is_wrong() {
+    let renewed = Log::first_with_crash;
+    let mut failed = renewed();
+    failed.fails_over_ipv6(86_400_000, 1);
+    let generation = Generation(1);
+    let local = |kind: &str| Problem::new(ProblemClass::Local, kind, "of this host");
+    let mut unserved = renewed();
+    unserved.fails_over_ipv6(86_400_000, 1);
+    unserved.add(
+        binding(),
+        BindingEvent::DeploymentFailed { generation, problem: local("vaultKeyAbsent") },
+    );
+    let mut held = renewed();
+    held.add(
+        listener(),
+        ListenerEvent::ListenerFailed {
+            address: "0.0.0.0:443".to_owned(),
+            problem: local("addressInUse"),
+            holder: None,
+            needs_restart: false,
+        },
+    );
+    let mut orphan = renewed();
+    orphan.add(certificate(), CertificateEvent::CertificateOrphaned);
+    for (log, code) in [
+        (failed, Some("R0207")),
+        (unserved, Some("R0713")),
+        (held, Some("R0701")),
+        (orphan, Some("R0333")),
+        (renewed(), None),
+    ] {
+        let why = log.why();
+        assert_eq!(why.code.map(|code| code.code), code);
+        assert_eq!(row(&log).trouble.as_ref().map(|trouble| trouble.code.as_str()), code);
+        assert_eq!(row(&log).state, why.state);
+    }
+}
+
 #[test]
 fn an_issue_that_is_not_served_is_a_state_of_its_own() {
     let mut log = Log::first_with_crash();
@@ -119,6 +200,17 @@ fn an_account_without_terms_is_waited_for() {
     let row = row(&log);
     assert_eq!(row.state, State::Waiting);
     assert!(row.next.why.contains("https://ca.test/terms-2"), "{}", row.next.why);
+}
+
+#[test]
+fn terms_that_could_not_be_read_yet_are_not_what_is_waited_for() {
+    use renewd_events::account::AccountEvent;
+    let mut log = Log::configured();
+    log.envelopes.pop().unwrap(); // TermsAccepted
+    let problem = Problem::new(ProblemClass::Transport, "dns", "no such host");
+    log.add(crate::testlog::account(), AccountEvent::DirectoryUnreachable { problem });
+    assert_eq!(log.why().code, Some(codes::CA_NAME));
+    assert_eq!(row(&log).trouble.unwrap().code, "R0901");
 }
 
 #[test]
