@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
+use renewd_actors::ports::TimeSource;
 use renewd_actors::{EngineError, Handle};
 use renewd_events::account::AccountEvent;
 use renewd_events::log::room_left;
@@ -26,6 +27,7 @@ use super::reply::{self, Answer};
 use super::story::{Story, newest};
 use super::{gauges, health, view};
 use crate::challenge::Waiting;
+use crate::wire::SystemClock;
 
 /// Renewals in one JSON answer.
 const HISTORY_ROWS_MAX: usize = 500;
@@ -247,7 +249,7 @@ impl Desk {
                 }
                 None => None,
             };
-            story.timeline(&certificate, id)
+            story.timeline(&certificate, id, SystemClock.now())
         });
         match timeline.await.flatten() {
             Some(timeline) => reply::svg(renewd_replay::timeline::svg(&timeline)),
