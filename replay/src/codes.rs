@@ -143,6 +143,7 @@ codes! {
     RESTART_NOT_POSSIBLE "R0802" "nothing here can restart the process";
     RESTART_WAITS "R0803" "the listener waits for a restart";
     RESTART_IN_VAIN "R0804" "the restart did not open the listener";
+    SET_ASIDE "R0805" "renewd failed over it and leaves it alone until a restart";
     CA_NAME "R0901" "this host cannot resolve the CA's name";
     CA_CONNECT "R0902" "this host cannot connect to the CA";
     CA_NOT_TRUSTED "R0903" "this host does not trust the CA's server";

@@ -48,7 +48,7 @@ pub enum State {
     Failing,
     /// The configuration no longer names it.
     Orphan,
-    /// The log holds an event that cannot follow: nothing is done.
+    /// Nothing is done: the log holds an event that cannot follow, or renewd failed over it.
     Broken,
 }
 
@@ -243,7 +243,8 @@ fn state(
     found: Option<&Found>,
 ) -> State {
     let unserved = it.current.is_some() && bindings.iter().any(|binding| binding.trouble.is_some());
-    if it.anomaly.is_some() {
+    let aside = found.is_some_and(|found| found.code == codes::SET_ASIDE);
+    if it.anomaly.is_some() || aside {
         State::Broken
     } else if it.orphaned {
         State::Orphan

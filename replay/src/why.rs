@@ -1,6 +1,7 @@
 //! Why a certificate is as it is: cause, evidence, what to do, and what happens otherwise. The first
 //! cause that evidence proves is named, not the last error seen.
 
+pub(crate) mod aside;
 pub(crate) mod case;
 pub mod rules;
 mod unanswered;

@@ -125,6 +125,9 @@ fn sums(
     let answers = u64::try_from(facts.answers()).unwrap_or(u64::MAX);
     gauge(encoder, "renewd_challenge_tokens", "Challenge tokens that are answered now", None)?
         .encode_gauge(&answers)?;
+    let aside = u64::try_from(facts.engine.set_aside.len()).unwrap_or(u64::MAX);
+    let help = "What renewd failed over and leaves alone until a restart (R0805)";
+    gauge(encoder, "renewd_set_aside", help, None)?.encode_gauge(&aside)?;
     let mut family = gauge(encoder, "renewd_certificates", "Certificates by state", None)?;
     for state in STATES {
         let count = rows.iter().filter(|row| row.state == state).count();

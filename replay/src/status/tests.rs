@@ -119,6 +119,34 @@ fn an_order_at_a_ca_that_is_no_longer_configured_is_over_and_needs_nobody() {
 }
 
 #[test]
+fn what_renewd_failed_over_is_broken_until_a_restart() {
+    use renewd_events::ActorName;
+    use renewd_events::id::StreamId;
+    use renewd_events::process::{EngineEvent, Previous};
+    for stream in [certificate().into(), crate::testlog::account().into()] {
+        let mut log = Log::first_with_crash();
+        let aside = |stream| EngineEvent::SubjectSetAside {
+            actor: ActorName::Issuer,
+            stream,
+            strikes: 2,
+            text: "a decision panicked".to_owned(),
+        };
+        log.add(StreamId::ENGINE, aside(StreamId::ENGINE));
+        assert_eq!(row(&log).state, State::Ok, "that is not this certificate's");
+        log.add(StreamId::ENGINE, aside(stream));
+        let broken = row(&log);
+        assert_eq!((broken.state, log.why().state), (State::Broken, State::Broken));
+        assert_eq!(broken.trouble.unwrap().code, "R0805");
+        assert!(broken.next.what.contains("started again"), "{}", broken.next.what);
+        let why = log.why();
+        assert_eq!((why.code, why.tries), (Some(codes::SET_ASIDE), 2));
+        assert!(why.evidence[0].text.contains("panicked") && why.do_this.contains("restart"));
+        log.boot(Previous::Clean);
+        assert_eq!(row(&log).state, State::Ok);
+    }
+}
+
+#[test]
 fn the_row_and_why_give_one_code_whatever_is_wrong() {
     let renewed = Log::first_with_crash;
     let mut failed = renewed();

@@ -11,7 +11,7 @@ use renewd_events::{Facts, WallMs};
 use super::Evidence;
 use super::rules::{self, Case, Rule};
 use super::witness::{Absence, Checked, Witness, Witnesses};
-use super::{unanswered, unserved};
+use super::{aside, unanswered, unserved};
 use crate::codes::{self, Code, Step};
 use crate::escape::{self, FIELD_CHARACTERS_MAX};
 use crate::status;
@@ -23,8 +23,8 @@ const PARTS_MAX: usize = 4;
 /// A cause, told.
 pub(crate) struct Found {
     pub(crate) code: Code,
-    pub(super) sentence: String,
-    pub(super) remedy: String,
+    pub(crate) sentence: String,
+    pub(crate) remedy: String,
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) since: WallMs,
     pub(crate) tries: u32,
@@ -39,6 +39,7 @@ pub(crate) fn find(
     now: WallMs,
 ) -> Option<Found> {
     anomaly(facts, it)
+        .or_else(|| aside::find(facts, id, it))
         .or_else(|| orphan(it))
         .or_else(|| unserved::find(facts, witnesses, id, it))
         .or_else(|| unanswered::find(facts, id, it))
