@@ -281,11 +281,32 @@ impl Desk {
     }
 
     async fn ready(&self, query: &str) -> Answer {
+        if let Some(name) = parameter(query, "certificate") {
+            return self.served(name).await;
+        }
         let log = self.log.as_deref();
         let health = health::look(self.present.handle(), &self.responder, &self.waiting, log).await;
         let status =
             if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::plain(status, health.body(parameter(query, "verbose").is_some()))
+    }
+
+    /// For a load balancer in front of HTTPS: whether this one certificate is served here.
+    async fn served(&self, name: &str) -> Answer {
+        let wanted = name.to_owned();
+        let row = self.look(move |facts, witnesses, now| {
+            view::find(facts, witnesses, &wanted, now).map(|(_, row)| health::unserved(&row))
+        });
+        match row.await {
+            Some(Some(None)) => reply::plain(StatusCode::OK, "ok\n".to_owned()),
+            Some(Some(Some(why))) => {
+                let name = renewd_replay::escape::field(name, 80);
+                let text = format!("[-]certificate/{name} failed: {why}\nreadyz check failed\n");
+                reply::plain(StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+            Some(None) => unknown(name),
+            None => unseen(),
+        }
     }
 
     async fn renew(&self, name: &str, by: &str) -> Answer {
