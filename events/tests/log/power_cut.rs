@@ -75,10 +75,11 @@ fn cut(disk: &Path, acknowledged: u64, deaf: Option<&str>, after: &Path) -> u64 
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     while let Some(line) = lines.next() {
         let line = line.unwrap();
-        last = line.parse().unwrap_or_else(|_| {
-            let said: Vec<String> = lines.by_ref().map_while(Result::ok).collect();
-            panic!("the child fails: {said:?}");
-        });
+        let place = line.parse();
+        let rest = lines.by_ref().take(if place.is_err() { usize::MAX } else { 0 });
+        let said: Vec<String> = rest.map_while(Result::ok).collect();
+        assert!(place.is_ok(), "the child fails: {line} {said:?}");
+        last = place.unwrap();
         if last >= acknowledged {
             // What it says after that, it says to nobody; what it does after that may be on the disk.
             child.kill().unwrap();
