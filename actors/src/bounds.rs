@@ -77,6 +77,9 @@ pub const HOPELESS_AFTER: u32 = 3;
 pub const IDLE_FIRST: Duration = Duration::from_millis(100);
 /// A lost newOrder may still be on its way inside the CA: the list is asked for after this.
 pub const LOST_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// The account's key is waited for this long in one life, with an order under way: no order of nobody is
+/// kept open for longer (Let's Encrypt, 7 days).
+pub const KEY_AWAITED_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Junk in place of that list is asked past for this long: outages and broken proxies end within hours,
 /// and an order of nobody stays open for days, so it is still found when they do. Longer would hold up
 /// the renewal more than another order costs.
