@@ -234,7 +234,7 @@ fn of_the_account() -> Vec<Scenario> {
         scenario("account-key-gone-at-a-start", "boot:1=account-key-gone:7200", |_| {}),
         scenario("account-key-damaged-at-a-start", "boot:1=account-key-damaged:7200", |_| {}),
         scenario("account-key-gone-in-mid-order", "request:6=account-key-gone:7200", |_| {}),
-        scenario("account-key-damaged-in-mid-order", "request:9=account-key-damaged:7200", |_| {}),
+        scenario("account-key-damaged-in-mid-order", "request:5=account-key-damaged:7200", |_| {}),
         scenario("account-key-gone-at-a-renewal", "tick:236=account-key-gone:172800", again),
     ]
 }
