@@ -52,10 +52,10 @@ pub(super) fn given_up(
     if let Some(problem) = looks.hopeless() {
         return Some(problem.clone());
     }
-    let waited = cx.now.since(order.since.max(facts.engine.booted_at)).min(looks.waited);
-    let looked = looks.count > 1 && looks.failures == 0;
+    let waited = cx.now.since(order.since.max(facts.engine.booted_at)).min(looks.watched);
+    let looked = looks.answers > 1 && looks.failures == 0;
     // After the wall clock was set back nothing seems to have waited: looks have a bound of their own.
-    let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
+    let stalled = waited > bounds::ORDER_STALLED || looks.answers > bounds::LOOKS_MAX;
     let stalled = stalled && !planted::is(Bug::LooksUnbounded);
     (looked && stalled).then(|| {
         let text =
@@ -76,8 +76,8 @@ pub(super) fn not_issued(
         return Some(problem.clone());
     }
     let max = issuing_max(order.since, served_until);
-    let looked = looks.count > 1 && looks.failures == 0;
-    (looked && waited_for(max, order.since, looks, cx)).then(|| {
+    let looked = looks.answers > 1 && looks.failures == 0;
+    (looked && lasted(max, order.since, looks.watched, cx)).then(|| {
         let hours = max.as_secs() / 3600;
         let text =
             format!("the CA took the certificate request and did not issue in {hours} hours");
@@ -89,12 +89,13 @@ pub(super) fn not_issued(
 /// enough in this life to tell that it still is in vain. A clock that jumped ahead, or a host that was
 /// off, has not asked; one that is started every night has.
 pub(super) fn in_vain_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
-    looks.failures > 0 && waited_for(max, since, looks, cx)
+    looks.failures > 0 && lasted(max, since, looks.waited, cx)
 }
 
-fn waited_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
-    let long_ago = cx.now.since(since) >= max && looks.waited >= bounds::ORDER_STALLED;
-    long_ago || looks.waited >= max
+/// `here`: how much of it this life has seen.
+fn lasted(max: Duration, since: WallMs, here: Duration, cx: &Context) -> bool {
+    let long_ago = cx.now.since(since) >= max && here >= bounds::ORDER_STALLED;
+    long_ago || here >= max
 }
 
 /// Why the wait that the CA asks for leads nowhere: by then it has forgotten the order. Whoever waits for
