@@ -60,6 +60,10 @@ fn pair(folder: &Path) -> String {
     assert!(certificates.len() >= 2);
     let key = any_supported_type(&PrivateKeyDer::from_pem_slice(&key).unwrap()).unwrap();
     CertifiedKey::new(certificates, key).keys_match().unwrap();
+    // Another user's server must come to the chain, through folders that a hardened process made.
+    let folder = folder.canonicalize().unwrap();
+    let folders: Vec<u32> = folder.ancestors().take(3).map(mode).collect();
+    assert_eq!(folders, [0o755; 3], "{}", folder.display());
     assert_eq!(mode(&folder.join("privkey.pem")), 0o600);
     assert_eq!(mode(&folder.join("fullchain.pem")), 0o644);
     tls::pem_leaf_sha256(&chain).unwrap()
@@ -88,6 +92,9 @@ fn files_are_one_generation_and_the_reload_command_sees_it() {
 
     let marker = fs::read_to_string(folder.join("marker")).unwrap();
     assert_eq!(marker, "web generations/1\nweb generations/2\n");
+    // What the command writes is the operator's: it has the umask that renewd was started with.
+    let probe = site.host.write("probe", "").unwrap();
+    assert_eq!(mode(&folder.join("marker")), mode(&probe));
     let adopted = site.events_named("GenerationAdopted");
     for (number, event) in (1..).zip(&adopted) {
         let generation = folder.join(format!("tls/generations/{number}"));
