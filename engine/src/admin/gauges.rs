@@ -190,6 +190,7 @@ fn next(
         let planned = facts.schedules.get(&row.id).and_then(|schedule| schedule.planned);
         let action = match (row.doing.is_some(), planned, row.next.at) {
             (true, _, _) => "renewing".to_owned(),
+            (false, _, Some(_)) if row.state == State::NotServed => "serve".to_owned(),
             (false, Some(planned), Some(_)) => planned.cause.to_string(),
             (false, None, Some(_)) => "operator".to_owned(),
             (false, _, None) => "waiting".to_owned(),

@@ -7,7 +7,7 @@ use renewd_events::account::Registration;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::sentence::names;
-use renewd_replay::status;
+use renewd_replay::status::{self, Proof};
 use serde_json::{Value, json};
 
 use super::alive;
@@ -45,9 +45,10 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => {
+        Ok(mut source) => {
+            let engine = alive::look(&flags.reading, config, &mut source);
             let reply = render(&source.facts, flags.kind, source.now, flags.reading.form());
-            alive::with_words(reply, &flags.reading, config, &source)
+            alive::with_words(reply, &engine, &source)
         }
         Err(reply) => reply,
     }
@@ -149,7 +150,11 @@ fn bindings(facts: &Facts, now: WallMs) -> Rows {
     let rows = status::status(facts, now).into_iter().flat_map(|row| {
         let name = row.name;
         row.bindings.into_iter().map(move |binding| {
-            let served = if binding.served { "yes" } else { "no" };
+            let served = match (binding.served, binding.proof) {
+                (true, Proof::Handshake) => "yes",
+                (true, Proof::Files) => "on disk",
+                (false, _) => "no",
+            };
             let generation =
                 binding.generation.map_or_else(|| "–".to_owned(), |number| number.to_string());
             let trouble =

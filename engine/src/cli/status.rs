@@ -26,12 +26,12 @@ pub(super) struct Flags {
 
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
-    let source = match flags.reading.read(config, style) {
+    let mut source = match flags.reading.read(config, style) {
         Ok(source) => source,
         Err(reply) => return reply,
     };
+    let engine = alive::look(&flags.reading, config, &mut source);
     let mut reply = render(&source.facts, &flags.names, source.now, flags.reading.form());
-    let engine = alive::look(&flags.reading, config);
     reply.err.push_str(&alive::words(&engine, &source));
     let troubled = || {
         let rows = status::status(&source.facts, source.now);
@@ -103,6 +103,7 @@ fn served(row: &CertificateStatus) -> String {
     match row.served {
         Served::Nothing => "–".to_owned(),
         Served::Everywhere => format!("yes {good}/{all}"),
+        Served::OnDisk => format!("disk {good}/{all}"),
         Served::Older => format!("old {good}/{all}"),
         Served::Partly => format!("no {good}/{all}"),
     }

@@ -14,7 +14,7 @@ use renewd_events::{Facts, WallMs};
 use super::Evidence;
 use super::rules::{self, Case, Rule};
 use super::witness::{Absence, Witness};
-use super::{issuing, unanswered};
+use super::{issuing, looked, unanswered};
 use crate::codes::{self, Code, Step};
 use crate::escape::{self, FIELD_CHARACTERS_MAX};
 use crate::when;
@@ -260,10 +260,11 @@ fn unserved(
             .and_then(|(stream, listener)| closed(facts, witness, stream, listener))
             .or_else(|| {
                 let setback = binding.setback.as_ref()?;
-                let label = binding.target.as_ref().map(Target::label).unwrap_or_default();
-                let case = Case { name: label, ..Case::of(Step::Binding, &setback.problem) };
+                let name = looked::place(binding);
+                let case = Case { name, ..Case::of(Step::Binding, &setback.problem) };
                 let place = place(witness, binding_id.into(), setback.at);
-                Some(told(&case, rules::find(&case), place, setback.count))
+                let found = told(&case, rules::find(&case), place, setback.count);
+                Some(looked::amended(found, binding))
             })
     })
 }
