@@ -161,7 +161,7 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
         State::Renewing
     } else if it.failure.is_some() {
         State::Failing
-    } else if next::waits_for_terms(facts, it) {
+    } else if next::waits_for_terms(facts, it) || next::waits_for_another_ca(facts, it) {
         State::Waiting
     } else if account_trouble.is_some() {
         State::Failing

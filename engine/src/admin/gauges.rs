@@ -203,7 +203,7 @@ fn next(
 
 fn served(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Result<(), Error> {
     let name = "renewd_certificate_served_match";
-    let help = "1 when a handshake there showed the newest issue";
+    let help = "1 when a handshake there showed the newest issue, or its files hold it and no verify is set";
     let mut family = gauge(encoder, name, help, None)?;
     for row in rows {
         for binding in &row.bindings {

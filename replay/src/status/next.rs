@@ -28,6 +28,16 @@ pub(super) fn waits_for_terms(facts: &Facts, it: &Certificate) -> bool {
     account(facts, it).is_some_and(|account| !account.terms_are_accepted())
 }
 
+/// Whether the CA makes accounts only for those whom it knows beforehand (RFC 8555 §7.3.4). Only a person
+/// can change that: renewd has no external account binding.
+pub(super) fn waits_for_another_ca(facts: &Facts, it: &Certificate) -> bool {
+    account(facts, it).is_some_and(|account| {
+        let directory = account.directory.as_ref();
+        account.registration == Registration::Absent
+            && directory.is_some_and(|directory| directory.external_account_required)
+    })
+}
+
 /// Whether the renewal's time has come.
 pub(super) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
     facts.schedules.get(&id).is_some_and(|schedule| {
@@ -102,6 +112,11 @@ fn account_action(facts: &Facts, it: &Certificate, now: WallMs) -> Option<NextAc
             "the CA orders nothing before a person does what it asks, then `renewd accept-terms`: {said}"
         );
         return Some(action(None, "wait for a person to act at the CA", why));
+    }
+    if waits_for_another_ca(facts, it) {
+        let why = "the CA takes only accounts that it knows beforehand (external account binding), \
+                   and renewd makes none";
+        return Some(action(None, "wait for a person to choose another CA", why.to_owned()));
     }
     match &account.registration {
         Registration::Registered { .. } => (!account.may_order()).then(|| {

@@ -281,3 +281,15 @@ fn files_that_no_server_is_asked_about_are_not_called_served() {
     assert!(said(&log).starts_with(expected), "{}", said(&log));
     assert!(log.why().sentence.contains("127.0.0.1:465"), "{}", log.why().sentence);
 }
+
+#[test]
+fn a_ca_that_takes_no_new_accounts_waits_for_a_person_and_says_so() {
+    use renewd_events::account::{AccountEvent, Directory};
+    let mut log = Log::configured();
+    let directory = Directory { external_account_required: true, ..Directory::default() };
+    log.add(crate::testlog::account(), AccountEvent::DirectoryObserved(directory));
+    let row = row(&log);
+    assert_eq!((row.state, row.next.at), (State::Waiting, None));
+    assert_eq!(row.next.what, "wait for a person to choose another CA");
+    assert!(log.why().sentence.contains("external account binding"), "{}", log.why().sentence);
+}
