@@ -27,9 +27,12 @@ pub(super) enum Engine {
     Absent,
 }
 
-/// Asks it.
-pub(super) fn look(reading: &Reading, config: Option<&Path>) -> Engine {
-    reading.socket(config).map_or(Engine::Unremarkable, |socket| at(&socket))
+/// Asks it, and lets what was read of the log agree: a killed process wrote no end of its life, and it
+/// serves as little as one that did. (The past of `--at` is told by its log alone, as it was known then.)
+pub(super) fn look(reading: &Reading, config: Option<&Path>, source: &mut Source) -> Engine {
+    let engine = reading.socket(config).map_or(Engine::Unremarkable, |socket| at(&socket));
+    source.facts.engine.stopped |= engine == Engine::Absent;
+    engine
 }
 
 fn at(socket: &Path) -> Engine {
@@ -87,13 +90,8 @@ fn state(engine: &Engine, source: &Source) -> String {
 }
 
 /// The answer of a reading command, with what a person must know of the engine.
-pub(super) fn with_words(
-    mut reply: Reply,
-    reading: &Reading,
-    config: Option<&Path>,
-    source: &Source,
-) -> Reply {
-    reply.err.push_str(&words(&look(reading, config), source));
+pub(super) fn with_words(mut reply: Reply, engine: &Engine, source: &Source) -> Reply {
+    reply.err.push_str(&words(engine, source));
     reply
 }
 

@@ -7,7 +7,7 @@ use renewd_events::account::Registration;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::sentence::names;
-use renewd_replay::status::{self, CertificateStatus};
+use renewd_replay::status::{self, CertificateStatus, Proof};
 use serde_json::{Value, json};
 
 use super::alive;
@@ -45,10 +45,11 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => {
+        Ok(mut source) => {
+            let engine = alive::look(&flags.reading, config, &mut source);
             let rows = || status::status(&source.facts, &source.witnesses, source.now);
             let reply = render(&source.facts, rows, flags.kind, (source.now, flags.reading.form()));
-            alive::with_words(reply, &flags.reading, config, &source)
+            alive::with_words(reply, &engine, &source)
         }
         Err(reply) => reply,
     }
@@ -157,7 +158,11 @@ fn bindings(rows: Vec<CertificateStatus>, now: WallMs) -> Rows {
     let rows = rows.into_iter().flat_map(|row| {
         let name = row.name;
         row.bindings.into_iter().map(move |binding| {
-            let served = if binding.served { "yes" } else { "no" };
+            let served = match (binding.served, binding.proof) {
+                (true, Proof::Handshake) => "yes",
+                (true, Proof::Files) => "on disk",
+                (false, _) => "no",
+            };
             let generation =
                 binding.generation.map_or_else(|| "–".to_owned(), |number| number.to_string());
             let trouble =
