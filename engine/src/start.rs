@@ -23,7 +23,7 @@ use crate::challenge::Responder;
 use crate::declare::declarations;
 use crate::host::OwnProcess;
 use crate::settings::Settings;
-use crate::telemetry::{History, Traces};
+use crate::telemetry::{History, Lines, Traces};
 use crate::vault::{ChainStore, FileVault, VaultError};
 use crate::wire::{Awake, Wired, wire};
 
@@ -108,6 +108,8 @@ pub struct Extras {
     pub observers: Vec<Observer>,
     /// What the built-in listeners serve.
     pub page: Option<Page>,
+    /// Whether each event is a log line (`tracing`). A host has its own way of telling.
+    pub lines: bool,
 }
 
 impl std::fmt::Debug for Extras {
@@ -214,9 +216,13 @@ pub(crate) fn has_records(vault: &Path) -> bool {
 /// See [`StartError`].
 pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, StartError> {
     let mut history = settings.traces.as_ref().map(|_| History::default());
+    let mut lines = extras.lines.then(Lines::default);
     let (log, facts) = open_log_with(&settings.state_dir, |envelope| {
         if let Some(history) = &mut history {
             history.apply(envelope);
+        }
+        if let Some(lines) = &mut lines {
+            lines.pass(envelope);
         }
     })?;
     let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
@@ -235,7 +241,8 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
     let held = held_ports(&wired.responder);
     let any_held = !held.is_empty();
     declarations.extend(held);
-    let mut observers = extras.observers;
+    let mut observers: Vec<Observer> = lines.map(Lines::observer).into_iter().collect();
+    observers.extend(extras.observers);
     let traces = history.and_then(|history| export(settings, history, &mut observers));
     if let Some(traces) = &traces {
         let ca = Arc::clone(&wired.ports.ca);

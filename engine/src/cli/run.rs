@@ -59,10 +59,7 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     let signals = Signals::listen().map_err(|cause| failed(&cause, Exit::Failed))?;
     let settings = Settings::from(config);
     let counters = Counters::new();
-    let extras = Extras {
-        observers: vec![crate::telemetry::event_lines(), counters.observer()],
-        page: None,
-    };
+    let extras = Extras { observers: vec![counters.observer()], page: None, lines: true };
     let running = start(&settings, extras).await.map_err(|error| refused(&error))?;
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
