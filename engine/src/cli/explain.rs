@@ -72,6 +72,8 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0165"),
     page!("R0166"),
     page!("R0167"),
+    page!("R0168"),
+    page!("R0169"),
     page!("R0170"),
     page!("R0171"),
     page!("R0172"),
