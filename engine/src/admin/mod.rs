@@ -1,7 +1,7 @@
 //! What a person and a monitor can see of a running engine: the status page, the same as JSON, health
 //! and metrics, on a loopback port; and one command, `renew`, on a Unix socket only.
 //!
-//! Read in this order: [`server`] (the two sockets), `guard` (which Host names are answered), `routes`
+//! Read in this order: [`server`] (the two sockets), `port` (the page's, awaited while another holds it), `guard` (which Host names are answered), `routes`
 //! (path to answer), `reply` (headers), `view` and `page` (facts to words and HTML), `bar` (the
 //! validity bar), `story` (past renewals, read from the log's mirror), `health`, [`metrics`]
 //! and `gauges`, [`client`] (the other end of the Unix socket).
@@ -17,6 +17,7 @@ mod guard;
 mod health;
 pub mod metrics;
 mod page;
+mod port;
 mod reply;
 mod routes;
 pub mod server;
