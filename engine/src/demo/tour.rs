@@ -162,6 +162,21 @@ async fn read_back(stage: &Stage, options: &Options) -> Result<(), DemoError> {
         let printed = reading::read(&stage.place.config(), command).await?;
         stage.screen.quote(&printed);
     }
+    page(stage, options).await
+}
+
+/// The status page answers, and how to look at it.
+async fn page(stage: &Stage, options: &Options) -> Result<(), DemoError> {
+    let (admin, screen) = (stage.admin, &stage.screen);
+    let page = super::visit::page(admin).await?;
+    screen.note(&format!("status page: http://{admin}/"));
+    screen.quote(&page);
+    if !options.keep {
+        let program = &options.program;
+        screen.note(&format!(
+            "`{program} demo --keep` leaves the page, the engine and its folder there to look at"
+        ));
+    }
     Ok(())
 }
 
