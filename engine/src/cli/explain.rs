@@ -84,6 +84,7 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0605"),
     page!("R0606"),
     page!("R0607"),
+    page!("R0609"),
     page!("R0620"),
     page!("R0621"),
     page!("R0622"),

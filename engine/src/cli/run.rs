@@ -169,8 +169,9 @@ fn failed(text: &str, exit: Exit) -> Reply {
 fn refused(error: &StartError) -> Reply {
     match error {
         StartError::Log(error @ StoreError::Locked { .. }) => {
-            let text = format!("{error}: is another renewd running on this state directory?");
-            failed(&text, Exit::Locked)
+            let cure = "another renewd runs on this state directory; `renewd explain R0609` says how \
+                        to find it";
+            failed(&format!("R0609: {error}\n  help: {cure}"), Exit::Locked)
         }
         StartError::Log(error) => source::refused(error),
         StartError::LogMissing { .. } | StartError::LogUnfinished { .. } => {
