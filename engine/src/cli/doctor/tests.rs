@@ -46,3 +46,16 @@ async fn a_ca_that_is_not_trusted_gets_the_advice_that_why_has() {
     assert!(!todo.contains("firewall"), "{todo}");
     ca.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_ca_that_cannot_be_reached_gets_its_own_code() {
+    // Nobody listens on the port of a socket that is bound and not listening.
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    bound.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let port = bound.local_addr().unwrap().as_socket().unwrap().port();
+    let text = format!("version = 1\n[account]\nca = \"https://127.0.0.1:{port}/dir\"\n");
+    let findings = there::ca(&config(&text), None).await;
+    let todo = findings[0].todo.clone().unwrap();
+    assert!(todo.contains("firewall") && todo.contains("R0902"), "{todo}");
+    assert!(!todo.contains("clock"), "{todo}");
+}

@@ -81,7 +81,7 @@ pub(super) async fn ca(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
 /// What to do about a directory that is not read, as `why` says it for a renewal that met the same.
 fn way_to_the_ca(code: &str) -> String {
     let cure = match code {
-        "R0902" => "set the clock (NTP); if it is right, the CA's server certificate has run out",
+        "R0904" => "set the clock (NTP); if it is right, the CA's server certificate has run out",
         "R0903" => {
             "private CA: set account.ca_root_file; else update the root certificates, or exempt the \
              host from TLS inspection"
