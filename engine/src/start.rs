@@ -23,7 +23,7 @@ use crate::challenge::Responder;
 use crate::declare::declarations;
 use crate::host::OwnProcess;
 use crate::settings::Settings;
-use crate::telemetry::{History, Traces};
+use crate::telemetry::{History, Lines, Traces};
 use crate::vault::{ChainStore, FileVault, VaultError};
 use crate::wire::{Awake, Wired, wire};
 
@@ -74,7 +74,7 @@ pub enum StartError {
     Vault(#[from] VaultError),
     /// The challenge responder's address can never be opened as things are: not an address of this
     /// machine, or a port without the privilege. One that another program holds is tried again instead.
-    #[error("the challenge responder cannot listen on {subject}: {detail}{held}", subject = .0.problem.subject, detail = .0.problem.detail, held = held(.0))]
+    #[error("the challenge responder cannot listen on {subject}: {detail}", subject = .0.problem.subject, detail = .0.problem.detail)]
     Listener(ListenerRefused),
     /// Something else of our own side.
     #[error("{}: {}", .0.kind, .0.detail)]
@@ -82,13 +82,6 @@ pub enum StartError {
     /// The actors.
     #[error(transparent)]
     Engine(#[from] EngineError),
-}
-
-fn held(refused: &ListenerRefused) -> String {
-    match &refused.holder {
-        Some(holder) => format!(" (held by {holder}; it is left alone)"),
-        None => String::new(),
-    }
 }
 
 /// A running engine with its adapters.
@@ -108,6 +101,8 @@ pub struct Extras {
     pub observers: Vec<Observer>,
     /// What the built-in listeners serve.
     pub page: Option<Page>,
+    /// Whether each event is a log line (`tracing`). A host has its own way of telling.
+    pub lines: bool,
 }
 
 impl std::fmt::Debug for Extras {
@@ -135,7 +130,8 @@ fn open_log_with(
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
             if !opened.clean {
-                tracing::warn!(?opened, "the last life of the process did not end cleanly");
+                let log = crash(&opened);
+                tracing::warn!("the last life of the process did not end cleanly: {log}");
             }
             tell_of_the_index(&opened);
             log
@@ -170,6 +166,25 @@ fn finish_mending(dir: &Path) -> Result<Option<Leftover>, StoreError> {
         tracing::warn!("{leftover}");
     }
     Ok(left.into_iter().next())
+}
+
+/// What the crash cost the log, in words.
+fn crash(opened: &Opened) -> String {
+    let mut words = match (opened.beyond_anchor, &opened.torn) {
+        (0, None) => return "no event is lost".to_owned(),
+        _ => "no acknowledged event is lost".to_owned(),
+    };
+    if opened.beyond_anchor > 0 {
+        let events = opened.beyond_anchor;
+        words.push_str(&format!("; {events} that were written and not acknowledged count"));
+    }
+    if let Some(torn) = &opened.torn {
+        let (seq, octets, kept) = (torn.seq, torn.octets, torn.kept.display());
+        words.push_str(&format!(
+            "; the write of event {seq} was torn, its {octets} octets are kept in {kept}"
+        ));
+    }
+    words
 }
 
 /// sled was damaged, deleted or emptied; nothing is lost by that. After a crash it lacks a few commits,
@@ -214,28 +229,33 @@ pub(crate) fn has_records(vault: &Path) -> bool {
 /// See [`StartError`].
 pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, StartError> {
     let mut history = settings.traces.as_ref().map(|_| History::default());
-    let (log, facts) = open_log_with(&settings.state_dir, |envelope| {
+    let mut lines = extras.lines.then(Lines::default);
+    let (mut log, facts) = open_log_with(&settings.state_dir, |envelope| {
         if let Some(history) = &mut history {
             history.apply(envelope);
         }
+        if let Some(lines) = &mut lines {
+            lines.pass(envelope);
+        }
     })?;
-    let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
-    let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
-    match vault.remove_needless(&facts) {
-        Ok(0) => {}
-        Ok(keys) => tracing::info!(keys, "removed keys of earlier renewals that nothing needs"),
-        // They lie there as before; the next start tries again.
-        Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
-    }
     let facts = Arc::new(RwLock::new(facts));
-    let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
+    let mut wired = match furnish(settings, &facts, extras.page) {
+        Ok(wired) => wired,
+        Err(error) => {
+            // Nothing was written: the next start must not take this one for a crash. Whoever cannot
+            // even be told so is told why there was no start.
+            drop(log.close());
+            return Err(error);
+        }
+    };
     serve_again(&wired, settings, &facts);
     let mut declarations =
         declarations(settings, &facts.read().unwrap_or_else(PoisonError::into_inner));
     let held = held_ports(&wired.responder);
     let any_held = !held.is_empty();
     declarations.extend(held);
-    let mut observers = extras.observers;
+    let mut observers: Vec<Observer> = lines.map(Lines::observer).into_iter().collect();
+    observers.extend(extras.observers);
     let traces = history.and_then(|history| export(settings, history, &mut observers));
     if let Some(traces) = &traces {
         let ca = Arc::clone(&wired.ports.ca);
@@ -260,6 +280,23 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         engine.handle().challenge_port_opened(&address.to_string()).await?;
     }
     Ok(Running { engine, responder, bindings, host, awake: handle, traces })
+}
+
+/// Vault, chains, and the adapters over them. The log is locked by now: nobody else is in there.
+fn furnish(
+    settings: &Settings,
+    facts: &Arc<RwLock<Facts>>,
+    page: Option<Page>,
+) -> Result<Wired, StartError> {
+    let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
+    let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
+    match vault.remove_needless(&facts.read().unwrap_or_else(PoisonError::into_inner)) {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "removed keys of earlier renewals that nothing needs"),
+        // They lie there as before; the next start tries again.
+        Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
+    }
+    wire(settings, facts, vault, chains, page)
 }
 
 /// The addresses for challenges that another program holds, when none is open: renewals wait for them.
@@ -337,3 +374,6 @@ impl Running {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,10 +59,7 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     let signals = Signals::listen().map_err(|cause| failed(&cause, Exit::Failed))?;
     let settings = Settings::from(config);
     let counters = Counters::new();
-    let extras = Extras {
-        observers: vec![crate::telemetry::event_lines(), counters.observer()],
-        page: None,
-    };
+    let extras = Extras { observers: vec![counters.observer()], page: None, lines: true };
     let running = start(&settings, extras).await.map_err(|error| refused(&error))?;
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
@@ -172,8 +169,9 @@ fn failed(text: &str, exit: Exit) -> Reply {
 fn refused(error: &StartError) -> Reply {
     match error {
         StartError::Log(error @ StoreError::Locked { .. }) => {
-            let text = format!("{error}: is another renewd running on this state directory?");
-            failed(&text, Exit::Locked)
+            let cure = "another renewd runs on this state directory; `renewd explain R0609` says how \
+                        to find it";
+            failed(&format!("R0609: {error}\n  help: {cure}"), Exit::Locked)
         }
         StartError::Log(error) => source::refused(error),
         StartError::LogMissing { .. } | StartError::LogUnfinished { .. } => {
