@@ -29,6 +29,11 @@ mod hive;
 mod intensity;
 pub mod issuer;
 pub mod journal;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "starts the timers' task, and waits in one for the log"
+)]
+mod life;
 pub mod ports;
 pub mod registrar;
 mod restart_coordinator;
@@ -41,3 +46,4 @@ mod validator;
 mod waiting;
 
 pub use engine::{Engine, EngineError, Handle, Start};
+pub use life::Declarations;

@@ -15,6 +15,7 @@
 pub mod acme;
 pub mod admin;
 mod again;
+mod awake;
 pub mod bind;
 pub mod challenge;
 pub mod cli;

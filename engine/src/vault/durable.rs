@@ -113,12 +113,16 @@ pub(crate) fn directory(path: &Path, mode: u32) -> Result<(), WriteError> {
     }
 }
 
-/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode.
+/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode. One that is
+/// as it should be is not written to: it may lie on a read-only file system.
 ///
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn private_directory(path: &Path) -> Result<(), WriteError> {
     directory(path, 0o700)?;
+    if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o7777 == 0o700) {
+        return Ok(());
+    }
     fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(at("set the mode of", path))
 }
 

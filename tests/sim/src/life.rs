@@ -6,7 +6,7 @@ use std::time::Duration;
 use renewd_actors::decision::Rules;
 use renewd_actors::journal::Seat;
 use renewd_actors::ports::Ports;
-use renewd_actors::{Engine, Start};
+use renewd_actors::{Declarations, Engine, Start};
 use renewd_events::Facts;
 use renewd_events::binding::Target;
 use renewd_events::planted::{self, Bug};
@@ -151,7 +151,13 @@ fn remember(world: &World) -> Facts {
 
 async fn start(world: &Arc<World>) -> Option<Engine> {
     let facts = remember(world);
-    let declarations = if facts.accounts.is_empty() { world.declarations() } else { Vec::new() };
+    let config = Arc::clone(world);
+    let declarations: Declarations =
+        Box::new(
+            move |facts| {
+                if facts.accounts.is_empty() { config.declarations() } else { Vec::new() }
+            },
+        );
     let rules = Rules {
         parallel_max: world.plan.parallel,
         retry_first: RETRY_FIRST,
