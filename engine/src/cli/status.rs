@@ -39,7 +39,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     };
     let found = match engine {
         Engine::Unwritable(_) => true,
-        Engine::Absent => flags.check,
+        Engine::Absent | Engine::Mute => flags.check,
         Engine::Unremarkable => flags.check && troubled(),
     };
     if found && reply.exit == Exit::Done {

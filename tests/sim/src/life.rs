@@ -213,12 +213,13 @@ async fn live(world: &Arc<World>) -> End {
     if world.is_dead() && end != End::Stuck { End::Killed } else { end }
 }
 
-/// A start that the full disk refused is tried again by what supervises the process.
+/// A start that a failed sync ended is tried again by what supervises the process. On a full disk the
+/// engine waits by itself.
 fn not_started(world: &World) -> End {
     if world.is_dead() {
         return End::Killed;
     }
-    if world.disk_is_full() || world.platter().medium.sync_failed {
+    if world.platter().medium.sync_failed {
         world.skip(SUPERVISOR_PAUSE);
         return End::Killed;
     }
