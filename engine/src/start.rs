@@ -1,26 +1,25 @@
 //! From settings to a running engine, in an order that a crash cannot hurt: log, responder, what was
 //! served before, then the actors.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
-use renewd_events::event::NewEvent;
-use renewd_events::id::{ListenerId, Seq};
-use renewd_events::listener::ListenerEvent;
+use renewd_events::id::Seq;
 use renewd_events::log::{self, Leftover, MirrorReader, Opened, Placed, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
 use renewd_events::store::{EventStore, StoreError};
 use renewd_events::{Envelope, Facts};
+use tokio::task::JoinHandle;
 
 use crate::again::serve_again;
+use crate::awake::{Awaking, declared};
 use crate::bind::{Bindings, Page};
 use crate::challenge::Responder;
-use crate::declare::declarations;
 use crate::host::OwnProcess;
 use crate::settings::Settings;
 use crate::telemetry::{History, Lines, Traces};
@@ -92,6 +91,8 @@ pub struct Running {
     bindings: Arc<Bindings>,
     host: Arc<OwnProcess>,
     awake: Awake,
+    /// Fills `awake` once a life that waits for its log has begun.
+    late: Option<JoinHandle<()>>,
     traces: Option<Traces>,
 }
 
@@ -111,7 +112,8 @@ impl std::fmt::Debug for Extras {
     }
 }
 
-/// Opens the log and folds it.
+/// Opens the log and folds it. One that holds events and cannot be written for want of room is given
+/// too: it takes commits once there is room ([`SledLog::wait`]).
 ///
 /// # Errors
 /// [`StartError::Log`], [`StartError::LogMissing`] and [`StartError::LogUnfinished`].
@@ -135,6 +137,15 @@ fn open_log_with(
             }
             tell_of_the_index(&opened);
             log
+        }
+        // There are facts to serve by.
+        Err(unopened @ StoreError::NoRoom { .. }) if facts.seq > Seq(0) => {
+            tracing::error!(
+                cause = %unopened,
+                cure = unopened.cure(),
+                "the log cannot be opened for writing; no new act is begun, what was published is served on"
+            );
+            SledLog::wait(&dir, unopened)?
         }
         Err(StoreError::Absent { .. }) => match unfinished {
             Some(left) => return Err(StartError::LogUnfinished { log: dir, left }),
@@ -223,7 +234,8 @@ pub(crate) fn has_records(vault: &Path) -> bool {
     std::fs::read_dir(vault).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Starts an engine. Inside a tokio runtime with several threads.
+/// Starts an engine. Inside a tokio runtime with several threads. When the log cannot be written for want
+/// of room, the engine serves what it has, does nothing else, and begins its life once there is room.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -249,11 +261,6 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         }
     };
     serve_again(&wired, settings, &facts);
-    let mut declarations =
-        declarations(settings, &facts.read().unwrap_or_else(PoisonError::into_inner));
-    let held = held_ports(&wired.responder);
-    let any_held = !held.is_empty();
-    declarations.extend(held);
     let mut observers: Vec<Observer> = lines.map(Lines::observer).into_iter().collect();
     observers.extend(extras.observers);
     let traces = history.and_then(|history| export(settings, history, &mut observers));
@@ -263,6 +270,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         wired.ports.ca = traces.watch_ca(ca, Arc::clone(&facts), directory);
     }
     let Wired { ports, rules, responder, bindings, host, handle } = wired;
+    let any_held = Arc::new(AtomicBool::new(false));
     let engine = Engine::start(Start {
         store: Box::new(log),
         facts,
@@ -270,16 +278,30 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         rules,
         observers,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        declarations,
+        declarations: declared(settings, &responder, &any_held),
         seat: renewd_actors::journal::Seat::Thread,
     })
     .await?;
-    *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
-    if let Some(address) = responder.addresses().first().filter(|_| any_held) {
-        // It became free in the meantime, when there was nobody yet to be told.
-        engine.handle().challenge_port_opened(&address.to_string()).await?;
-    }
-    Ok(Running { engine, responder, bindings, host, awake: handle, traces })
+    let awaking = Awaking {
+        handle: engine.handle(),
+        awake: Arc::clone(&handle),
+        responder: Arc::clone(&responder),
+        any_held,
+    };
+    let mut begun = engine.begun();
+    let late = if *begun.borrow_and_update() {
+        awaking.now().await?;
+        None
+    } else {
+        Some(tokio::spawn(async move {
+            if begun.wait_for(|begun| *begun).await.is_ok()
+                && let Err(cause) = awaking.now().await
+            {
+                tracing::error!(%cause, "the open port for challenges is not recorded; restart renewd");
+            }
+        }))
+    };
+    Ok(Running { engine, responder, bindings, host, awake: handle, late, traces })
 }
 
 /// Vault, chains, and the adapters over them. The log is locked by now: nobody else is in there.
@@ -297,25 +319,6 @@ fn furnish(
         Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
     }
     wire(settings, facts, vault, chains, page)
-}
-
-/// The addresses for challenges that another program holds, when none is open: renewals wait for them.
-fn held_ports(responder: &Responder) -> Vec<NewEvent> {
-    if !responder.addresses().is_empty() {
-        return Vec::new();
-    }
-    let said = |(address, refused): (SocketAddr, ListenerRefused)| {
-        let address = address.to_string();
-        let stream = ListenerId::derive(&[b"http-01", address.as_bytes()]).into();
-        let event = ListenerEvent::ListenerFailed {
-            address,
-            problem: refused.problem,
-            holder: refused.holder,
-            needs_restart: false,
-        };
-        NewEvent { stream, event: event.into(), renewal: None, cause: None }
-    };
-    responder.waiting().refusals().into_iter().map(said).collect()
 }
 
 /// Starts the exporter of traces. Without it the engine runs all the same.
@@ -365,6 +368,10 @@ impl Running {
     /// When the clean end could not be recorded; the next start finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let ended = self.engine.stop(reason).await;
+        if let Some(late) = self.late {
+            late.abort();
+            drop(late.await);
+        }
         let handle = self.awake.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(handle);
         self.responder.close();

@@ -62,6 +62,8 @@ pub struct Options {
 pub struct Admin {
     page: Option<Port>,
     socket: Option<OpenSocket>,
+    /// The socket that could not be opened.
+    missing: Option<(PathBuf, Arc<Desk>)>,
     /// What could not be opened at first, in words. The engine runs on: certificates come first.
     pub refused: Vec<String>,
 }
@@ -85,16 +87,10 @@ impl Admin {
     pub fn start(options: Options, handle: Handle) -> Self {
         let Options { socket, listen, log, responder, waiting, counters } = options;
         let desk = Arc::new(Desk::new(handle, log, (responder, waiting), &counters));
-        let mut admin = Self { page: None, socket: None, refused: Vec::new() };
-        if let Some(path) = socket {
-            match open_socket(path.clone(), Arc::clone(&desk)) {
-                Ok(open) => admin.socket = Some(open),
-                Err(cause) => admin.refused.push(format!(
-                    "no commands are taken: the socket {} cannot be opened: {cause}",
-                    path.display()
-                )),
-            }
-        }
+        let mut admin = Self { page: None, socket: None, missing: None, refused: Vec::new() };
+        admin.missing = socket.map(|path| (path, Arc::clone(&desk)));
+        let refused = admin.open_missing();
+        admin.refused.extend(refused.err());
         if let Some(address) = listen {
             let (port, refused) = Port::open(address, desk);
             admin.page = Some(port);
@@ -103,6 +99,24 @@ impl Admin {
             }));
         }
         admin
+    }
+
+    /// Opens the socket, if it is not open: a state directory that could not be written at the start may
+    /// be writable now.
+    ///
+    /// # Errors
+    /// Why there is still none, in words.
+    pub fn open_missing(&mut self) -> Result<(), String> {
+        let Some((path, desk)) = &self.missing else {
+            return Ok(());
+        };
+        let opened = open_socket(path.clone(), Arc::clone(desk)).map_err(|cause| {
+            let path = path.display();
+            format!("no commands are taken: the socket {path} cannot be opened: {cause}")
+        });
+        self.socket = Some(opened?);
+        self.missing = None;
+        Ok(())
     }
 
     /// Where the page is, with the real port; `None` as long as it could not be opened.

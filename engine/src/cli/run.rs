@@ -1,5 +1,6 @@
 //! `renewd run`: the engine in the foreground, until a signal or a planned restart.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,13 +65,11 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
     }
-    let admin = admin(config, &running, counters);
-    tracing::info!(
-        certificates = settings.certificates.len(),
-        boot = running.engine().boot().0,
-        "renewd is ready"
-    );
-    let end = wait(&running, signals).await;
+    let mut admin = admin(config, &running, counters);
+    let end = tokio::select! {
+        end = wait(&running, signals) => end,
+        never = begin(&running, &mut admin, settings.certificates.len()) => match never {},
+    };
     let (reason, exit, method) = match &end {
         End::Signal(exit) => (StopReason::Asked, *exit, None),
         End::Restart(id) => (StopReason::Restart(*id), Exit::Done, settings.restart),
@@ -85,6 +84,19 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
         Ok(()) => Ok((Reply { out: String::new(), err: String::new(), exit }, method)),
         Err(cause) => Err(failed(&cause.to_string(), Exit::Failed)),
     }
+}
+
+/// Says when the life has begun: at once, unless the log waits for room. Then the state directory can be
+/// written, and so the admin socket opened that could not be before.
+async fn begin(running: &Running, admin: &mut Admin, certificates: usize) -> Infallible {
+    let mut begun = running.engine().begun();
+    if begun.wait_for(|begun| *begun).await.is_ok() {
+        if let Err(cause) = admin.open_missing() {
+            tracing::warn!("{cause}");
+        }
+        tracing::info!(certificates, boot = running.engine().boot().0, "renewd is ready");
+    }
+    std::future::pending().await
 }
 
 /// The admin sockets. The engine runs without them too: certificates come first.

@@ -37,7 +37,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     reply.err.push_str(&alive::words(&engine, &source));
     let found = match engine {
         Engine::Unwritable(_) => true,
-        Engine::Absent => flags.check,
+        Engine::Absent | Engine::Mute => flags.check,
         Engine::Unremarkable => flags.check && troubled,
     };
     if found && reply.exit == Exit::Done {

@@ -142,12 +142,17 @@ pub(crate) fn bare_directory(path: &Path, mode: u32) -> io::Result<()> {
     set(mode | inherited).or_else(|_| set(mode))
 }
 
-/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode.
+/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode. One that is
+/// as it should be is not written to: it may lie on a read-only file system.
 ///
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn private_directory(path: &Path) -> Result<(), WriteError> {
     directory(path, SECRET_DIRECTORY_MODE)?;
+    let found = fs::metadata(path).map(|found| found.permissions().mode() & 0o7777);
+    if found.is_ok_and(|mode| mode == SECRET_DIRECTORY_MODE) {
+        return Ok(());
+    }
     fs::set_permissions(path, Permissions::from_mode(SECRET_DIRECTORY_MODE))
         .map_err(at("set the mode of", path))
 }
