@@ -12,7 +12,7 @@ use renewd_events::schedule::{Cause, ScheduleEvent};
 
 use super::decide::decide;
 use crate::bounds;
-use crate::decision::{Decision, Session};
+use crate::decision::{Ahead, Decision, Session};
 use crate::folded_tests::{Folded, ID, NAME, NOW, context, order};
 
 fn at(log: &Folded, now: WallMs) -> Decision {
@@ -43,7 +43,8 @@ fn adopted(leaf: Leaf) -> String {
     let mut log = Folded::ordered(ID);
     log.created(1, None);
     log.say(order(ID, 1), OrderEvent::ChainDownloaded(leaf));
-    let decision = at(&log, NOW);
+    let session = Session { ahead: Some(Ahead::default()), ..Session::default() };
+    let decision = decide(&log.facts, ID, &session, &context(NOW, log.boot));
     let event = &decision.records.first().unwrap().event;
     if let renewd_events::Event::Order(OrderEvent::ChainRejected { problem }) = event {
         return problem.kind.clone();
