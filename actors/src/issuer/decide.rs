@@ -100,7 +100,10 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
-    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
+    // A plan made under a clock that has been set back since is not waited for: the Clock makes it anew, but
+    // only this part is woken by such a jump.
+    let of_the_future = planned.cause == Cause::Retry && cx.is_ahead(planned.decided);
+    (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
 }
 
 /// Due by its dates, and only since this host's clock runs far ahead of the CA's: setting a clock costs

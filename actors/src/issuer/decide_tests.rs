@@ -191,6 +191,20 @@ fn a_renewal_that_a_person_asks_for_begins_at_once() {
 }
 
 #[test]
+fn a_retry_planned_under_a_clock_that_was_set_back_is_not_waited_for() {
+    let begins = |cause, decided: WallMs| {
+        let mut log = due(&[NAME]);
+        log.at = decided;
+        plan(&mut log, decided.after(Duration::from_secs(60)), cause);
+        !at(&log, NOW).records.is_empty()
+    };
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    assert!(!begins(Cause::Retry, horizon));
+    assert!(begins(Cause::Retry, WallMs(horizon.0 + 1)));
+    assert!(!begins(Cause::LifeLeft, WallMs(horizon.0 + 1)));
+}
+
+#[test]
 fn only_a_certificate_with_a_name_in_common_is_replaced() {
     let replaces = |names: &[&str], renewal_info| {
         let mut log = due(names);
