@@ -23,6 +23,18 @@ pub(super) fn look_at(
     if at <= cx.now { decision.effects.push(effect) } else { decision.wake_at(at, why) }
 }
 
+/// A look first, while this life has not heard what time it is at the CA: before that nothing is over that
+/// the CA gave. One that tells no time was asked, and our clock is what there is.
+pub(super) fn asks_the_time(look: &Effect, session: &Session, cx: &Context) -> Option<Decision> {
+    let looks = session.looks(&look.key());
+    if session.ahead.is_some() || looks.answered() || looks.hopeless().is_some() {
+        return None;
+    }
+    let mut decision = Decision::none();
+    decision.when_due(look.clone(), session, cx, "the CA is asked what time it is there");
+    Some(decision)
+}
+
 /// The first look at `first`, later ones ever more slowly; a Retry-After is a floor (RFC 8555 §7.5.1).
 pub(super) fn next_look(first: WallMs, looks: &Looks) -> WallMs {
     if looks.count == 0 {
