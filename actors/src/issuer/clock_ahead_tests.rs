@@ -13,6 +13,7 @@ use renewd_events::schedule::{Cause, ScheduleEvent};
 use super::decide::decide;
 use super::decide_tests::due;
 use super::order::EXPIRED_WHEN_MADE;
+use super::order_tests::{failed, looked};
 use crate::bounds;
 use crate::decision::{Ahead, Decision, Looks, Session};
 use crate::effect::{Effect, OrderStage};
@@ -132,4 +133,26 @@ fn a_certificate_that_is_over_by_such_a_clock_is_taken_when_it_outlives_the_pres
     };
     assert!(adopted(&far, &mut beside(of_ca.after(DAY)), of_ca.after(LIFE)));
     assert!(!adopted(&far, &mut beside(NOW.after(DAY)), of_ca.after(LIFE)));
+}
+
+#[test]
+fn an_order_that_expired_is_given_up_and_the_clock_is_named_where_it_is_wrong() {
+    let kind = |expires, now| {
+        let mut log = Folded::ordered(ID);
+        log.created(1, Some(expires));
+        let account = request(ID).account;
+        let url = "https://ca.test/order/1".to_owned();
+        let look = Effect::LookAtOrder(order(ID, 1), account, url, OrderStage::Pending);
+        let first = at(&log, &Session::default(), now);
+        let asks = first.effects.first().map(Effect::key) == Some(look.key());
+        assert_eq!((asks, failed(&first)), (expires <= now, None), "the CA is asked first");
+        // It answered, and told no time.
+        let told = looked(&look, Looks { count: 1, last: now, ..Looks::default() });
+        failed(&at(&log, &told, now)).map(|problem| problem.kind)
+    };
+    let later = WallMs(NOW.0 + 1_000);
+    assert_eq!(kind(later, WallMs(later.0 - 1)), None);
+    assert_eq!(kind(later, later).as_deref(), Some("expired"));
+    assert_eq!(kind(NOW, NOW).as_deref(), Some(EXPIRED_WHEN_MADE));
+    assert_eq!(kind(WallMs(NOW.0 + 1), WallMs(NOW.0 + 1)).as_deref(), Some("expired"));
 }

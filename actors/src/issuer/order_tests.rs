@@ -13,7 +13,6 @@ use renewd_replay::codes::{Step, classify};
 
 use super::decide::decide;
 use super::observe::observe;
-use super::order::EXPIRED_WHEN_MADE;
 use crate::bounds;
 use crate::decision::{Decision, Looks, Session};
 use crate::effect::{Effect, OrderStage, Outcome};
@@ -31,7 +30,7 @@ fn ordered_again(decision: &Decision) -> Option<NewOrder> {
     })
 }
 
-fn failed(decision: &Decision) -> Option<Problem> {
+pub(super) fn failed(decision: &Decision) -> Option<Problem> {
     decision.records.iter().find_map(|new| {
         let Event::Certificate(CertificateEvent::RenewalFailed { problem, .. }) = &new.event else {
             return None;
@@ -57,7 +56,7 @@ fn asked(log: &Folded) -> Durable<NewOrder> {
 }
 
 /// A session in which this was looked at.
-fn looked(effect: &Effect, looks: Looks) -> Session {
+pub(super) fn looked(effect: &Effect, looks: Looks) -> Session {
     let mut session = Session::default();
     session.looks.insert(effect.key(), looks);
     session
@@ -222,28 +221,6 @@ fn an_order_of_the_same_names_waits_for_the_one_before() {
     assert!(second(&log).effects.is_empty(), "it is at the CA");
     log.say(order(ID, 1), OrderEvent::OrderGone { problem: acme("malformed") });
     assert!(matches!(second(&log).effects.as_slice(), [Effect::CreateOrder(..)]));
-}
-
-#[test]
-fn an_order_that_expired_is_given_up_and_the_clock_is_named_where_it_is_wrong() {
-    let kind = |expires, now| {
-        let mut log = Folded::ordered(ID);
-        log.created(1, Some(expires));
-        let account = request(ID).account;
-        let url = "https://ca.test/order/1".to_owned();
-        let look = Effect::LookAtOrder(order(ID, 1), account, url, OrderStage::Pending);
-        let first = at(&log, &Session::default(), now);
-        let asks = first.effects.first().map(Effect::key) == Some(look.key());
-        assert_eq!((asks, failed(&first)), (expires <= now, None), "the CA is asked first");
-        // It answered, and told no time.
-        let told = looked(&look, Looks { count: 1, last: now, ..Looks::default() });
-        failed(&at(&log, &told, now)).map(|problem| problem.kind)
-    };
-    let later = WallMs(NOW.0 + 1_000);
-    assert_eq!(kind(later, WallMs(later.0 - 1)), None);
-    assert_eq!(kind(later, later).as_deref(), Some("expired"));
-    assert_eq!(kind(NOW, NOW).as_deref(), Some(EXPIRED_WHEN_MADE));
-    assert_eq!(kind(WallMs(NOW.0 + 1), WallMs(NOW.0 + 1)).as_deref(), Some("expired"));
 }
 
 #[test]
