@@ -97,7 +97,8 @@ fn ask(site: &Site, path: &str) -> (u16, String) {
 fn degraded(site: &Site, renewd: &mut Process, code: &str) -> Ran {
     let told = renewd.wait_until(code, EVENT_TIME_MAX, |_| {
         let ran = site.host.run(&["status"]).unwrap();
-        ran.stderr.contains(code).then_some(ran)
+        // At the first moment of a start nobody listens yet, and status says what that may mean.
+        (ran.stderr.contains("degraded: ") && ran.stderr.contains(code)).then_some(ran)
     });
     told.unwrap()
 }
