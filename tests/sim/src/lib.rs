@@ -32,5 +32,6 @@ pub mod seeds;
 mod story;
 mod tick;
 mod time;
+pub mod timeline;
 mod verdicts;
 pub mod world;

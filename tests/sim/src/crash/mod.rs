@@ -164,21 +164,26 @@ fn ended(scenario: &Scenario, ends: &Script) -> Arc<World> {
 }
 
 pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
-    let world = ended(scenario, ends);
-    let outcome = life::run(&world);
+    ran(&ended(scenario, ends))
+}
+
+fn ran(world: &Arc<World>) -> Ran {
+    let outcome = life::run(world);
     let reached = BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
     let recovery = world.fates().recovery(BOUNDARIES);
-    let unresolved = unresolved(&world);
+    let unresolved = unresolved(world);
     let orders = world.state().ca.orders.len();
     let late = world.state().ca.came_late.len();
     Ran { outcome, reached, orders, recovery, unresolved, late }
 }
 
-/// Runs a scenario with these ends and shows its log, an event a line, and what is broken.
+/// Runs a scenario with these ends and shows its log, an event a line, and what is broken: all that a
+/// run through every boundary sees, the orders beside those of a run without ends among it.
 pub fn show(scenario: &Scenario, ends: &Script) -> (Vec<String>, Vec<Violation>) {
+    let clean = once(scenario, &Script::default());
     let world = ended(scenario, ends);
-    let outcome = life::run(&world);
-    (lines(&world), outcome.violations)
+    let ran = ran(&world);
+    (lines(&world), judged(scenario, &ran, clean.orders))
 }
 
 /// The log of a world, an event a line.
