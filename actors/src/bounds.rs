@@ -89,6 +89,9 @@ pub const LOST_ORDER_WAIT: Duration = Duration::from_secs(10);
 /// A CA that was silent for longer before the connection ended is slow, and is given as long again, up
 /// to this: servers and the proxies before them give up a request after a minute.
 pub const LOST_ORDER_WAIT_MAX: Duration = Duration::from_secs(60);
+/// The account's key is waited for this long in one life, with an order under way: no order of nobody is
+/// kept open for longer (Let's Encrypt, 7 days).
+pub const KEY_AWAITED_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Junk in place of that list is asked past for this long: outages and broken proxies end within hours,
 /// and an order of nobody stays open for days, so it is still found when they do. Longer would hold up
 /// the renewal more than another order costs.

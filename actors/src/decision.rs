@@ -101,6 +101,11 @@ pub struct Looks {
     /// From the end of the first to the end of the last, as far as their pace explains it: a wall clock
     /// that jumps ahead is no time in which anybody waited.
     pub waited: Duration,
+    /// Looks that showed something.
+    pub answers: u32,
+    /// Of `waited` the time between two such looks that followed each other: in an outage nobody saw
+    /// anything.
+    pub watched: Duration,
     /// What the server asked to wait from then, if it did.
     pub asked: Option<Duration>,
     /// Not before, because the server or our own back-off said so.
@@ -108,6 +113,10 @@ pub struct Looks {
     /// Why the last one failed.
     pub problem: Option<Problem>,
 }
+
+/// What a vault says that cannot give the account's key for now: it is gone, damaged, unreadable, or
+/// another key lies in its place.
+const KEY_LACKS: [&str; 4] = ["vaultKeyAbsent", "vaultDamaged", "diskRead", "account-key"];
 
 /// What nobody has looked at yet.
 static NEVER_LOOKED: Looks = Looks {
@@ -117,6 +126,8 @@ static NEVER_LOOKED: Looks = Looks {
     last: WallMs(0),
     settled: WallMs(0),
     waited: Duration::ZERO,
+    answers: 0,
+    watched: Duration::ZERO,
     asked: None,
     not_before: WallMs(0),
     problem: None,
@@ -134,6 +145,11 @@ impl Looks {
         match problem.class {
             ProblemClass::Acme => {
                 (problem.status < 500 && !problem.is_acme("rateLimited")).then_some(problem)
+            }
+            // Without the account's key nothing can be asked, and another order would cost one more: the
+            // one that is there is waited for, as a person can restore the key.
+            ProblemClass::Local if KEY_LACKS.contains(&problem.kind.as_str()) => {
+                Some(problem).filter(|_| self.waited >= bounds::KEY_AWAITED_MAX)
             }
             ProblemClass::Local | ProblemClass::Protocol => Some(problem),
             // A page that says 404 and is not the CA's is a proxy's: it passes, mostly.
@@ -190,15 +206,20 @@ impl Session {
         now: WallMs,
     ) {
         let looks = self.looks.entry(key).or_default();
+        let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
         if looks.count > 0 {
             let pace = looks.not_before.since(looks.last).max(bounds::LOOK_IDLE);
             let most = pace.saturating_add(bounds::EFFECT_TIME_MAX);
-            looks.waited = looks.waited.saturating_add(now.since(looks.last).min(most));
+            let passed = now.since(looks.last).min(most);
+            looks.waited = looks.waited.saturating_add(passed);
+            if looks.failures == 0 && !failed {
+                looks.watched = looks.watched.saturating_add(passed);
+            }
         }
+        looks.answers = looks.answers.saturating_add(u32::from(!failed));
         looks.count = looks.count.saturating_add(1);
         (looks.last, looks.settled) = (now, now);
         looks.problem = outcome.and_then(Outcome::problem).cloned();
-        let failed = outcome.is_none_or(|outcome| outcome.problem().is_some());
         let asked = outcome.and_then(Outcome::retry_after_ms).map(Duration::from_millis);
         looks.asked = asked.map(|asked| key.asked_max(failed).map_or(asked, |max| asked.min(max)));
         looks.failures = if failed { looks.failures.saturating_add(1) } else { 0 };

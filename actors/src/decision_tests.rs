@@ -54,6 +54,17 @@ fn only_an_answer_that_asking_does_not_change_is_hopeless() {
 }
 
 #[test]
+fn an_account_key_that_is_gone_is_waited_for() {
+    for kind in ["vaultKeyAbsent", "vaultDamaged", "diskRead", "account-key"] {
+        let looks = failed(ProblemClass::Local, kind, 0, bounds::HOPELESS_AFTER * 9);
+        let after = |waited| Looks { waited, ..looks.clone() };
+        let almost = bounds::KEY_AWAITED_MAX - Duration::from_millis(1);
+        assert_eq!(after(almost).hopeless(), None, "{kind}");
+        assert_eq!(after(bounds::KEY_AWAITED_MAX).hopeless(), looks.problem.as_ref(), "{kind}");
+    }
+}
+
+#[test]
 fn what_is_remembered_of_the_future_is_forgotten() {
     let horizon = NOW.after(bounds::JUMP_MIN);
     let key =
@@ -189,6 +200,23 @@ fn a_wall_clock_that_jumps_ahead_is_no_time_in_which_anybody_waited() {
     let before = session.looks(&key).waited;
     session.ended(key, None, true, NOW);
     assert_eq!(session.looks(&key).waited, before);
+}
+
+#[test]
+fn only_time_between_two_answers_is_time_in_which_somebody_watched() {
+    let key =
+        Effect::LookAtOrder(order(ID, 1), request(ID).account, String::new(), OrderStage::Pending)
+            .key();
+    let (good, minute) = (Outcome::Done(Ok(())), Duration::from_secs(60));
+    let mut session = Session::default();
+    let mut now = NOW;
+    for outcome in [Some(&good), Some(&good), None, None, Some(&good), Some(&good)] {
+        session.ended(key, outcome, false, now);
+        now = now.after(minute);
+    }
+    let looks = session.looks(&key);
+    assert_eq!((looks.count, looks.answers), (6, 4));
+    assert_eq!((looks.waited, looks.watched), (minute * 5, minute * 2));
 }
 
 #[test]

@@ -52,10 +52,10 @@ pub(super) fn given_up(
     if let Some(problem) = looks.hopeless() {
         return Some(problem.clone());
     }
-    let waited = cx.now.since(order.since.max(facts.engine.booted_at)).min(looks.waited);
-    let looked = looks.count > 1 && looks.failures == 0;
+    let waited = cx.now.since(order.since.max(facts.engine.booted_at)).min(looks.watched);
+    let looked = looks.answers > 1 && looks.failures == 0;
     // After the wall clock was set back nothing seems to have waited: looks have a bound of their own.
-    let stalled = waited > bounds::ORDER_STALLED || looks.count > bounds::LOOKS_MAX;
+    let stalled = waited > bounds::ORDER_STALLED || looks.answers > bounds::LOOKS_MAX;
     let stalled = stalled && !planted::is(Bug::LooksUnbounded);
     (looked && stalled).then(|| {
         let text =

@@ -15,7 +15,7 @@ use crate::folded_tests::{NOW, context};
 use renewd_events::id::BootNo;
 
 fn looks(count: u32) -> Looks {
-    Looks { count, last: NOW, ..Looks::default() }
+    Looks { count, answers: count, last: NOW, ..Looks::default() }
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn an_order_is_given_up_only_for_what_this_life_has_seen() {
         let mut facts = Facts::default();
         facts.engine.booted_at = booted;
         let order = Order { since: NOW, ..Order::default() };
-        let looks = Looks { waited, ..looks.clone() };
+        let looks = Looks { watched: waited, ..looks.clone() };
         given_up(&facts, &order, &looks, &context(NOW.after(waited), BootNo(1)))
     };
     let (long, ms) = (bounds::ORDER_STALLED, Duration::from_millis(1));
@@ -57,6 +57,12 @@ fn an_order_is_given_up_only_for_what_this_life_has_seen() {
     // A wall clock set back: looks have a bound of their own.
     assert_eq!(stalled(&looks(bounds::LOOKS_MAX), ms, WallMs(0)), None);
     assert!(stalled(&looks(bounds::LOOKS_MAX + 1), ms, WallMs(0)).is_some());
+    // In an outage nobody saw anything, however long it was and however often was looked.
+    let count = bounds::LOOKS_MAX * 2;
+    let outage = Looks { count, waited: long * 9, answers: 2, ..looks(2) };
+    let order = Order { since: NOW, ..Order::default() };
+    let after = context(NOW.after(long * 9), BootNo(1));
+    assert_eq!(given_up(&Facts::default(), &order, &outage, &after), None);
     let problem = Problem::new(ProblemClass::Protocol, "noise", "");
     let hopeless =
         Looks { failures: bounds::HOPELESS_AFTER, problem: Some(problem.clone()), ..looks(3) };

@@ -3,18 +3,19 @@
 use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 
-use crate::step::{self, Outcome};
+use crate::step::{self, Failure, Outcome};
 use crate::test;
 
 /// What `renewd-bench` knows; ops/benchmarks.md says what each is.
-const NAMES: [&str; 8] = ["append", "replay", "open", "issue", "swap", "start", "kill", "all"];
+pub(crate) const NAMES: &[&str] =
+    &["append", "replay", "open", "issue", "swap", "start", "kill", "all"];
 /// Where the table of `all` goes.
 const PAGE: &str = "ops/benchmarks.md";
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let name = match arguments {
         [name] if NAMES.contains(&name.as_str()) => name.as_str(),
-        _ => return Err(format!("name one bench: {}", NAMES.join(", "))),
+        _ => return Err(Failure::misused(format!("name one bench: {}", NAMES.join(", ")))),
     };
     let mut build = step::cargo();
     build.args(["build", "--release", "-p", "renewd", "-p", "renewd-bench"]);

@@ -39,7 +39,7 @@ pub(crate) fn run(_: &[String]) -> Outcome {
         say::progress("layers: good");
         return Ok(());
     }
-    Err(format!("an arrow points the wrong way\n  {}", wrong.join("\n  ")))
+    Err(format!("an arrow points the wrong way\n  {}", wrong.join("\n  ")).into())
 }
 
 fn wrong_in(package: &str, tree: &str) -> Vec<String> {

@@ -15,6 +15,7 @@ mod say;
 mod sim;
 mod soak;
 mod step;
+mod takes;
 mod test;
 mod tidy;
 
@@ -68,18 +69,26 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
-    let Some((_, _, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
+    let Some((_, about, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
         say::problem(&format!("there is no `cargo xtask {name}`; there is:"));
         for (name, about, _) in COMMANDS {
             say::problem(&format!("  cargo xtask {name:<8} {about}"));
         }
         return ExitCode::from(2);
     };
+    if takes::asks_for_help(&name, &rest) {
+        say::help(&format!("{about}{}", takes::usage(&name)));
+        return ExitCode::SUCCESS;
+    }
+    if let Err(mistake) = takes::check(&name, &rest) {
+        say::problem(&format!("cargo xtask {name}: {mistake}{}", takes::usage(&name)));
+        return ExitCode::from(2);
+    }
     match command(&rest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say::problem(&format!("cargo xtask {name}: {failure}"));
-            ExitCode::FAILURE
+            if failure.misused { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

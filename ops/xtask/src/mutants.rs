@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return Err(format!(
             "cargo mutants: {status}\n  do: cargo install --locked cargo-mutants; if the tests fail \
              without a mutant, mend them first"
-        ));
+        )
+        .into());
     }
     count(&root)
 }
@@ -80,7 +81,8 @@ fn count(root: &Path) -> Outcome {
             "{} missed without a reason\n  do: write the test that finds it, or its name and why it \
              changes nothing into {PAGE}",
             unexplained.len()
-        )),
+        )
+        .into()),
     }
 }
 

@@ -6,6 +6,11 @@ pub(crate) fn progress(text: &str) {
     println!("xtask: {text}");
 }
 
+/// What a command does and takes.
+pub(crate) fn help(text: &str) {
+    println!("{text}");
+}
+
 /// A failure and what to do about it.
 pub(crate) fn problem(text: &str) {
     eprintln!("{text}");

@@ -31,6 +31,6 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
     match failed.as_slice() {
         [] => Ok(()),
-        failed => Err(format!("failed: {}", failed.join(", "))),
+        failed => Err(format!("failed: {}", failed.join(", ")).into()),
     }
 }

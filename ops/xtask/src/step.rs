@@ -7,7 +7,34 @@ use std::time::Instant;
 use crate::say;
 
 /// `Err` is addressed to a person: what failed, where, and what to do.
-pub(crate) type Outcome = Result<(), String>;
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// What failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    text: String,
+    /// The command was not said as it can be: nothing was done.
+    pub(crate) misused: bool,
+}
+
+impl Failure {
+    /// Exit code 2: the command line is wrong.
+    pub(crate) fn misused(text: String) -> Self {
+        Self { text, misused: true }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, misused: false }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
 
 /// The workspace's folder: xtask runs from wherever it was called.
 pub(crate) fn root() -> PathBuf {
@@ -35,9 +62,11 @@ pub(crate) fn last(what: &str, command: &mut Command, cure: &str) -> Outcome {
     say::progress(what);
     let status =
         command.status().map_err(|cause| format!("{what}: cannot start: {cause}\n  do: {cure}"))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("{what}: {status}\n  do: {cure}")),
+    match status.code() {
+        Some(0) => Ok(()),
+        // Our own programs say so when they do not understand their words, and what they know.
+        Some(2) => Err(Failure::misused(format!("{what}: see above"))),
+        Some(_) | None => Err(format!("{what}: {status}\n  do: {cure}").into()),
     }
 }
 

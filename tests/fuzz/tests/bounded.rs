@@ -7,9 +7,11 @@
     reason = "the seed is said, also by a good run"
 )]
 
-use renewd_fuzz::driver::{Bound, run, sentence};
+use renewd_fuzz::driver::{Bound, files, run, sentence};
 use renewd_fuzz::targets::find;
 
+/// The slowest target (a log on the disk for each input) has so many mutations; fewer find nothing.
+const MUTATED_MIN: u32 = 500;
 /// Any number will do.
 const SEED: u64 = 8555;
 
@@ -22,6 +24,12 @@ fn bounded(name: &str) {
     let said: Vec<String> = tally.failures.iter().map(|one| sentence(&target, one)).collect();
     eprintln!("{name}: seed {seed}, {} inputs in {took:.1} s", tally.inputs);
     assert!(said.is_empty(), "seed {seed}\n{}", said.join("\n"));
+    // A run that was given nothing finds nothing: all that is kept, and as many more as the target says.
+    let corpus = files::corpus(&target).unwrap().len();
+    let kept = corpus + files::regressions(&target).unwrap().len();
+    assert!(corpus > 0, "{name}: there is no seed to begin with");
+    assert!(target.inputs >= MUTATED_MIN, "{name}: {} mutations say little", target.inputs);
+    assert_eq!(tally.inputs, u64::try_from(kept).unwrap() + u64::from(target.inputs), "{name}");
 }
 
 #[test]

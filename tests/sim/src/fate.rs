@@ -104,6 +104,12 @@ pub enum Fault {
     Noise,
     /// The CA does not know the account any more.
     AccountLost,
+    /// The CA deactivates the account; a person configures another one (`seconds`) later.
+    AccountDeactivated,
+    /// The account's key is gone from the vault; a person restores it (`seconds`) later.
+    AccountKeyGone,
+    /// The account's key does not open; a person restores it (`seconds`) later.
+    AccountKeyDamaged,
     /// The CA changed its terms and wants a person to agree; a person does so (`seconds`) later.
     Terms,
     /// The port panics.

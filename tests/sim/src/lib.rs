@@ -11,6 +11,7 @@
 //! [`invariant`], `audit`, `folded`, `story` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
 //! commands).
 
+mod accounts;
 mod audit;
 mod ca;
 pub mod crash;

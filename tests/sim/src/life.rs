@@ -97,6 +97,7 @@ fn down(world: &World) {
         return;
     };
     world.rots(harm.fault, harm.seconds);
+    world.account_harmed(harm);
     if harm.fault == Fault::Downtime {
         world.skip(Duration::from_secs(harm.seconds));
         tick::validate(world, false);
@@ -151,7 +152,7 @@ fn remember(world: &World) -> Facts {
 
 async fn start(world: &Arc<World>) -> Option<Engine> {
     let facts = remember(world);
-    let declarations = if facts.accounts.is_empty() { world.declarations() } else { Vec::new() };
+    let declarations = world.declarations(&facts);
     let rules = Rules {
         parallel_max: world.plan.parallel,
         retry_first: RETRY_FIRST,

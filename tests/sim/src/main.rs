@@ -26,7 +26,6 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["sim", rest @ ..] => sim_command(rest),
-        ["crash", "--script", script, name] => show_command(script, name),
         ["crash", rest @ ..] => crash_command(rest),
         #[cfg(feature = "planted")]
         ["planted", rest @ ..] => planted_command(rest),
@@ -44,6 +43,12 @@ fn main() -> ExitCode {
 /// Every planted bug, or those named, must be found.
 #[cfg(feature = "planted")]
 fn planted_command(words: &[&str]) -> ExitCode {
+    use strum::IntoEnumIterator;
+    let known: Vec<String> =
+        renewd_events::planted::Bug::iter().map(|bug| bug.to_string()).collect();
+    if let Some(code) = unknown("bug", words, &known) {
+        return code;
+    }
     let hunts = renewd_sim::planted::hunt(words);
     hunts.iter().for_each(|hunt| println!("{hunt}"));
     let found = hunts.iter().filter(|hunt| hunt.found.is_some()).count();
@@ -51,15 +56,25 @@ fn planted_command(words: &[&str]) -> ExitCode {
     if found == hunts.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn show_command(script: &str, name: &str) -> ExitCode {
-    let scenario = crash::all().into_iter().find(|scenario| scenario.name == name);
-    let (Some(scenario), Ok(script)) = (scenario, script.parse()) else {
-        eprintln!(
-            "there is no scenario `{name}`, or the script is not PLACE:NUMBER=FAULT[:SECONDS]"
-        );
-        return ExitCode::from(2);
+/// What to say to a word that names nothing: 2, with all the words there are.
+fn unknown(kind: &str, words: &[&str], known: &[impl AsRef<str>]) -> Option<ExitCode> {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    let wrong = words.iter().find(|word| !known.contains(word))?;
+    Some(misused(&format!("there is no {kind} `{wrong}`; there is:\n  {}", known.join("\n  "))))
+}
+
+fn misused(text: &str) -> ExitCode {
+    eprintln!("{text}");
+    ExitCode::from(2)
+}
+
+/// One run of a scenario, with its log.
+fn show_command(script: &str, scenario: &crash::Scenario) -> ExitCode {
+    let script = match script.parse::<Script>() {
+        Ok(script) => script,
+        Err(cause) => return misused(&cause),
     };
-    let (lines, violations) = crash::show(&scenario, &script);
+    let (lines, violations) = crash::show(scenario, &script);
     lines.iter().for_each(|line| println!("{line}"));
     violations.iter().for_each(|violation| println!("{violation}"));
     if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -71,15 +86,18 @@ fn sim_command(words: &[&str]) -> ExitCode {
         words.get(at + 1).copied()
     };
     let number = |name: &str| value(name).and_then(|text| text.parse::<u64>().ok());
+    if value("--script").is_some() && number("--seed").is_none() {
+        return misused("--script needs --seed: a script is of one world");
+    }
+    if words.contains(&"--seeds") && words.contains(&"--years") {
+        return misused("either --seeds or --years: each says when to end");
+    }
     let large = words.contains(&"--years") || words.contains(&"--large");
     let size = if large { Size::Large } else { Size::Small };
     if let Some(seed) = number("--seed") {
         let script = value("--script").map(str::parse::<Script>);
         return match script {
-            Some(Err(cause)) => {
-                eprintln!("{cause}");
-                ExitCode::from(2)
-            }
+            Some(Err(cause)) => misused(&cause),
             Some(Ok(script)) => one_seed(seed, size, Some(&script)),
             None => one_seed(seed, size, None),
         };
@@ -159,19 +177,39 @@ fn one_seed(seed: u64, size: Size, script: Option<&Script>) -> ExitCode {
 }
 
 fn crash_command(words: &[&str]) -> ExitCode {
-    let (second, words) = match words {
-        ["--deep", stride, rest @ ..] => (stride.parse().map(Second::Anywhere), rest),
-        ["--recovery", stride, rest @ ..] => (stride.parse().map(Second::Recovering), rest),
-        rest => (Ok(Second::Never), rest),
-    };
-    let Ok(second) = second else {
-        eprintln!(
-            "after --deep and --recovery comes a number: every how-many-th second end is tried"
-        );
-        return ExitCode::from(2);
-    };
+    let (mut second, mut script, mut names) = (None, None, Vec::new());
+    let mut rest = words.iter().copied();
+    while let Some(word) = rest.next() {
+        let (deep, recovery) = (word == "--deep", word == "--recovery");
+        if (deep || recovery) && second.is_some() {
+            return misused("either --deep or --recovery: one says where the second end can be");
+        }
+        if deep || recovery {
+            let Some(stride) = rest.next().and_then(|text| text.parse().ok()) else {
+                return misused(&format!(
+                    "after {word} comes a number: every how-many-th second end"
+                ));
+            };
+            second = Some(if deep { Second::Anywhere(stride) } else { Second::Recovering(stride) });
+        } else if word == "--script" {
+            script = Some(rest.next().unwrap_or_default());
+        } else {
+            names.push(word);
+        }
+    }
     let scenarios = crash::all();
-    let wanted = scenarios.iter().filter(|s| words.is_empty() || words.contains(&s.name));
+    let known: Vec<&str> = scenarios.iter().map(|scenario| scenario.name).collect();
+    if let Some(code) = unknown("scenario", &names, &known) {
+        return code;
+    }
+    let mut wanted = scenarios.iter().filter(|s| names.is_empty() || names.contains(&s.name));
+    if let Some(script) = script {
+        return match (names.len(), second, wanted.next()) {
+            (1, None, Some(scenario)) => show_command(script, scenario),
+            _ => misused("--script goes with the name of one scenario, and nothing else"),
+        };
+    }
+    let second = second.unwrap_or(Second::Never);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut all, mut count) = (crash::Report::default(), 0);
     for scenario in wanted {

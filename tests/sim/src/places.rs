@@ -104,7 +104,7 @@ fn refused(what: &str) -> Problem {
 
 impl Vault for World {
     fn ensure_account_key<'a>(&'a self, key: &'a KeyRef) -> Act<'a, Result<String, Problem>> {
-        self.local(|_| Ok(Hash::of(&self.secret(key)).to_string()))
+        self.local(|state| self.account_key(state, key))
     }
 
     fn ensure_certificate_key<'a>(

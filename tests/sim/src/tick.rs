@@ -14,7 +14,7 @@ use crate::fate::{Fault, Place};
 use crate::invariant::Invariant;
 use crate::life::RETRY_MAX;
 use crate::plan::Served;
-use crate::world::{World, account, binding_of, certificate_of};
+use crate::world::{World, binding_of, certificate_of};
 
 /// Between two tries of a validator.
 const VALIDATOR_PAUSE: Duration = Duration::from_secs(5);
@@ -92,8 +92,9 @@ pub(crate) async fn tick(world: &World) -> bool {
     retries(world);
     people(world).await;
     let Some(harm) = world.fate(Place::Tick) else {
-        return false;
+        return person_stops(world);
     };
+    world.account_harmed(harm);
     match harm.fault {
         Fault::Forward | Fault::Back => world.clock_is_set(harm),
         Fault::WindowsMove => world.state().ca.windows_moved = Some(world.time()),
@@ -128,6 +129,9 @@ pub(crate) async fn tick(world: &World) -> bool {
         | Fault::Internal
         | Fault::Noise
         | Fault::AccountLost
+        | Fault::AccountDeactivated
+        | Fault::AccountKeyGone
+        | Fault::AccountKeyDamaged
         | Fault::Terms
         | Fault::Panic
         | Fault::Slow
@@ -137,7 +141,13 @@ pub(crate) async fn tick(world: &World) -> bool {
         | Fault::Refused
         | Fault::Downtime => {}
     }
-    false
+    person_stops(world)
+}
+
+/// Somebody mends what was done to the account; another one in the configuration takes another start.
+fn person_stops(world: &World) -> bool {
+    let now = world.time();
+    world.state().accounts.people(now)
 }
 
 /// Somebody agrees to changed terms, at the CA and by command.
@@ -149,8 +159,9 @@ async fn people(world: &World) {
     };
     drop(handle.accept_terms("a person").await);
     let url = format!("https://ca.test/terms/{}", world.state().ca.terms);
+    let id = world.account();
     let agreed = with_facts(world, |facts| {
-        facts.accounts.get(&account()).is_some_and(|account| {
+        facts.accounts.get(&id).is_some_and(|account| {
             let shown = account.directory.as_ref().and_then(|d| d.terms_url.as_deref());
             shown == Some(url.as_str()) && account.terms_are_accepted()
         })
@@ -166,6 +177,7 @@ pub(crate) fn heal(world: &World) {
     world.right_wall();
     let now = world.time();
     let mut state = world.state();
+    state.accounts.heal(now);
     if state.ca.agreed_at.is_some() {
         state.ca.agreed_at = Some(now);
     }
@@ -212,8 +224,9 @@ fn retries(world: &World) {
         return;
     }
     let now = world.wall();
+    let id = world.account();
     let far = with_facts(world, |facts| {
-        let account = facts.accounts.get(&account());
+        let account = facts.accounts.get(&id);
         let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
         if !usable || facts.runs.len() >= world.plan.parallel {
             return Vec::new();
@@ -257,8 +270,9 @@ fn without_action(world: &World) -> Vec<String> {
     if world.calls() > 0 || handle.log_broken().is_some() || world.is_dead() {
         return Vec::new();
     }
+    let id = world.account();
     let wrong = with_facts(world, |facts| {
-        let account = facts.accounts.get(&account());
+        let account = facts.accounts.get(&id);
         let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
         let full = facts.runs.len() >= world.plan.parallel;
         let wanted = facts.certificates.iter().filter(|(_, certificate)| !certificate.orphaned);

@@ -7,12 +7,13 @@ use std::time::Duration;
 use renewd_actors::Handle;
 use renewd_events::WallMs;
 use renewd_events::id::{
-    AccountId, BindingId, CertificateId, CertificateName, Fingerprint, OrderId, RestartId, StreamId,
+    BindingId, CertificateId, CertificateName, Fingerprint, OrderId, RestartId, StreamId,
 };
 use renewd_events::intent::Meta;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
 use crate::ca::{Authority, Late};
 use crate::disk::Platter;
 use crate::draws::Draws;
@@ -56,6 +57,7 @@ pub struct World {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) ca: Authority,
+    pub(crate) accounts: Accounts,
     /// Requests on their way, by when they arrive and the order in which they were sent.
     pub(crate) late: BTreeMap<(WallMs, u64), Late>,
     pub(crate) sent_late: u64,
@@ -101,11 +103,6 @@ struct Life {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The one account.
-pub(crate) fn account() -> AccountId {
-    AccountId::derive(&[b"https://ca.test/directory"])
 }
 
 /// The certificate of a configured name.

@@ -31,7 +31,7 @@ pub(crate) fn run(_: &[String]) -> Outcome {
         return Ok(());
     }
     let shown: Vec<&str> = found.iter().take(SHOWN_MAX).map(String::as_str).collect();
-    Err(format!("{} findings\n  {}", found.len(), shown.join("\n  ")))
+    Err(format!("{} findings\n  {}", found.len(), shown.join("\n  ")).into())
 }
 
 /// Path (with `/`, relative) and text of every file that git knows or would add; no binary files.

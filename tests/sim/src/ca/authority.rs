@@ -26,12 +26,8 @@ pub(crate) const SAME_NAMES_WINDOW: Duration = Duration::from_secs(7 * 86_400);
 /// The CA.
 #[derive(Debug, Default)]
 pub(crate) struct Authority {
-    /// Accounts made.
-    pub(crate) accounts: u32,
-    /// It knows the account.
-    pub(crate) knows_account: bool,
-    /// It forgot the account, and with it its orders, at this time.
-    pub(crate) forgot_at: WallMs,
+    /// It forgot the account, or deactivated it, and with it its orders, at this time.
+    forgot_at: WallMs,
     /// How often its terms changed.
     pub(crate) terms: u32,
     /// A person must agree to the terms before it takes orders, from this time on somebody does.
@@ -128,6 +124,17 @@ impl Placed {
 }
 
 impl Authority {
+    /// With an account its orders are gone, and nobody validates them any more.
+    pub(crate) fn forget(&mut self, now: WallMs) {
+        self.forgot_at = now;
+        self.jobs.clear();
+    }
+
+    /// The order is of an account that is there still.
+    pub(crate) fn has(&self, order: &Placed) -> bool {
+        order.created > self.forgot_at
+    }
+
     pub(crate) fn new_order(
         &mut self,
         ca: &Ca,
@@ -147,8 +154,10 @@ impl Authority {
         *self.by_intent.entry(intent).or_default() += 1;
         let names: Vec<String> =
             wanted.identifiers.iter().map(|name| name.as_str().to_owned()).collect();
-        let open = self.orders_of(&names).filter(|(_, order)| order.is_open(now));
-        self.open_before.insert(intent, open.map(|(url, _)| url.clone()).collect());
+        let open =
+            self.orders_of(&names).filter(|(_, order)| self.has(order) && order.is_open(now));
+        let open = open.map(|(url, _)| url.clone()).collect();
+        self.open_before.insert(intent, open);
         let authorizations = names.iter().enumerate().map(|(index, name)| {
             if ca.share
                 && let Some(shared) = self.pending(name, now)
@@ -249,7 +258,7 @@ impl Authority {
 
     /// A pending authorization of this name in another order (RFC 8555 §7.4 lets the CA use it again).
     fn pending(&self, name: &str, now: WallMs) -> Option<Authorization> {
-        let of_account = |order: &&Placed| order.created > self.forgot_at && order.is_open(now);
+        let of_account = |order: &&Placed| self.has(order) && order.is_open(now);
         let open = self.orders.values().filter(of_account);
         let mut names = open.flat_map(|order| &order.authorizations);
         let pending =

@@ -7,3 +7,4 @@ mod problems;
 
 pub(crate) use authority::Authority;
 pub(crate) use late::Late;
+pub(crate) use problems::acme;

@@ -40,11 +40,20 @@ impl World {
     fn request<'a, T: Send + 'a>(
         &'a self,
         kind: Kind,
-        late: Option<Late>,
+        (account, late): (Option<AccountId>, Option<Late>),
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem> + Send + 'a,
     ) -> Act<'a, Result<T, Problem>> {
         Box::pin(async move {
             let _under_way = self.call();
+            if let Some(account) = account {
+                // What cannot be signed is not sent: no boundary to end a life at.
+                self.living().await;
+                if let Err(unsigned) = self.signs(account) {
+                    self.pause(self.plan.disk_ms).await;
+                    self.living().await;
+                    return Err(unsigned);
+                }
+            }
             let crash = kind != Kind::Read && self.act_begins().await;
             self.living().await;
             let harm = match (kind, self.fate(Place::Request)) {
@@ -89,14 +98,11 @@ impl World {
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let now = self.time();
+        if let Some(harm) = harm {
+            self.account_harmed(harm);
+        }
         let mut state = self.state();
         match harm {
-            // With the account its orders are gone, and nobody validates them any more.
-            Some(Harm { fault: Fault::AccountLost, .. }) => {
-                state.ca.knows_account = false;
-                state.ca.forgot_at = now;
-                state.ca.jobs.clear();
-            }
             Some(Harm { fault: Fault::Terms, seconds }) => {
                 state.ca.terms += 1;
                 state.ca.agreed_at = Some(now.after(Duration::from_secs(seconds)));
@@ -116,17 +122,20 @@ impl World {
     fn on_order<'a, T: Send + 'a>(
         &'a self,
         kind: Kind,
-        url: &'a str,
+        (account, url): (AccountId, &'a str),
         late: Option<Late>,
         act: impl FnOnce(&mut State, WallMs) -> Result<T, Problem> + Send + 'a,
     ) -> Act<'a, Result<T, Problem>> {
-        self.request(kind, late, move |state, now| {
-            known(state)?;
+        self.request(kind, (Some(account), late), move |state, now| {
+            state.accounts.known(account)?;
             if now < state.ca.missing_until {
                 return Err(missing());
             }
             if let Some(intent) = state.ca.orders.get(url).map(|order| order.intent) {
                 state.count_request(intent);
+            }
+            if state.ca.orders.get(url).is_some_and(|order| !state.ca.has(order)) {
+                return Err(acme("malformed", 404));
             }
             act(state, now)
         })
@@ -138,9 +147,9 @@ impl World {
         order: &Durable<NewOrder>,
         now: WallMs,
     ) -> Result<OrderLook, Problem> {
-        known(state)?;
         let intent = OrderId(order.meta().stream.id);
         let wanted = order.intent();
+        state.accounts.known(wanted.account)?;
         if state.ca.terms > 0 && state.ca.agreed_at.is_some() {
             return Err(acme("userActionRequired", 403));
         }
@@ -209,13 +218,9 @@ impl World {
     }
 }
 
-fn known(state: &State) -> Result<(), Problem> {
-    if state.ca.knows_account { Ok(()) } else { Err(acme("accountDoesNotExist", 400)) }
-}
-
 impl CertificateAuthority for World {
     fn directory(&self, _: AccountId) -> Act<'_, Result<Directory, Problem>> {
-        self.request(Kind::Read, None, |state, _| {
+        self.request(Kind::Read, (None, None), |state, _| {
             Ok(Directory {
                 terms_url: Some(format!("https://ca.test/terms/{}", state.ca.terms)),
                 renewal_info: self.plan.ca.renewal_info,
@@ -226,27 +231,24 @@ impl CertificateAuthority for World {
 
     fn register<'a>(
         &'a self,
-        _: AccountId,
+        account: AccountId,
         request: &'a Durable<AccountRequest>,
     ) -> Act<'a, Result<RegisteredAccount, Problem>> {
         self.witness(request.meta());
-        self.request(Kind::Act, None, |state, _| {
-            let already_existed = state.ca.knows_account;
-            if !already_existed {
-                state.ca.accounts += 1;
-            }
-            state.ca.knows_account = true;
-            Ok(RegisteredAccount { url: "https://ca.test/account/1".to_owned(), already_existed })
+        self.request(Kind::Act, (Some(account), None), move |state, _| {
+            state.accounts.register(account)
         })
     }
 
     fn update_contacts<'a>(
         &'a self,
-        _: AccountId,
+        account: AccountId,
         contacts: &'a Durable<Hash>,
     ) -> Act<'a, Result<(), Problem>> {
         self.witness(contacts.meta());
-        self.request(Kind::Act, None, |state, _| known(state))
+        self.request(Kind::Act, (Some(account), None), move |state, _| {
+            state.accounts.known(account)
+        })
     }
 
     fn new_order<'a>(
@@ -255,7 +257,8 @@ impl CertificateAuthority for World {
     ) -> Act<'a, Result<OrderLook, Problem>> {
         self.witness(order.meta());
         let late = Late::Order(order.clone());
-        self.request(Kind::NewOrder, Some(late), |state, now| self.place_order(state, order, now))
+        let from = (Some(order.intent().account), Some(late));
+        self.request(Kind::NewOrder, from, |state, now| self.place_order(state, order, now))
     }
 
     fn find_order<'a>(
@@ -263,8 +266,8 @@ impl CertificateAuthority for World {
         order: &'a NewOrder,
         known_urls: &'a [String],
     ) -> Act<'a, Result<FoundOrder, Problem>> {
-        self.request(Kind::Read, None, move |state, now| {
-            known(state)?;
+        self.request(Kind::Read, (Some(order.account), None), move |state, now| {
+            state.accounts.known(order.account)?;
             if !self.plan.ca.list {
                 return Ok(FoundOrder::NoList("the account has no orders URL".to_owned()));
             }
@@ -273,7 +276,8 @@ impl CertificateAuthority for World {
             let found = state
                 .ca
                 .orders_of(&wanted)
-                .filter(|(url, placed)| placed.is_open(now) && !known_urls.contains(url));
+                .filter(|(url, placed)| placed.is_open(now) && !known_urls.contains(url))
+                .filter(|(_, placed)| state.ca.has(placed));
             let newest = found.max_by_key(|(_, placed)| placed.created);
             Ok(newest.map_or(FoundOrder::NotThere, |(url, placed)| {
                 FoundOrder::Found(Box::new(placed.look(url, now)))
@@ -283,10 +287,10 @@ impl CertificateAuthority for World {
 
     fn look_at_order<'a>(
         &'a self,
-        _: AccountId,
+        account: AccountId,
         url: &'a str,
     ) -> Act<'a, Result<OrderLook, Problem>> {
-        self.on_order(Kind::Read, url, None, move |state, now| {
+        self.on_order(Kind::Read, (account, url), None, move |state, now| {
             let order = state.ca.orders.get(url).ok_or_else(|| acme("malformed", 404))?;
             Ok(order.look(url, now))
         })
@@ -294,30 +298,32 @@ impl CertificateAuthority for World {
 
     fn look_at_authorizations<'a>(
         &'a self,
-        _: AccountId,
+        account: AccountId,
         url: &'a str,
         _: bool,
     ) -> Act<'a, Result<Vec<AuthorizationLook>, Problem>> {
-        self.on_order(Kind::Read, url, None, move |state, _| state.ca.authorizations(url))
+        self.on_order(Kind::Read, (account, url), None, move |state, _| {
+            state.ca.authorizations(url)
+        })
     }
 
     fn make_ready<'a>(
         &'a self,
-        _: AccountId,
+        account: AccountId,
         url: &'a str,
         challenge: &'a Durable<Challenge>,
     ) -> Act<'a, Result<(), Problem>> {
         self.witness(challenge.meta());
         let delay = self.delay(self.plan.ca.validation_ms);
         let late = Late::Ready(url.to_owned(), challenge.clone());
-        self.on_order(Kind::Act, url, Some(late), move |state, now| {
+        self.on_order(Kind::Act, (account, url), Some(late), move |state, now| {
             self.take_challenge(state, (url, challenge), delay, now)
         })
     }
 
     fn finalize<'a>(
         &'a self,
-        _: AccountId,
+        account: AccountId,
         url: &'a str,
         intent: &'a Durable<Hash>,
         csr: &'a [u8],
@@ -325,13 +331,13 @@ impl CertificateAuthority for World {
         self.witness(intent.meta());
         let processing = self.delay(self.plan.ca.processing_ms);
         let late = Late::Finalize(url.to_owned(), intent.clone(), csr.to_vec());
-        self.on_order(Kind::Act, url, Some(late), move |state, now| {
+        self.on_order(Kind::Act, (account, url), Some(late), move |state, now| {
             self.finish(state, (url, intent, csr), processing, now)
         })
     }
 
-    fn download<'a>(&'a self, _: AccountId, url: &'a str) -> Act<'a, Result<Leaf, Problem>> {
-        self.on_order(Kind::Read, url, None, move |state, now| {
+    fn download<'a>(&'a self, account: AccountId, url: &'a str) -> Act<'a, Result<Leaf, Problem>> {
+        self.on_order(Kind::Read, (account, url), None, move |state, now| {
             let order = state.ca.orders.get(url).ok_or_else(|| acme("malformed", 404))?;
             let valid = order.status(now) == OrderStatus::Valid;
             let leaf = order.leaf.clone().filter(|_| valid);
@@ -350,7 +356,7 @@ impl CertificateAuthority for World {
                 let what = format!("renewal information of {ari_id} sooner than the CA had asked");
                 self.broken(Invariant::RetryAfterKept, what);
             }
-            let window = self.request(Kind::Read, None, move |state, _| {
+            let window = self.request(Kind::Read, (None, None), move |state, _| {
                 let (start, end) = state.ca.window(ari_id)?;
                 let retry_after_ms = Some(self.plan.ca.window_every_ms);
                 Ok(RenewalWindow { start, end, explanation_url: None, retry_after_ms })

@@ -5,7 +5,7 @@ use renewd_events::problem::{Problem, ProblemClass};
 use crate::fate::{Fault, Harm};
 
 /// An ACME problem document (RFC 8555 §6.7).
-pub(super) fn acme(kind: &str, status: u16) -> Problem {
+pub(crate) fn acme(kind: &str, status: u16) -> Problem {
     let kind = format!("urn:ietf:params:acme:error:{kind}");
     Problem { status, ..Problem::new(ProblemClass::Acme, &kind, "because fate says so") }
 }
@@ -44,6 +44,9 @@ pub(super) fn instead(harm: Harm) -> Option<Problem> {
         | Fault::Rot
         | Fault::Lost
         | Fault::AccountLost
+        | Fault::AccountDeactivated
+        | Fault::AccountKeyGone
+        | Fault::AccountKeyDamaged
         | Fault::Terms
         | Fault::Panic
         | Fault::Slow

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use renewd_replay::sentence::sentence;
 pub use scenario::{Scenario, all, long};
@@ -20,6 +21,8 @@ use crate::world::World;
 const ENDS: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
 /// The places where a process can end: at a commit, and at an act.
 const BOUNDARIES: [Place; 2] = [Place::Commit, Place::Act];
+/// Between two lines of progress within one scenario.
+const PROGRESS: Duration = Duration::from_secs(5);
 /// Failures kept for the report.
 const FAILURES_MAX: usize = 8;
 
@@ -93,7 +96,8 @@ pub fn run(scenario: &Scenario, second: Second, workers: usize) -> Report {
     let first = boundaries([0, 0], clean.reached);
     report.boundaries = first.len();
     let next = AtomicUsize::new(0);
-    let shared = Mutex::new(report);
+    let began = Instant::now();
+    let shared = Mutex::new((report, Progress { of: first.len(), ended: 0, began, told: began }));
     std::thread::scope(|scope| {
         for _ in 0..workers.max(1) {
             scope.spawn(|| {
@@ -103,12 +107,44 @@ pub fn run(scenario: &Scenario, second: Second, workers: usize) -> Report {
                         return;
                     };
                     let part = from(scenario, (index, *end), second, clean.orders);
-                    shared.lock().unwrap_or_else(PoisonError::into_inner).add(part);
+                    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (report, progress) = &mut *shared;
+                    report.add(part);
+                    progress.one_more(scenario.name, report);
                 }
             });
         }
     });
-    shared.into_inner().unwrap_or_else(PoisonError::into_inner)
+    shared.into_inner().unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// How far a scenario is.
+struct Progress {
+    /// First ends in all.
+    of: usize,
+    /// Those that are tried, with all that follows them.
+    ended: usize,
+    began: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    #[expect(clippy::print_stderr, reason = "progress of a long run")]
+    fn one_more(&mut self, name: &str, report: &Report) {
+        self.ended += 1;
+        if self.told.elapsed() < PROGRESS || self.ended == self.of {
+            return;
+        }
+        self.told = Instant::now();
+        eprintln!(
+            "  {} s: {name}: {} of {} first ends, {} runs, {} violations",
+            self.began.elapsed().as_secs(),
+            self.ended,
+            self.of,
+            report.runs,
+            report.violations
+        );
+    }
 }
 
 /// A first end, the `index`th, and the second ends that can follow it. With a stride each first end

@@ -36,12 +36,19 @@ fn torn_writes() -> String {
     (1..=12).map(torn).collect::<Vec<_>>().join(" ")
 }
 
+/// Longer than the CA may leave an order as it is: in an outage it does not.
+fn hours_of_silence() -> String {
+    let down = |number: u32| format!("request:{number}=down");
+    (6..=60).map(down).collect::<Vec<_>>().join(" ")
+}
+
 /// All of them.
 pub fn all() -> Vec<Scenario> {
     let mut all = at_the_ca();
     all.extend(at_home());
     all.extend(in_mid_order());
     all.extend(at_a_renewal());
+    all.extend(of_the_account());
     all
 }
 
@@ -185,6 +192,7 @@ fn in_mid_order() -> Vec<Scenario> {
         scenario("clock-set-back-at-an-act", "act:4=back:2592000", soon),
         scenario("clock-set-forward-in-mid-order", "tick:3=forward:1800", slow),
         scenario("stopped-in-mid-order", "tick:3=stop", slow),
+        scenario("out-of-order-for-hours", &hours_of_silence(), |_| {}),
         scenario("account-lost-in-mid-order", "request:6=account-lost", |_| {}),
         scenario("one-name-of-two-fails", "validation:1=unreachable", |plan| {
             plan.certificates = vec![Wanted {
@@ -212,5 +220,26 @@ fn at_a_renewal() -> Vec<Scenario> {
             plan.goal = Goal::Generation(2);
             plan.ca.renewal_info = true;
         }),
+    ]
+}
+
+/// The CA has no account of ours any more, or we have no key for it.
+fn of_the_account() -> Vec<Scenario> {
+    let again = |plan: &mut Plan| plan.goal = Goal::Generation(2);
+    vec![
+        scenario("account-lost-at-a-renewal", "new-order:2=account-lost", again),
+        scenario("account-deactivated", "new-order:1=account-deactivated:3600", |_| {}),
+        scenario("account-deactivated-in-mid-order", "request:6=account-deactivated:3600", |_| {}),
+        scenario(
+            "account-deactivated-at-a-renewal",
+            "new-order:2=account-deactivated:86400",
+            again,
+        ),
+        // Wherever the process ends first, it finds no key at its next start: still one order.
+        scenario("account-key-gone-at-a-start", "boot:1=account-key-gone:7200", |_| {}),
+        scenario("account-key-damaged-at-a-start", "boot:1=account-key-damaged:7200", |_| {}),
+        scenario("account-key-gone-in-mid-order", "request:6=account-key-gone:7200", |_| {}),
+        scenario("account-key-damaged-in-mid-order", "request:5=account-key-damaged:7200", |_| {}),
+        scenario("account-key-gone-at-a-renewal", "tick:236=account-key-gone:172800", again),
     ]
 }

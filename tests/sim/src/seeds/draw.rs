@@ -23,7 +23,7 @@ const LARGE: u32 = 400;
 const DAY_S: u64 = 86_400;
 
 /// Place, fault, cases in a million at its hottest, and its measure at most in seconds.
-const MENU: [(Place, Fault, u64, u64); 47] = [
+const MENU: [(Place, Fault, u64, u64); 52] = [
     (Place::Commit, Fault::NoSpace, 2_000, 600),
     (Place::Commit, Fault::NoSpace, 500, 2 * DAY_S),
     (Place::Commit, Fault::CrashBefore, 6_000, 0),
@@ -71,6 +71,11 @@ const MENU: [(Place, Fault, u64, u64); 47] = [
     (Place::Boot, Fault::Rot, 200_000, 1 << 30),
     (Place::Commit, Fault::Back, 500, 20 * DAY_S),
     (Place::Act, Fault::Back, 1_000, 20 * DAY_S),
+    (Place::Request, Fault::AccountDeactivated, 500, 2 * DAY_S),
+    (Place::Request, Fault::AccountKeyGone, 1_000, DAY_S),
+    (Place::Request, Fault::AccountKeyDamaged, 1_000, DAY_S),
+    (Place::Boot, Fault::AccountKeyGone, 20_000, 2 * DAY_S),
+    (Place::Boot, Fault::AccountKeyDamaged, 20_000, 2 * DAY_S),
 ];
 
 /// The world and the menu of a seed.
