@@ -36,6 +36,8 @@ pub const ROUNDS_MAX: usize = 8;
 pub const DECISIONS_IN_A_ROW_MAX: u32 = 256;
 /// Panics on one subject, or decisions without end, before it is set aside for this life of the process.
 pub const STRIKES_MAX: u32 = 2;
+/// Octets of what is recorded about it: one sentence of ours, or a codec's.
+pub const SET_ASIDE_TEXT_MAX: usize = 512;
 /// Orders one renewal may ask for: the first, one after a lost answer, one without `replaces` or
 /// profile. More would be a loop that spends the CA's limits.
 pub const ORDERS_PER_RENEWAL_MAX: u32 = 3;

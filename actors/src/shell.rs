@@ -15,6 +15,7 @@ use renewd_events::certificate::CertificateEvent;
 use renewd_events::event::{Event, NewEvent};
 use renewd_events::id::{AuthorizationId, StreamId, StreamKind};
 use renewd_events::planted::{self, Bug};
+use renewd_events::process::EngineEvent;
 use renewd_events::{ActorName, EffectId, Facts, Subject};
 use tokio::task::JoinSet;
 
@@ -241,7 +242,13 @@ impl Life {
         tracing::error!(actor = %R::NAME, ?subject, strikes = *strikes, text, "set aside after two");
         if *strikes < bounds::STRIKES_MAX {
             self.hive.inboxes().nudge(R::NAME, subject);
+            return;
         }
+        let (actor, stream, strikes) = (R::NAME, StreamId::from(subject), *strikes);
+        let text = renewd_events::problem::cut(text, bounds::SET_ASIDE_TEXT_MAX);
+        let event = EngineEvent::SubjectSetAside { actor, stream, strikes, text };
+        // A shell that waited here would keep its other subjects waiting.
+        crate::supervisor::record(self.hive.journal.clone(), event);
     }
 
     fn carry_out<R: Role>(&mut self, subject: Subject, decision: Decision) {

@@ -14,7 +14,7 @@ use crate::bounds::{INTENSITY_MAX, respawn_wait};
 use crate::decision::fact;
 use crate::hive::{ACTORS, Hive, Message};
 use crate::intensity::Intensity;
-use crate::journal::Batch;
+use crate::journal::{Batch, Journal};
 use crate::shell::Shell;
 
 /// A message to the supervisor.
@@ -142,13 +142,18 @@ impl Watch {
 
     /// Appends without waiting: a supervisor that waits does not see failures.
     fn record(&self, event: EngineEvent) {
-        let journal = self.hive.journal.clone();
-        tokio::spawn(async move {
-            drop(journal.append(batch(event)).await);
-        });
+        record(self.hive.journal.clone(), event);
     }
 }
 
+/// Appends to the stream of the installation without waiting. A log that cannot be written refuses it.
+pub(crate) fn record(journal: Journal, event: EngineEvent) {
+    tokio::spawn(async move {
+        drop(journal.append(batch(event)).await);
+    });
+}
+
+/// What is told of the installation, on its stream: nobody decided it on a state.
 fn batch(event: EngineEvent) -> Batch {
     Batch {
         actor: ActorName::Engine,

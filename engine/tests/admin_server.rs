@@ -62,6 +62,10 @@ async fn the_page_the_json_and_the_metrics_tell_the_same() {
     assert!(svg.body.starts_with("<svg") && svg.body.contains("web, renewal 1"));
     let history = get(site.page(), "/api/v1/history").await.json();
     assert_eq!(history["data"][0]["result"], "succeeded", "{history}");
+
+    assert_eq!(metric(&metrics, "renewd_set_aside"), "0");
+    assert_eq!(get(site.page(), "/readyz?certificate=web").await.status, 200);
+    assert_eq!(get(site.page(), "/readyz?certificate=nope").await.status, 404);
     site.stop().await;
 }
 
@@ -227,6 +231,14 @@ async fn a_log_that_cannot_be_written_makes_it_not_ready() {
     let page = admin.page().unwrap();
     let before = get(page, "/readyz?verbose").await;
     assert!(before.body.contains("[+]log ok"), "{}", before.body);
+    let one = get(page, "/readyz?certificate=web").await;
+    assert_eq!((one.status, one.body.contains("there is none yet")), (503, true), "{}", one.body);
+    let told = "[!]certificate/web degraded: R0";
+    until("what is wrong with it", || async {
+        let ready = get(page, "/readyz?verbose").await;
+        ready.body.contains(told).then_some(())
+    })
+    .await;
     disk.fail();
     let refused = engine.handle().renew("web", "a test").await.unwrap_err();
     assert!(refused.to_string().contains("no space"), "{refused}");

@@ -266,14 +266,18 @@ fn init_without_a_terminal_names_the_missing_flag_and_never_asks() {
         assert!(dialog.said.is_empty(), "asked {:?}", dialog.said);
         reply.err
     };
-    assert!(missing(&flags).contains("--ca letsencrypt-staging"));
+    let all = missing(&flags);
+    for flag in ["--ca letsencrypt-staging", "--domain", "--accept-terms"] {
+        assert!(all.contains(flag), "all at once: {all}");
+    }
+    assert!(!all.contains("--ca-root"), "{all}");
+    flags.ca = Some("https://ca.internal/directory".to_owned());
+    assert!(missing(&flags).contains("--ca-root"), "a private CA needs one");
     flags.ca = Some("letsencrypt".to_owned());
-    assert!(missing(&flags).contains("--domain"));
+    flags.accept_terms = Some(true);
     flags.domains = vec!["*.example.org".to_owned()];
     assert!(missing(&flags).contains("R0124"));
     flags.domains = vec!["example.org".to_owned()];
-    assert!(missing(&flags).contains("--accept-terms"));
-    flags.accept_terms = Some(true);
     assert_eq!(init::run(&flags, &mut nobody(), Style::PLAIN).exit, Exit::Done);
     assert!(Config::load(&flags.output).unwrap().account.terms_accepted);
 }
@@ -307,4 +311,47 @@ fn init_gives_up_on_a_person_who_never_answers_well() {
     assert_eq!(reply.exit, Exit::Usage);
     assert!(reply.err.contains("--ca"), "{}", reply.err);
     assert!(!folder.path().join("etc").exists(), "nothing is written");
+}
+
+#[test]
+fn a_path_is_in_one_line_however_narrow_the_screen_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = Flags {
+        output: folder.path().join("a-rather-long-name/of-a-folder/with-more-below/renewd.toml"),
+        ..flags(folder.path())
+    };
+    fs::create_dir_all(flags.output.parent().unwrap()).unwrap();
+    fs::write(&flags.output, "").unwrap();
+    let style = Style { columns: 60, ..Style::PLAIN };
+    let reply = init::run(&flags, &mut nobody(), style);
+    let path = format!("`{}`", flags.output.display());
+    assert!(reply.err.contains(&path), "{}", reply.err);
+    let config = Config::load(&folder.path().join("a-rather-long-name/which-is-not-there.toml"));
+    let told = config.unwrap_err().render(style);
+    assert!(told.contains("a-rather-long-name/which-is-not-there.toml"), "{told}");
+}
+
+#[test]
+fn init_for_a_private_ca_writes_its_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("root.pem");
+    let mut flags = Flags {
+        ca: Some("https://ca.internal/directory".to_owned()),
+        domains: vec!["example.org".to_owned()],
+        accept_terms: Some(true),
+        ca_root: Some(file.clone()),
+        ..flags(folder.path())
+    };
+    let reply = init::run(&flags, &mut nobody(), Style::PLAIN);
+    assert_eq!(reply.exit, Exit::Usage, "{}", reply.err);
+    assert!(reply.err.contains("R0174") && reply.err.contains("system"), "{}", reply.err);
+    fs::write(&file, "").unwrap();
+    let reply = init::run(&flags, &mut nobody(), Style::PLAIN);
+    assert_eq!(reply.exit, Exit::Done, "{}", reply.err);
+    assert!(reply.out.contains("key_credential"), "where the key is better: {}", reply.out);
+    let written = fs::read_to_string(&flags.output).unwrap();
+    assert!(written.contains("ca_root_file = ") && written.contains("root.pem"), "{written}");
+    (flags.ca_root, flags.force) = (Some("system".into()), true);
+    assert_eq!(init::run(&flags, &mut nobody(), Style::PLAIN).exit, Exit::Done);
+    assert!(!fs::read_to_string(&flags.output).unwrap().contains("ca_root_file ="));
 }

@@ -35,6 +35,19 @@ pub enum Subject {
     Restart(RestartId),
 }
 
+impl From<Subject> for StreamId {
+    /// Its main stream: that of the installation, account, certificate, listener or restart.
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::Engine => Self::ENGINE,
+            Subject::Account(id) => id.into(),
+            Subject::Certificate(id) => id.into(),
+            Subject::Listener(id) => id.into(),
+            Subject::Restart(id) => id.into(),
+        }
+    }
+}
+
 /// All states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

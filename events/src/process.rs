@@ -1,10 +1,11 @@
 //! The installation itself: its lives, its actors' failures, its clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BootNo, RestartId, Seq};
+use crate::id::{BootNo, RestartId, Seq, StreamId};
 use crate::intent::{ActorName, Meta};
 use crate::restart::ProcessIdentity;
 use crate::time::WallMs;
@@ -79,6 +80,18 @@ pub enum EngineEvent {
         /// What was found; cut.
         evidence: String,
     },
+    /// An actor panicked over one subject, or did not come to rest with it, too often: it leaves it
+    /// alone until it is started again, and goes on with the others.
+    SubjectSetAside {
+        /// Which actor.
+        actor: ActorName,
+        /// The subject, by its main stream.
+        stream: StreamId,
+        /// How often it failed over it.
+        strikes: u32,
+        /// How, the last time; cut.
+        text: String,
+    },
 }
 
 /// Which command wrote a log anew.
@@ -91,6 +104,19 @@ pub enum Mending {
     Repair,
     /// `renewd log restore`: an export or a backup became the log.
     Restore,
+}
+
+/// What an actor leaves alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// How it failed over it the last time.
+    pub text: String,
+    /// How often it did.
+    pub strikes: u32,
+    /// Since when.
+    pub at: WallMs,
+    /// Where that is in the log.
+    pub seq: Seq,
 }
 
 /// How the last life ended.
@@ -138,6 +164,8 @@ pub struct Engine {
     pub stopped: bool,
     /// Failures of actors in this life.
     pub actor_failures: u32,
+    /// What is left alone in this life, and by whom.
+    pub set_aside: BTreeMap<(StreamId, ActorName), Aside>,
     /// When events were last lost, or may have been: orders that those asked for may still be open.
     pub lost_at: Option<WallMs>,
 }
@@ -160,6 +188,7 @@ impl Engine {
                     stopped_for: self.stopping,
                     stopped: false,
                     actor_failures: 0,
+                    set_aside: BTreeMap::new(),
                     lost_at: self.lost_at,
                 };
             }
@@ -173,9 +202,17 @@ impl Engine {
                     self.lost_at = Some(meta.at);
                 }
             }
-            EngineEvent::ActorRestarted { .. }
-            | EngineEvent::RestartIntensityExceeded { .. }
-            | EngineEvent::LogWritableAgain { .. } => {}
+            EngineEvent::SubjectSetAside { actor, stream, strikes, text } => {
+                let (text, strikes) = (text.clone(), *strikes);
+                let aside = Aside { text, strikes, at: meta.at, seq: meta.seq };
+                self.set_aside.insert((*stream, *actor), aside);
+            }
+            // A new life of an actor looks at everything again.
+            EngineEvent::ActorRestarted { actor, incarnation: _ } => {
+                self.set_aside.retain(|(_, by), _| by != actor);
+            }
+            EngineEvent::RestartIntensityExceeded { .. } | EngineEvent::LogWritableAgain { .. } => {
+            }
         }
     }
 

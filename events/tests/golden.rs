@@ -147,3 +147,37 @@ proptest! {
         prop_assert_eq!(Frame::decode(&frame.bytes), Ok(sample));
     }
 }
+
+/// A text of this many octets.
+fn failed_with(octets: usize) -> Event {
+    renewd_events::process::EngineEvent::ActorFailed {
+        actor: renewd_events::ActorName::Clock,
+        incarnation: 1,
+        text: "x".repeat(octets),
+    }
+    .into()
+}
+
+#[test]
+fn the_largest_event_that_can_be_written_can_be_read() {
+    use renewd_events::codec::{BODY_OCTETS_MAX, encode_body};
+    let around =
+        encode_body(&failed_with(BODY_OCTETS_MAX / 2)).unwrap().len() - BODY_OCTETS_MAX / 2;
+    let largest = failed_with(BODY_OCTETS_MAX - around);
+    let body = encode_body(&largest).unwrap();
+    assert_eq!(body.len(), BODY_OCTETS_MAX);
+    assert_eq!(decode_body(StreamKind::Engine, 1, &body), Ok(largest));
+    assert!(encode_body(&failed_with(BODY_OCTETS_MAX - around + 1)).is_err());
+}
+
+#[test]
+fn many_small_parts_can_be_read_as_they_were_written() {
+    use renewd_events::codec::encode_body;
+    let names = vec![String::new(); 20_000];
+    let event: Event = renewd_events::account::AccountEvent::DirectoryObserved(
+        renewd_events::account::Directory { profiles: names, ..Default::default() },
+    )
+    .into();
+    let body = encode_body(&event).unwrap();
+    assert_eq!(decode_body(StreamKind::Account, 1, &body), Ok(event));
+}

@@ -107,6 +107,7 @@ codes! {
     SEVERAL_NAMES "R0331" "the CA refuses several names, each with a reason";
     KEY_IN_CHAIN "R0332" "the CA sent a private key";
     NOT_CONFIGURED "R0333" "the certificate is no longer in the configuration";
+    CA_CHANGED "R0334" "the configuration names another CA than the order was for";
     CA_OTHER "R0399" "the CA refused for a reason without a page";
     LIMIT_ORDERS "R0401" "too many orders from this account";
     LIMIT_DOMAIN "R0402" "too many certificates for the domain this week";
@@ -142,6 +143,7 @@ codes! {
     RESTART_NOT_POSSIBLE "R0802" "nothing here can restart the process";
     RESTART_WAITS "R0803" "the listener waits for a restart";
     RESTART_IN_VAIN "R0804" "the restart did not open the listener";
+    SET_ASIDE "R0805" "renewd failed over it and leaves it alone until a restart";
     CA_NAME "R0901" "this host cannot resolve the CA's name";
     CA_CONNECT "R0902" "this host cannot connect to the CA";
     CA_NOT_TRUSTED "R0903" "this host does not trust the CA's server";

@@ -11,6 +11,7 @@ use renewd_events::{Envelope, Event, WallMs};
 use serde::Serialize;
 
 use crate::fold::Projection;
+use crate::why::Witnesses;
 
 /// How a renewal ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +99,7 @@ pub struct Renewals {
     place: BTreeMap<RenewalId, usize>,
     running: BTreeMap<RenewalId, usize>,
     names: BTreeMap<CertificateId, String>,
+    witnesses: Witnesses,
 }
 
 impl Renewals {
@@ -129,6 +131,11 @@ impl Renewals {
             (None, _) => Err(NotFound::None(wanted.to_owned())),
             (Some(_), Some(_)) => Err(NotFound::Several(wanted.to_owned())),
         }
+    }
+
+    /// What the renewals left as evidence.
+    pub fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
     }
 
     fn begin(&mut self, envelope: &Envelope, id: RenewalId, event: &CertificateEvent) {
@@ -178,6 +185,7 @@ pub enum NotFound {
 
 impl Projection for Renewals {
     fn apply(&mut self, envelope: &Envelope) {
+        self.witnesses.apply(envelope);
         if let Event::Certificate(CertificateEvent::CertificateDeclared(declared)) = &envelope.event
         {
             self.names.insert(CertificateId(envelope.stream.id), declared.name.clone());
@@ -205,7 +213,11 @@ impl Projection for Renewals {
         if let Event::Order(OrderEvent::OrderRequested(_)) = &envelope.event {
             row.orders = row.orders.saturating_add(1);
         }
-        if let Some(outcome) = ending(&envelope.event) {
+        if let Some(mut outcome) = ending(&envelope.event) {
+            let cause = self.witnesses.last_failure(row.certificate_id);
+            if let (Outcome::Failed { code }, Some(cause)) = (&mut outcome, cause) {
+                *code = cause.to_string();
+            }
             row.outcome = outcome;
             row.ended = Some(envelope.at);
             self.running.remove(&id);

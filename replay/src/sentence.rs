@@ -123,6 +123,11 @@ fn engine(event: &EngineEvent) -> String {
         EngineEvent::LogMended { by, kept, lost_to, end_known, evidence } => {
             mended(*by, (*kept, *lost_to, *end_known), evidence)
         }
+        EngineEvent::SubjectSetAside { actor, stream, strikes, text } => format!(
+            "{actor} leaves {stream} alone until it is started again: it failed over it {} ({})",
+            times(*strikes, "time"),
+            field(text, SAID_CHARACTERS_MAX)
+        ),
         EngineEvent::LogWritableAgain { since, cause, refused } => format!(
             "the log is written again; since {} it could not be ({}), {} refused",
             when::moment(*since),

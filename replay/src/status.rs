@@ -17,8 +17,11 @@ use crate::codes::{self, Step, classify};
 use crate::escape;
 use crate::renewals::{shown, shown_if};
 use crate::sentence;
+use crate::why::Witnesses;
+use crate::why::case::{self, Found};
 
 pub use doing::{Doing, doing};
+pub(crate) use next::is_due;
 
 /// The schema of this JSON; within `/1` fields are only added.
 pub const SCHEMA: &str = "renewd.status/1";
@@ -35,15 +38,18 @@ pub enum State {
     Due,
     /// A renewal is under way.
     Renewing,
-    /// Something has to be waited for that is not this certificate's: terms, account, directory.
+    /// Something has to be waited for that is not this certificate's: terms, or the port for
+    /// challenges.
     Waiting,
     /// It is issued, and not everywhere served.
     NotServed,
+    /// The last renewal failed of something that is over; it is tried again by itself.
+    Retrying,
     /// The last renewal failed, or the account does not come about.
     Failing,
     /// The configuration no longer names it.
     Orphan,
-    /// The log holds an event that cannot follow: nothing is done.
+    /// Nothing is done: the log holds an event that cannot follow, or renewd failed over it.
     Broken,
 }
 
@@ -57,6 +63,7 @@ impl State {
             Self::Renewing => "renewing",
             Self::Waiting => "waiting",
             Self::NotServed => "NOT SERVED",
+            Self::Retrying => "retry",
             Self::Failing => "FAIL",
             Self::Orphan => "orphan",
             Self::Broken => "BROKEN",
@@ -67,7 +74,9 @@ impl State {
     pub fn needs_a_person(self) -> bool {
         match self {
             Self::NotServed | Self::Failing | Self::Broken | Self::Waiting => true,
-            Self::Ok | Self::First | Self::Due | Self::Renewing | Self::Orphan => false,
+            Self::Ok | Self::First | Self::Due | Self::Renewing | Self::Retrying | Self::Orphan => {
+                false
+            }
         }
     }
 }
@@ -165,47 +174,37 @@ pub struct CertificateStatus {
     pub bindings: Vec<BindingStatus>,
 }
 
-/// Every certificate, by name.
-pub fn status(facts: &Facts, now: WallMs) -> Vec<CertificateStatus> {
-    let mut rows: Vec<CertificateStatus> =
-        facts.certificates.iter().map(|(id, it)| one(facts, *id, it, now)).collect();
+/// Every certificate, by name. `witnesses` must have read the same events as `facts`, or a few more or
+/// less: they make the cause of a failure more exact.
+pub fn status(facts: &Facts, witnesses: &Witnesses, now: WallMs) -> Vec<CertificateStatus> {
+    let one = |(id, it): (&CertificateId, &Certificate)| one(facts, witnesses, *id, it, now);
+    let mut rows: Vec<CertificateStatus> = facts.certificates.iter().map(one).collect();
     rows.sort_by(|left, right| left.name.cmp(&right.name));
     rows
 }
 
-/// One certificate.
-pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> CertificateStatus {
+/// One certificate. What is wrong with it has the code that `why` gives.
+pub fn one(
+    facts: &Facts,
+    witnesses: &Witnesses,
+    id: CertificateId,
+    it: &Certificate,
+    now: WallMs,
+) -> CertificateStatus {
+    row(facts, id, it, now, case::find(facts, witnesses, id, it, now).as_ref())
+}
+
+/// The row of a certificate with this cause of trouble.
+pub(crate) fn row(
+    facts: &Facts,
+    id: CertificateId,
+    it: &Certificate,
+    now: WallMs,
+    found: Option<&Found>,
+) -> CertificateStatus {
     let bindings: Vec<BindingStatus> =
         facts.bindings_of(id).map(|(_, binding)| binding_status(facts, it, binding)).collect();
     let expires = it.current.as_ref().map(|issue| issue.leaf.not_after);
-    let account_trouble = account_trouble(facts, it);
-    let unserved = it.current.is_some() && bindings.iter().any(|binding| binding.trouble.is_some());
-    let state = if it.anomaly.is_some() {
-        State::Broken
-    } else if it.orphaned {
-        State::Orphan
-    } else if unserved {
-        State::NotServed
-    } else if it.run.is_some() {
-        State::Renewing
-    } else if it.failure.is_some() {
-        State::Failing
-    } else if next::waits_for_terms(facts, it) {
-        State::Waiting
-    } else if account_trouble.is_some() {
-        State::Failing
-    } else if next::is_due(facts, id, now) {
-        if it.current.is_none() { State::First } else { State::Due }
-    } else if it.current.is_none() {
-        State::First
-    } else {
-        State::Ok
-    };
-    let trouble = waiting::of(facts, id)
-        .or_else(|| slow::of(facts, id, now))
-        .or_else(|| renewal_trouble(it))
-        .or(account_trouble)
-        .or_else(|| bindings.iter().find_map(|binding| binding.trouble.clone()));
     CertificateStatus {
         name: escape::text(it.name()),
         id,
@@ -215,7 +214,7 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
             .flat_map(|declared| &declared.identifiers)
             .map(|name| escape::text(name.as_str()))
             .collect(),
-        state,
+        state: state(facts, id, it, now, &bindings, found),
         served: served(it, &bindings),
         generation: it.current.as_ref().map(|issue| issue.generation.0),
         last_renewed: it.renewed_at,
@@ -223,8 +222,52 @@ pub fn one(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> C
         expired: expires.is_some_and(|at| at <= now),
         doing: doing(facts, id),
         next: next::next(facts, id, it, now),
-        trouble,
+        trouble: found.map(Trouble::of),
         bindings,
+    }
+}
+
+/// Failures in a row of a cause that passes: whatever goes on after them is not over by itself.
+const PASSING_TRIES_MAX: u32 = 2;
+
+/// What made the last renewal fail is over: nobody has to do anything for the next one.
+fn is_over(found: &Found) -> bool {
+    found.tries <= PASSING_TRIES_MAX && [codes::ABSENT, codes::CA_CHANGED].contains(&found.code)
+}
+
+fn state(
+    facts: &Facts,
+    id: CertificateId,
+    it: &Certificate,
+    now: WallMs,
+    bindings: &[BindingStatus],
+    found: Option<&Found>,
+) -> State {
+    let unserved = it.current.is_some() && bindings.iter().any(|binding| binding.trouble.is_some());
+    let aside = found.is_some_and(|found| found.code == codes::SET_ASIDE);
+    if it.anomaly.is_some() || aside {
+        State::Broken
+    } else if it.orphaned {
+        State::Orphan
+    } else if unserved {
+        State::NotServed
+    } else if it.run.is_some() {
+        State::Renewing
+    } else if it.failure.is_some() {
+        if found.is_some_and(is_over) { State::Retrying } else { State::Failing }
+    } else if next::waits_for_terms(facts, it) {
+        State::Waiting
+    } else if case::account_fails(facts, it) {
+        State::Failing
+    } else if found.is_some() {
+        // The port for challenges, which another program has.
+        State::Waiting
+    } else if it.current.is_none() {
+        State::First
+    } else if next::is_due(facts, id, now) {
+        State::Due
+    } else {
+        State::Ok
     }
 }
 
@@ -258,28 +301,25 @@ fn served(it: &Certificate, bindings: &[BindingStatus]) -> Served {
     }
 }
 
+impl Trouble {
+    /// A cause in few words, with the newest evidence.
+    fn of(found: &Found) -> Self {
+        let first = found.evidence.first();
+        let sentence = match first {
+            Some(evidence) => format!("{}; {}", found.code.title, evidence.text),
+            None => found.code.title.to_owned(),
+        };
+        let at = first.and_then(|evidence| evidence.at).unwrap_or(found.since);
+        Self { code: found.code.to_string(), sentence, at, times: found.tries }
+    }
+}
+
 fn trouble(code: &str, said: &str, at: WallMs, times: u32) -> Trouble {
     let sentence = match codes::find(code) {
         Some(known) => format!("{}; {said}", known.title),
         None => said.to_owned(),
     };
     Trouble { code: escape::field(code, 16), sentence, at, times }
-}
-
-fn renewal_trouble(it: &Certificate) -> Option<Trouble> {
-    let failure = it.failure.as_ref()?;
-    Some(trouble(&failure.code, &sentence::problem(&failure.problem), failure.at, it.failures))
-}
-
-fn account_trouble(facts: &Facts, it: &Certificate) -> Option<Trouble> {
-    let account = facts.accounts.get(&it.declared.as_ref()?.account)?;
-    if let renewd_events::account::Registration::Refused { problem, at } = &account.registration {
-        let code = classify(Step::Account, problem);
-        return Some(trouble(code, &sentence::problem(problem), *at, account.failures));
-    }
-    let (problem, at) = account.unreachable.as_ref()?;
-    let code = classify(Step::Account, problem);
-    account.url().is_none().then(|| trouble(code, &sentence::problem(problem), *at, 1))
 }
 
 fn binding_status(facts: &Facts, it: &Certificate, binding: &Binding) -> BindingStatus {

@@ -148,12 +148,12 @@ impl Log {
         read(Facts::default(), &self.envelopes)
     }
 
-    pub(crate) fn witness(&self) -> crate::why::Witness {
-        read(crate::why::Witness::new(certificate()), &self.envelopes)
+    pub(crate) fn witnesses(&self) -> crate::why::Witnesses {
+        read(crate::why::Witnesses::default(), &self.envelopes)
     }
 
     pub(crate) fn why(&self) -> crate::why::Why {
-        crate::why::why(&self.facts(), &self.witness(), certificate(), self.now()).unwrap()
+        crate::why::why(&self.facts(), &self.witnesses(), certificate(), self.now()).unwrap()
     }
 
     pub(crate) fn order(&self, number: u32) -> OrderId {

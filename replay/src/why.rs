@@ -1,23 +1,24 @@
 //! Why a certificate is as it is: cause, evidence, what to do, and what happens otherwise. The first
 //! cause that evidence proves is named, not the last error seen.
 
-mod case;
+pub(crate) mod aside;
+pub(crate) mod case;
 mod issuing;
 pub mod rules;
 mod unanswered;
+mod unserved;
 mod witness;
 
 use renewd_events::id::{CertificateId, Seq};
 use renewd_events::{Facts, WallMs};
 use serde::Serialize;
 
-use crate::codes::{self, Code};
-use crate::escape;
+use crate::codes::Code;
 use crate::renewals::{shown, shown_if};
 use crate::status::{self, NextAction, Served, State};
 use crate::when;
 
-pub use witness::{Witness, problem_of};
+pub use witness::{Witnesses, problem_of};
 
 /// The schema of this JSON.
 pub const SCHEMA: &str = "renewd.why/1";
@@ -63,11 +64,12 @@ pub struct Why {
     pub now: WallMs,
 }
 
-/// Why the certificate is as it is; nothing when the log does not know it. `witness` must have read
-/// the same events as `facts`.
-pub fn why(facts: &Facts, witness: &Witness, id: CertificateId, now: WallMs) -> Option<Why> {
+/// Why the certificate is as it is; nothing when the log does not know it. `witnesses` must
+/// have read the same events as `facts`.
+pub fn why(facts: &Facts, witnesses: &Witnesses, id: CertificateId, now: WallMs) -> Option<Why> {
     let certificate = facts.certificates.get(&id)?;
-    let row = status::one(facts, id, certificate, now);
+    let found = case::find(facts, witnesses, id, certificate, now);
+    let row = status::row(facts, id, certificate, now, found.as_ref());
     let name = if row.name.is_empty() { id.to_string() } else { row.name.clone() };
     let mut out = Why {
         certificate: name.clone(),
@@ -82,7 +84,7 @@ pub fn why(facts: &Facts, witness: &Witness, id: CertificateId, now: WallMs) -> 
         next: row.next.clone(),
         now,
     };
-    if let Some(found) = case::find(facts, witness, id, certificate, now) {
+    if let Some(found) = found {
         out.sentence = found.sentence;
         out.code = Some(found.code);
         out.evidence = found.evidence;
@@ -93,28 +95,7 @@ pub fn why(facts: &Facts, witness: &Witness, id: CertificateId, now: WallMs) -> 
             out.sentence = format!("{name} has expired. {}", out.sentence);
         }
     }
-    if out.code.is_none() && matches!(row.state, State::Due | State::First) {
-        port_held(facts, &name, &mut out);
-    }
     Some(out)
-}
-
-/// A renewal that is due and cannot begin: the CA would meet the other program (R0211 and its like),
-/// and a try would be spent.
-fn port_held(facts: &Facts, name: &str, out: &mut Why) {
-    let Some((listener, setback)) = status::challenge_port_held(facts) else { return };
-    let address = escape::field(&listener.address, 64);
-    let said = escape::field(&setback.problem.detail, 300);
-    out.sentence = format!(
-        "{name} is due and waits: no challenge can be answered while another program has {address}."
-    );
-    out.code = Some(codes::PORT_TAKEN);
-    out.since = Some(setback.at);
-    out.evidence = vec![Evidence { seq: None, at: Some(setback.at), text: said }];
-    out.do_this =
-        "stop that program, or let it forward /.well-known/acme-challenge/ to another address \
-                   in http.listen; renewd goes on by itself when the port is free"
-            .to_owned();
 }
 
 /// What is said when no cause for trouble was found.
@@ -139,7 +120,7 @@ fn well(name: &str, row: &status::CertificateStatus, now: WallMs) -> String {
         },
         State::Waiting => format!("{name} waits: {}.", row.next.why),
         State::Orphan => format!("{name} is no longer in the configuration."),
-        State::NotServed | State::Failing | State::Broken => match &row.trouble {
+        State::NotServed | State::Retrying | State::Failing | State::Broken => match &row.trouble {
             Some(trouble) => format!("{name}: {}.", trouble.sentence),
             None => format!("{name}: {}.", row.next.why),
         },
@@ -199,7 +180,8 @@ pub fn text(why: &Why) -> String {
         line("do", &why.do_this);
     }
     let at = why.next.at.map_or_else(String::new, |at| format!(" {}", when::both(at, why.now)));
-    let label = if why.code.is_some() { "otherwise" } else { "next" };
+    let nothing_else = why.code.is_none() || why.state == State::Retrying;
+    let label = if nothing_else { "next" } else { "otherwise" };
     line(label, &format!("{}{at}: {}", why.next.what, why.next.why));
     if let Some(code) = why.code {
         line("more", &format!("renewd explain {code}"));

@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "what a fleet costs is worth a line")]
 
+mod aside;
 mod fleet;
 mod guards;
 mod mailbox;

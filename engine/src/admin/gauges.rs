@@ -2,22 +2,19 @@
 
 use std::fmt::Error;
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use renewd_actors::Handle;
-use renewd_actors::ports::TimeSource;
 use renewd_events::log::room_left;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::status::{CertificateStatus, State, status};
 
 use super::metrics::Counters;
-use crate::wire::SystemClock;
+use super::present::Present;
 
 /// With more certificates than this the series of single certificates are left out: a scraper would
 /// pay more for them than we do. The sums stay.
@@ -26,13 +23,14 @@ const SERIES_CERTIFICATES_MAX: usize = 1000;
 const ISSUER_CHARACTERS_MAX: usize = 120;
 
 /// All states, so that each has its series from the start.
-const STATES: [State; 9] = [
+const STATES: [State; 10] = [
     State::Ok,
     State::First,
     State::Due,
     State::Renewing,
     State::Waiting,
     State::NotServed,
+    State::Retrying,
     State::Failing,
     State::Orphan,
     State::Broken,
@@ -40,21 +38,21 @@ const STATES: [State; 9] = [
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-/// Reads the facts of an engine when it is scraped; and the space of its log, where that is on a disk.
+/// Reads the present of an engine when it is scraped; and the space of its log, where that is on a disk.
 #[derive(Debug)]
-struct Gauges(Handle, Option<PathBuf>);
+struct Gauges(Present, Option<PathBuf>);
 
 /// Everything that `/metrics` shows.
-pub(super) fn registry(handle: Handle, log: Option<PathBuf>, counters: &Counters) -> Registry {
+pub(super) fn registry(present: Present, log: Option<PathBuf>, counters: &Counters) -> Registry {
     let mut registry = Registry::default();
     counters.register(&mut registry);
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
     registry.register("renewd_build", "The program that runs", Info::new(version));
-    registry.register_collector(Box::new(Gauges(handle, log)));
+    registry.register_collector(Box::new(Gauges(present, log)));
     registry
 }
 
-/// The text of a scrape.
+/// The text of a scrape. Blocks for the disk.
 pub(super) fn scrape(registry: &Registry) -> Result<String, Error> {
     let mut out = String::new();
     text::encode(&mut out, registry)?;
@@ -64,18 +62,19 @@ pub(super) fn scrape(registry: &Registry) -> Result<String, Error> {
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.disk(&mut encoder)?;
-        let facts = self.0.facts();
-        let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-        let rows = status(&facts, SystemClock.now());
-        sums(&mut encoder, &facts, &rows)?;
-        if rows.len() > SERIES_CERTIFICATES_MAX {
-            return Ok(());
-        }
-        states(&mut encoder, &rows)?;
-        validity(&mut encoder, &facts, &rows)?;
-        next(&mut encoder, &facts, &rows)?;
-        served(&mut encoder, &rows)?;
-        info(&mut encoder, &facts, &rows)
+        self.0.look(|facts, witnesses, now| {
+            let rows = status(facts, witnesses, now);
+            sums(&mut encoder, facts, &rows)?;
+            if rows.len() > SERIES_CERTIFICATES_MAX {
+                return Ok(());
+            }
+            states(&mut encoder, &rows)?;
+            troubles(&mut encoder, &rows)?;
+            validity(&mut encoder, facts, &rows)?;
+            next(&mut encoder, facts, &rows)?;
+            served(&mut encoder, &rows)?;
+            info(&mut encoder, facts, &rows)
+        })
     }
 }
 
@@ -83,7 +82,7 @@ impl Gauges {
     fn disk(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "1 while the log cannot be written: no new act is begun";
         gauge(encoder, "renewd_log_unwritable", help, None)?
-            .encode_gauge(&u64::from(self.0.log_broken().is_some()))?;
+            .encode_gauge(&u64::from(self.0.handle().log_broken().is_some()))?;
         if let Some(octets) = self.1.as_deref().and_then(|log| room_left(log).ok()) {
             let help = "What may still be written where the log is";
             gauge(encoder, "renewd_log_room", help, Some(&Unit::Bytes))?.encode_gauge(&octets)?;
@@ -126,6 +125,9 @@ fn sums(
     let answers = u64::try_from(facts.answers()).unwrap_or(u64::MAX);
     gauge(encoder, "renewd_challenge_tokens", "Challenge tokens that are answered now", None)?
         .encode_gauge(&answers)?;
+    let aside = u64::try_from(facts.engine.set_aside.len()).unwrap_or(u64::MAX);
+    let help = "What renewd failed over and leaves alone until a restart (R0805)";
+    gauge(encoder, "renewd_set_aside", help, None)?.encode_gauge(&aside)?;
     let mut family = gauge(encoder, "renewd_certificates", "Certificates by state", None)?;
     for state in STATES {
         let count = rows.iter().filter(|row| row.state == state).count();
@@ -143,6 +145,20 @@ fn states(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Re
             let word = word(state);
             let labels: Labels<'_> = vec![("certificate", &row.name), ("state", &word)];
             set(&mut family, &labels, u64::from(row.state == state))?;
+        }
+    }
+    Ok(())
+}
+
+/// Only where something is wrong: the codes are many.
+fn troubles(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Result<(), Error> {
+    let name = "renewd_certificate_trouble";
+    let help = "1 while something is wrong; the code is what renewd why and renewd explain say";
+    let mut family = gauge(encoder, name, help, None)?;
+    for row in rows {
+        if let Some(trouble) = &row.trouble {
+            let labels: Labels<'_> = vec![("certificate", &row.name), ("code", &trouble.code)];
+            set(&mut family, &labels, 1)?;
         }
     }
     Ok(())

@@ -6,18 +6,25 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use renewd_actors::Handle;
-use renewd_events::Facts;
+use renewd_actors::ports::TimeSource;
 use renewd_events::account::Registration;
 use renewd_events::id::CertificateId;
 use renewd_events::log::{bounds::ROOM_LOW_OCTETS, room_left};
 use renewd_events::store::LOW;
+use renewd_events::{Facts, WallMs};
+use renewd_replay::escape;
+use renewd_replay::status::{self, CertificateStatus, State};
+use renewd_replay::why::Witnesses;
 use tokio::net::TcpStream;
 
 use crate::challenge::Waiting;
 use crate::host::socket::reachable;
+use crate::wire::SystemClock;
 
 /// To connect to a listener of this machine.
 const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
+/// Of a failure's text in one line.
+const SAID_CHARACTERS_MAX: usize = 200;
 /// Between the end of a renewal and the next plan lies one commit of the log; a slow disk needs this.
 const PLAN_GRACE: Duration = Duration::from_millis(500);
 
@@ -35,8 +42,9 @@ pub(super) struct Check {
 pub(super) struct Health {
     /// In the order in which it was looked at.
     pub(super) checks: Vec<Check>,
-    /// Certificates whose last renewal failed: shown, but a reason for a person, not for a restart.
-    pub(super) degraded: Vec<String>,
+    /// Certificates that something is wrong with, and what: shown, and no reason to send nobody here. The
+    /// CA's validator, which cures most of it, comes the same way as everybody else.
+    pub(super) degraded: Vec<(String, String)>,
     /// Octets left for the log, when they are few: shown likewise.
     pub(super) room_low: Option<u64>,
 }
@@ -63,8 +71,8 @@ impl Health {
                     "[!]log/room degraded: {octets} octets are left ({LOW}): make room\n"
                 ));
             }
-            for name in &self.degraded {
-                out.push_str(&format!("[!]certificate/{name} degraded: its last renewal failed\n"));
+            for (name, what) in &self.degraded {
+                out.push_str(&format!("[!]{name} degraded: {what}\n"));
             }
         }
         out.push_str(match (self.is_ready(), verbose) {
@@ -110,10 +118,52 @@ pub(super) async fn look(
     checks.push(Check { name: "next-action".to_owned(), fault });
     let facts = handle.facts();
     let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-    let failing = facts.certificates.values().filter(|it| it.failure.is_some() && !it.orphaned);
-    let degraded = failing.map(|it| it.name().to_owned()).collect();
+    let degraded = degraded(&facts, SystemClock.now());
     let room = log.and_then(|log| room_left(log).ok());
     Health { checks, degraded, room_low: room.filter(|octets| *octets < ROOM_LOW_OCTETS) }
+}
+
+/// What is wrong, by what the facts alone tell: this is asked every few seconds.
+fn degraded(facts: &Facts, now: WallMs) -> Vec<(String, String)> {
+    let rows = status::status(facts, &Witnesses::default(), now);
+    let mut all: Vec<(String, String)> = rows
+        .into_iter()
+        .filter(|row| row.state != State::Orphan)
+        .filter_map(|row| {
+            let failed = matches!(row.state, State::Failing | State::Retrying | State::Renewing);
+            let what = match row.trouble? {
+                // The evidence in the log may name a more exact cause.
+                _ if failed => format!("its last renewal failed: renewd why {}", row.name),
+                trouble => format!("{} {}", trouble.code, trouble.sentence),
+            };
+            Some((format!("certificate/{}", row.name), what))
+        })
+        .collect();
+    all.extend(facts.engine.set_aside.iter().map(|((stream, actor), aside)| {
+        let said = escape::field(&aside.text, SAID_CHARACTERS_MAX);
+        (stream.to_string(), format!("{actor} leaves it alone until a restart (R0805): {said}"))
+    }));
+    all
+}
+
+/// Why this certificate cannot be served everywhere it is wanted; nothing when it is.
+pub(super) fn unserved(row: &CertificateStatus) -> Option<String> {
+    let missing: Vec<&str> = row
+        .bindings
+        .iter()
+        .filter(|binding| !binding.served)
+        .map(|binding| binding.target.as_str())
+        .collect();
+    if row.generation.is_none() {
+        Some("there is none yet".to_owned())
+    } else if row.expired {
+        Some("it has expired".to_owned())
+    } else if !missing.is_empty() {
+        let why = row.trouble.as_ref().map_or("", |trouble| &trouble.sentence);
+        Some(format!("the newest was not seen at {}: {why}", missing.join(", ")))
+    } else {
+        None
+    }
 }
 
 /// HTTPS listeners of ours that this life of the process needs.

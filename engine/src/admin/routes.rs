@@ -3,10 +3,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use renewd_actors::ports::TimeSource;
@@ -17,12 +16,14 @@ use renewd_events::store::StoreError;
 use renewd_events::{Envelope, Event, Facts, WallMs};
 use renewd_replay::renewals::Renewal;
 use renewd_replay::status;
+use renewd_replay::why::Witnesses;
 use serde_json::{Value, json};
 
+use super::asked::{API, Caller, Command, drain, parameter};
 use super::metrics::Counters;
 use super::page::{CARDS_MAX, Frame, One, Overview, PAST_MAX, Still, policy};
+use super::present::Present;
 use super::reply::{self, Answer};
-use super::server::{BODY_OCTETS_MAX, BODY_TIME_MAX};
 use super::story::{Story, newest};
 use super::{gauges, health, view};
 use crate::challenge::Waiting;
@@ -30,11 +31,8 @@ use crate::wire::SystemClock;
 
 /// Renewals in one JSON answer.
 const HISTORY_ROWS_MAX: usize = 500;
-/// Where certificates are, as pages and as JSON.
+/// Where certificates are, as pages.
 const PAGES: &str = "/certificates/";
-const API: &str = "/api/v1/certificates/";
-/// Where the CA's terms are accepted.
-pub(crate) const ACCEPT_TERMS: &str = "/api/v1/accept-terms";
 const READ: &str = "GET, HEAD";
 /// What our JSON is called; the status has its name in `renewd-replay`.
 const CERTIFICATE_SCHEMA: &str = "renewd.certificate/1";
@@ -46,28 +44,15 @@ const LOG_SCHEMA: &str = "renewd.log/1";
 /// Said by the engine and, with `--json`, by the command.
 pub(crate) const TERMS_SCHEMA: &str = "renewd.accept-terms/1";
 
-/// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// A browser or a scraper on the TCP port.
-    Page,
-    /// A process of this machine on the Unix socket.
-    Socket {
-        /// Its user, as the kernel says.
-        uid: u32,
-    },
-}
-
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Desk {
-    handle: Handle,
+    present: Present,
     responder: Vec<SocketAddr>,
     waiting: Arc<Waiting>,
-    registry: Registry,
+    registry: Arc<Registry>,
     /// The log's folder, where it is on a disk.
     log: Option<PathBuf>,
-    story: Option<Arc<Mutex<Story>>>,
     policy: HeaderValue,
 }
 
@@ -79,13 +64,13 @@ impl Desk {
         (responder, waiting): (Vec<SocketAddr>, Arc<Waiting>),
         counters: &Counters,
     ) -> Self {
+        let present = Present::new(handle, log.clone());
         Self {
-            registry: gauges::registry(handle.clone(), log.clone(), counters),
-            handle,
+            registry: Arc::new(gauges::registry(present.clone(), log.clone(), counters)),
+            present,
             responder,
             waiting,
-            log: log.clone(),
-            story: log.map(|log| Arc::new(Mutex::new(Story::new(log)))),
+            log,
             policy: policy(),
         }
     }
@@ -124,20 +109,21 @@ impl Desk {
             "/" => self.overview(query).await,
             "/livez" => reply::plain(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.ready(query).await,
-            "/metrics" => match gauges::scrape(&self.registry) {
-                Ok(text) => reply::text(StatusCode::OK, reply::OPENMETRICS, text),
-                Err(_) => reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "not encodable"),
-            },
+            "/metrics" => self.metrics().await,
             "/api/v1/status" => {
                 // The same rows as `renewd status --json`.
-                let rows = self.facts(status::status);
-                let data = serde_json::to_value(rows).unwrap_or_default();
-                reply::json(StatusCode::OK, status::SCHEMA, data)
+                match self.look(status::status).await {
+                    Some(rows) => {
+                        let data = serde_json::to_value(rows).unwrap_or_default();
+                        reply::json(StatusCode::OK, status::SCHEMA, data)
+                    }
+                    None => unseen(),
+                }
             }
             "/api/v1/history" => self.history().await,
             LOG_PATH => {
                 let room = self.log.as_deref().and_then(|log| room_left(log).ok());
-                let data = json!({ "unwritable": self.handle.log_broken(), "room_octets": room });
+                let data = json!({ "unwritable": self.present.handle().log_broken(), "room_octets": room });
                 reply::json(StatusCode::OK, LOG_SCHEMA, data)
             }
             _ => self.about(path, query).await,
@@ -160,30 +146,26 @@ impl Desk {
         }
     }
 
-    fn facts<T>(&self, look: impl FnOnce(&Facts, WallMs) -> T) -> T {
-        let facts = self.handle.facts();
-        let facts = facts.read().unwrap_or_else(PoisonError::into_inner);
-        look(&facts, SystemClock.now())
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Facts, &Witnesses, WallMs) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.present.ask(move |present| present.look(look)).await
     }
 
-    /// Asks the log. Absent without one, and when it cannot be read: the page shows what there is.
     async fn story<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut Story) -> Result<T, StoreError> + Send + 'static,
     ) -> Option<T> {
-        let story = Arc::clone(self.story.as_ref()?);
-        let answer = tokio::task::spawn_blocking(move || {
-            ask(&mut story.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        match answer.await {
-            Ok(Ok(answer)) => Some(answer),
-            Ok(Err(cause)) => {
-                tracing::warn!(%cause, "past renewals cannot be read");
-                None
-            }
-            Err(cause) => {
-                tracing::error!(%cause, "reading past renewals failed");
-                None
+        self.present.ask(move |present| present.story(ask)).await.flatten()
+    }
+
+    async fn metrics(&self) -> Answer {
+        let registry = Arc::clone(&self.registry);
+        match self.present.ask(move |_| gauges::scrape(&registry)).await {
+            Some(Ok(text)) => reply::text(StatusCode::OK, reply::OPENMETRICS, text),
+            Some(Err(_)) | None => {
+                reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "not encodable")
             }
         }
     }
@@ -200,15 +182,16 @@ impl Desk {
 
     async fn overview(&self, query: &str) -> Answer {
         let past = self.rows(None, PAST_MAX).await;
-        let broken = self.handle.log_broken();
-        let page = self.facts(|facts, now| {
-            let mut cards = view::cards(facts, now);
+        let broken = self.present.handle().log_broken();
+        let still = still(query);
+        let page = self.look(move |facts, witnesses, now| {
+            let mut cards = view::cards(facts, witnesses, now);
             let total = cards.len();
             let persons = cards.iter().filter(|card| card.state.needs_a_person()).count();
             let busy = cards.iter().any(|card| card.doing.is_some());
             cards.truncate(CARDS_MAX);
             Overview {
-                frame: Frame::new(now, "/".to_owned(), busy, still(query)),
+                frame: Frame::new(now, "/".to_owned(), busy, still),
                 more: total.saturating_sub(cards.len()),
                 cards,
                 total,
@@ -217,24 +200,29 @@ impl Desk {
                 past: past.iter().map(|row| view::past(row, now)).collect(),
             }
         });
-        self.render(&page)
+        match page.await {
+            Some(page) => self.render(&page),
+            None => unseen(),
+        }
     }
 
     async fn certificate(&self, name: &str, query: &str) -> Answer {
         let past = self.rows(Some(name.to_owned()), PAST_MAX).await;
-        let page = self.facts(|facts, now| {
-            let (card, _) = view::find(facts, name, now)?;
+        let (wanted, still) = (name.to_owned(), still(query));
+        let page = self.look(move |facts, witnesses, now| {
+            let (card, _) = view::find(facts, witnesses, &wanted, now)?;
             let path = format!("{PAGES}{}", card.name);
             Some(One {
-                frame: Frame::new(now, path, card.doing.is_some(), still(query)),
+                frame: Frame::new(now, path, card.doing.is_some(), still),
                 card,
                 drawn: !past.is_empty(),
                 past: past.iter().map(|row| view::past(row, now)).collect(),
             })
         });
-        match page {
-            Some(page) => self.render(&page),
-            None => unknown(name),
+        match page.await {
+            Some(Some(page)) => self.render(&page),
+            Some(None) => unknown(name),
+            None => unseen(),
         }
     }
 
@@ -261,7 +249,7 @@ impl Desk {
                 }
                 None => None,
             };
-            story.timeline(&certificate, id)
+            story.timeline(&certificate, id, SystemClock.now())
         });
         match timeline.await.flatten() {
             Some(timeline) => reply::svg(renewd_replay::timeline::svg(&timeline)),
@@ -271,14 +259,16 @@ impl Desk {
 
     async fn certificate_json(&self, name: &str) -> Answer {
         let past = self.rows(Some(name.to_owned()), PAST_MAX).await;
-        let data = self.facts(|facts, now| {
-            let (_, row) = view::find(facts, name, now)?;
+        let wanted = name.to_owned();
+        let data = self.look(move |facts, witnesses, now| {
+            let (_, row) = view::find(facts, witnesses, &wanted, now)?;
             let issue = view::issue_json(facts, &row);
             Some(json!({ "status": row, "issue": issue, "renewals": past }))
         });
-        match data {
-            Some(data) => reply::json(StatusCode::OK, CERTIFICATE_SCHEMA, data),
-            None => unknown(name),
+        match data.await {
+            Some(Some(data)) => reply::json(StatusCode::OK, CERTIFICATE_SCHEMA, data),
+            Some(None) => unknown(name),
+            None => unseen(),
         }
     }
 
@@ -291,15 +281,36 @@ impl Desk {
     }
 
     async fn ready(&self, query: &str) -> Answer {
+        if let Some(name) = parameter(query, "certificate") {
+            return self.served(name).await;
+        }
         let log = self.log.as_deref();
-        let health = health::look(&self.handle, &self.responder, &self.waiting, log).await;
+        let health = health::look(self.present.handle(), &self.responder, &self.waiting, log).await;
         let status =
             if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         reply::plain(status, health.body(parameter(query, "verbose").is_some()))
     }
 
+    /// For a load balancer in front of HTTPS: whether this one certificate is served here.
+    async fn served(&self, name: &str) -> Answer {
+        let wanted = name.to_owned();
+        let row = self.look(move |facts, witnesses, now| {
+            view::find(facts, witnesses, &wanted, now).map(|(_, row)| health::unserved(&row))
+        });
+        match row.await {
+            Some(Some(None)) => reply::plain(StatusCode::OK, "ok\n".to_owned()),
+            Some(Some(Some(why))) => {
+                let name = renewd_replay::escape::field(name, 80);
+                let text = format!("[-]certificate/{name} failed: {why}\nreadyz check failed\n");
+                reply::plain(StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+            Some(None) => unknown(name),
+            None => unseen(),
+        }
+    }
+
     async fn renew(&self, name: &str, by: &str) -> Answer {
-        match self.handle.renew(name, by).await {
+        match self.present.handle().renew(name, by).await {
             Ok(envelopes) => {
                 let seq = envelopes.first().map(|envelope| envelope.seq.0);
                 let data: Value = json!({ "certificate": name, "seq": seq });
@@ -311,32 +322,13 @@ impl Desk {
     }
 
     async fn accept_terms(&self, by: &str) -> Answer {
-        match self.handle.accept_terms(by).await {
+        match self.present.handle().accept_terms(by).await {
             Ok(envelopes) => {
                 let accepted: Vec<_> = envelopes.iter().filter_map(|it| accepted(it)).collect();
                 reply::json(StatusCode::OK, TERMS_SCHEMA, json!({ "accepted": accepted }))
             }
             Err(cause) => refused(&cause),
         }
-    }
-}
-
-/// What may be asked of the engine.
-#[derive(Clone, Copy, Debug)]
-enum Command<'p> {
-    /// A renewal of this certificate.
-    Renew(&'p str),
-    /// The terms that the CA shows now are accepted.
-    AcceptTerms,
-}
-
-impl<'p> Command<'p> {
-    fn of(path: &'p str) -> Option<Self> {
-        if path == ACCEPT_TERMS {
-            return Some(Self::AcceptTerms);
-        }
-        let name = path.strip_prefix(API)?.strip_suffix("/renew")?;
-        Some(Self::Renew(name))
     }
 }
 
@@ -357,6 +349,10 @@ fn refused(cause: &EngineError) -> Answer {
     }
 }
 
+fn unseen() -> Answer {
+    reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "the state could not be read")
+}
+
 fn unknown(name: &str) -> Answer {
     let name = renewd_replay::escape::field(name, 80);
     reply::problem(StatusCode::NOT_FOUND, &format!("there is no certificate `{name}`"))
@@ -366,26 +362,5 @@ fn still(query: &str) -> Still {
     match parameter(query, "refresh") {
         Some("off") => Still::Yes,
         _ => Still::No,
-    }
-}
-
-/// `?name` or `?name=value`. Our values are plain words and hexadecimal, so nothing is decoded.
-fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    query.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then_some(value)
-    })
-}
-
-/// Reads the body away, within its bounds: the commands need none.
-async fn drain(request: Request<Incoming>) -> Result<(), Answer> {
-    let body = Limited::new(request.into_body(), BODY_OCTETS_MAX).collect();
-    match tokio::time::timeout(BODY_TIME_MAX, body).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => {
-            let detail = format!("a body of more than {BODY_OCTETS_MAX} octets is not read");
-            Err(reply::problem(StatusCode::PAYLOAD_TOO_LARGE, &detail))
-        }
-        Err(_) => Err(reply::problem(StatusCode::REQUEST_TIMEOUT, "the body does not end")),
     }
 }

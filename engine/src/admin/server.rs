@@ -15,10 +15,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use super::asked::Caller;
 use super::guard::{Hosts, Refusal};
 use super::metrics::Counters;
 use super::reply::{self, Answer};
-use super::routes::{Caller, Desk};
+use super::routes::Desk;
 use crate::challenge::Waiting;
 use crate::host::accept::{OpenListener, accept};
 use crate::host::admission::{Admission, Bounds};

@@ -7,6 +7,7 @@ use renewd_replay::escape;
 use renewd_replay::renewals::{Outcome, Renewal};
 use renewd_replay::status::{self, CertificateStatus, Served, State};
 use renewd_replay::when;
+use renewd_replay::why::Witnesses;
 use serde_json::{Value, json};
 
 use super::bar::{Bar, Life};
@@ -171,8 +172,8 @@ pub(super) struct Past {
 }
 
 /// Every certificate: those that need a person first, then the next to act.
-pub(super) fn cards(facts: &Facts, now: WallMs) -> Vec<Card> {
-    let mut rows = status::status(facts, now);
+pub(super) fn cards(facts: &Facts, witnesses: &Witnesses, now: WallMs) -> Vec<Card> {
+    let mut rows = status::status(facts, witnesses, now);
     rows.sort_by_key(|row| {
         let at = row.next.at.unwrap_or(WallMs(0));
         (!row.state.needs_a_person(), row.state == State::Orphan, at)
@@ -181,9 +182,14 @@ pub(super) fn cards(facts: &Facts, now: WallMs) -> Vec<Card> {
 }
 
 /// The certificate of this configured name, with all its names.
-pub(super) fn find(facts: &Facts, name: &str, now: WallMs) -> Option<(Card, CertificateStatus)> {
+pub(super) fn find(
+    facts: &Facts,
+    witnesses: &Witnesses,
+    name: &str,
+    now: WallMs,
+) -> Option<(Card, CertificateStatus)> {
     let (id, it) = facts.certificates.iter().find(|(_, it)| it.name() == name)?;
-    let row = status::one(facts, *id, it, now);
+    let row = status::one(facts, witnesses, *id, it, now);
     Some((card(facts, &row, now, None), row))
 }
 
@@ -220,7 +226,7 @@ fn look(state: State) -> (&'static str, &'static str) {
     match state {
         State::Ok => ("\u{2713}", "good"),
         State::First | State::Due | State::Renewing => ("\u{21bb}", "busy"),
-        State::Waiting => ("\u{2026}", "wait"),
+        State::Waiting | State::Retrying => ("\u{2026}", "wait"),
         State::NotServed | State::Failing | State::Broken => ("\u{2717}", "bad"),
         State::Orphan => ("\u{2013}", "idle"),
     }

@@ -53,6 +53,18 @@ fn at(socket: &Path) -> Engine {
 
 /// What a person must know of it, to stderr: what programs read stays as it is.
 pub(super) fn words(engine: &Engine, source: &Source) -> String {
+    let mut said = state(engine, source);
+    said.extend(source.facts.engine.set_aside.iter().map(|((stream, actor), aside)| {
+        format!(
+            "degraded: {actor} failed over {stream} and leaves it alone until renewd is started \
+             again: {} (R0805)\n",
+            escape::field(&aside.text, 200)
+        )
+    }));
+    said
+}
+
+fn state(engine: &Engine, source: &Source) -> String {
     match engine {
         Engine::Unremarkable => String::new(),
         Engine::Unwritable(cause) => format!(
@@ -92,7 +104,8 @@ mod tests {
 
     fn source() -> Source {
         let (facts, envelopes) = story::failing();
-        Source { place: "log".into(), envelopes, facts, now: story::NOW }
+        let witnesses = story::witnesses(&envelopes);
+        Source { place: "log".into(), envelopes, facts, witnesses, now: story::NOW }
     }
 
     #[test]

@@ -76,6 +76,7 @@ const PAGES: &[(&str, &str)] = &[
     page!("R0171"),
     page!("R0172"),
     page!("R0173"),
+    page!("R0174"),
     page!("R0601"),
     page!("R0602"),
     page!("R0603"),

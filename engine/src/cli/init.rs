@@ -25,6 +25,8 @@ pub struct Answers {
     pub domains: Vec<Domain>,
     /// Short name or directory URL.
     pub ca: String,
+    /// What the CA's own servers are trusted by, instead of the system's roots.
+    pub ca_root: Option<PathBuf>,
     /// Whether a person accepted the CA's terms.
     pub terms_accepted: bool,
     /// Contact, if given.
@@ -46,6 +48,10 @@ pub struct Flags {
     /// The CA: short name or directory URL; letsencrypt-staging for the first try
     #[arg(long)]
     pub ca: Option<String>,
+    /// For a private CA: the PEM file with the root of its servers, or "system" where this host trusts
+    /// them already
+    #[arg(long, value_name = "FILE|system")]
+    pub ca_root: Option<PathBuf>,
     /// Accept the CA's terms (=false: decide later)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub accept_terms: Option<bool>,
@@ -77,13 +83,23 @@ pub struct Flags {
 #[non_exhaustive]
 pub enum InitError {
     /// No terminal, no flag.
-    #[error("`{question}` has no answer, and there is no terminal to ask at")]
-    #[diagnostic(code(R0170), help("add {flag}"))]
+    #[error("{} no answer, and there is no terminal to ask at", missing(.flags))]
+    #[diagnostic(code(R0170), help("add {}", .flags.join("\n    ")))]
     Unanswered {
-        /// What is not known.
-        question: &'static str,
-        /// How to say it.
-        flag: &'static str,
+        /// How to say what is not known, all of it.
+        flags: Vec<&'static str>,
+    },
+    /// A private CA's servers would be trusted by nothing.
+    #[error("--ca-root: {reason}")]
+    #[diagnostic(
+        code(R0174),
+        help(
+            "--ca-root FILE: the PEM file of the root certificate that signs the CA's own servers; --ca-root system where this host trusts them already"
+        )
+    )]
+    Root {
+        /// What is wrong.
+        reason: String,
     },
     /// A file is there.
     #[error("`{file}` exists already")]
@@ -122,10 +138,17 @@ pub enum InitError {
     },
 }
 
+/// The questions behind flags, for a sentence.
+fn missing(flags: &[&'static str]) -> String {
+    let names: Vec<String> = flags.iter().map(|flag| format!("`{}`", ask::subject(flag))).collect();
+    let has = if names.len() == 1 { "has" } else { "have" };
+    format!("{} {has}", names.join(", "))
+}
+
 impl InitError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Unanswered { .. } | Self::Answer { .. } => Exit::Usage,
+            Self::Unanswered { .. } | Self::Root { .. } | Self::Answer { .. } => Exit::Usage,
             Self::Exists { .. } => Exit::Failed,
             Self::Write { .. } => Exit::Permission,
         }
@@ -142,6 +165,11 @@ pub fn run(flags: &Flags, dialog: &mut dyn Dialog, style: Style) -> Reply {
     }
 }
 
+/// Why the key should not stay there.
+const APART: &str = "  it lies beside what it seals: a copy or backup of the state directory holds both. Better is\n  \
+                     a systemd credential ([vault] key_credential; `renewd explain R0502`), or a file elsewhere\n  \
+                     ([vault] key_file): move it before the first run\n";
+
 fn try_run(flags: &Flags, dialog: &mut dyn Dialog) -> Result<String, InitError> {
     write::refuse_existing(flags)?;
     let answers = ask::ask(flags, dialog)?;
@@ -149,7 +177,7 @@ fn try_run(flags: &Flags, dialog: &mut dyn Dialog) -> Result<String, InitError> 
     let config = flags.output.display();
     let later = if answers.terms_accepted { "" } else { "set terms_accepted = true, then\n" };
     Ok(format!(
-        "{written}next:\n{later}  renewd config check {config}\n  renewd run --config {config}\n"
+        "{written}{APART}next:\n{later}  renewd config check {config}\n  renewd run --config {config}\n"
     ))
 }
 

@@ -7,7 +7,7 @@ use renewd_events::account::Registration;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::sentence::names;
-use renewd_replay::status;
+use renewd_replay::status::{self, CertificateStatus};
 use serde_json::{Value, json};
 
 use super::alive;
@@ -46,7 +46,8 @@ pub(super) struct Flags {
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
         Ok(source) => {
-            let reply = render(&source.facts, flags.kind, source.now, flags.reading.form());
+            let rows = || status::status(&source.facts, &source.witnesses, source.now);
+            let reply = render(&source.facts, rows, flags.kind, (source.now, flags.reading.form()));
             alive::with_words(reply, &flags.reading, config, &source)
         }
         Err(reply) => reply,
@@ -54,12 +55,17 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
 }
 
 /// Everything of one kind.
-pub(super) fn render(facts: &Facts, kind: Kind, now: WallMs, form: Form) -> Reply {
+fn render(
+    facts: &Facts,
+    status: impl FnOnce() -> Vec<CertificateStatus>,
+    kind: Kind,
+    (now, form): (WallMs, Form),
+) -> Reply {
     let (schema, (head, rows)) = match kind {
-        Kind::Certificates => ("renewd.certificates/1", certificates(facts, now)),
+        Kind::Certificates => ("renewd.certificates/1", certificates(facts, status(), now)),
         Kind::Accounts => ("renewd.accounts/1", accounts(facts)),
         Kind::Orders => ("renewd.orders/1", orders(facts)),
-        Kind::Bindings => ("renewd.bindings/1", bindings(facts, now)),
+        Kind::Bindings => ("renewd.bindings/1", bindings(status(), now)),
     };
     match form {
         Form::Json => {
@@ -83,19 +89,21 @@ fn object(head: &[&str], row: &[String]) -> Value {
     fields.map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value.as_str()))).collect()
 }
 
-fn certificates(facts: &Facts, now: WallMs) -> Rows {
-    let rows = status::status(facts, now).into_iter().map(|row| {
+fn certificates(facts: &Facts, rows: Vec<CertificateStatus>, now: WallMs) -> Rows {
+    let rows = rows.into_iter().map(|row| {
         let issue = facts.certificates.get(&row.id).and_then(|it| it.current.as_ref());
         let or = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+        let code = row.trouble.map_or_else(String::new, |trouble| format!(" {}", trouble.code));
         vec![
             row.name,
+            format!("{}{code}", row.state.word()),
             row.identifiers.join(", "),
             or(issue.map(|issue| issue.generation.to_string())),
             moment(row.expires, now),
             or(issue.map(|issue| issue.leaf.fingerprint.to_string())),
         ]
     });
-    (vec!["NAME", "NAMES", "ISSUE", "EXPIRES", "FINGERPRINT"], rows.collect())
+    (vec!["NAME", "STATE", "NAMES", "ISSUE", "EXPIRES", "FINGERPRINT"], rows.collect())
 }
 
 fn accounts(facts: &Facts) -> Rows {
@@ -145,8 +153,8 @@ fn orders(facts: &Facts) -> Rows {
     (vec!["ORDER", "CERTIFICATE", "NAMES", "DOING", "URL"], rows.collect())
 }
 
-fn bindings(facts: &Facts, now: WallMs) -> Rows {
-    let rows = status::status(facts, now).into_iter().flat_map(|row| {
+fn bindings(rows: Vec<CertificateStatus>, now: WallMs) -> Rows {
+    let rows = rows.into_iter().flat_map(|row| {
         let name = row.name;
         row.bindings.into_iter().map(move |binding| {
             let served = if binding.served { "yes" } else { "no" };
@@ -174,19 +182,21 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_table_and_its_json() {
-        let (facts, _) = story::failing();
+        let (facts, envelopes) = story::failing();
+        let witnesses = story::witnesses(&envelopes);
+        let rows = || status::status(&facts, &witnesses, story::NOW);
+        let render = |kind, form| render(&facts, rows, kind, (story::NOW, form));
         for (kind, schema, part) in [
             (Kind::Certificates, "renewd.certificates/1", "example.org"),
             (Kind::Accounts, "renewd.accounts/1", "https://ca.test/dir"),
             (Kind::Bindings, "renewd.bindings/1", "0.0.0.0:443"),
         ] {
-            let text = render(&facts, kind, story::NOW, Form::Text(120)).out;
+            let text = render(kind, Form::Text(120)).out;
             assert!(text.contains(part), "{text}");
-            let value: Value =
-                serde_json::from_str(&render(&facts, kind, story::NOW, Form::Json).out).unwrap();
+            let value: Value = serde_json::from_str(&render(kind, Form::Json).out).unwrap();
             assert_eq!(value["schema"], schema);
             assert_eq!(value["data"].as_array().map(Vec::len), Some(1));
         }
-        assert_eq!(render(&facts, Kind::Orders, story::NOW, Form::Text(80)).out.lines().count(), 1);
+        assert_eq!(render(Kind::Orders, Form::Text(80)).out.lines().count(), 1);
     }
 }

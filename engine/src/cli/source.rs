@@ -7,6 +7,8 @@ use renewd_events::id::Seq;
 use renewd_events::log::{self, MirrorReader};
 use renewd_events::store::{READ_ONLY, StoreError};
 use renewd_events::{Envelope, Facts, WallMs};
+use renewd_replay::fold::Projection;
+use renewd_replay::why::Witnesses;
 
 use super::at::At;
 use super::exit::{Exit, Reply};
@@ -26,6 +28,8 @@ pub(super) struct Source {
     pub(super) envelopes: Vec<Envelope>,
     /// Their fold.
     pub(super) facts: Facts,
+    /// What the last renewals left as evidence.
+    pub(super) witnesses: Witnesses,
     /// The present: when the command was given, or the moment of `--at`.
     pub(super) now: WallMs,
 }
@@ -51,6 +55,7 @@ pub(super) fn locate(
 /// Reads and folds a whole log, or what it was at an earlier moment.
 pub(super) fn read(place: PathBuf, at: Option<At>) -> Result<Source, Reply> {
     let mut facts = Facts::default();
+    let mut witnesses = Witnesses::default();
     let asked = now();
     let mut more = false;
     let envelopes = MirrorReader::open(&place)
@@ -64,6 +69,7 @@ pub(super) fn read(place: PathBuf, at: Option<At>) -> Result<Source, Reply> {
                     break;
                 }
                 facts.apply(&envelope);
+                witnesses.apply(&envelope);
                 held.push(envelope);
             }
             Ok::<_, StoreError>(held)
@@ -73,7 +79,7 @@ pub(super) fn read(place: PathBuf, at: Option<At>) -> Result<Source, Reply> {
         Some(at) => at.present(envelopes.last(), more, asked)?,
         None => asked,
     };
-    Ok(Source { place, envelopes, facts, now })
+    Ok(Source { place, envelopes, facts, witnesses, now })
 }
 
 /// What to say when a log cannot be read.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use renewd_events::{Facts, WallMs};
+use renewd_events::WallMs;
 use renewd_replay::status::{self, CertificateStatus, Served};
 use renewd_replay::when;
 
@@ -30,17 +30,15 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Ok(source) => source,
         Err(reply) => return reply,
     };
-    let mut reply = render(&source.facts, &flags.names, source.now, flags.reading.form());
+    let rows = status::status(&source.facts, &source.witnesses, source.now);
+    let troubled = rows.iter().any(|row| row.state.needs_a_person());
+    let mut reply = render(rows, &flags.names, source.now, flags.reading.form());
     let engine = alive::look(&flags.reading, config);
     reply.err.push_str(&alive::words(&engine, &source));
-    let troubled = || {
-        let rows = status::status(&source.facts, source.now);
-        rows.iter().any(|row| row.state.needs_a_person())
-    };
     let found = match engine {
         Engine::Unwritable(_) => true,
         Engine::Absent => flags.check,
-        Engine::Unremarkable => flags.check && troubled(),
+        Engine::Unremarkable => flags.check && troubled,
     };
     if found && reply.exit == Exit::Done {
         reply.exit = Exit::Finding;
@@ -49,8 +47,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
 }
 
 /// All certificates, or those with these names.
-pub(super) fn render(facts: &Facts, names: &[String], now: WallMs, form: Form) -> Reply {
-    let mut rows = status::status(facts, now);
+fn render(mut rows: Vec<CertificateStatus>, names: &[String], now: WallMs, form: Form) -> Reply {
     if let Some(unknown) = names.iter().find(|name| !rows.iter().any(|row| row.name == **name)) {
         let text = format!(
             "error: the log knows no certificate `{}`\n  help: `renewd list` shows their names\n",
@@ -137,10 +134,15 @@ mod tests {
     use super::*;
     use crate::cli::story;
 
+    fn failing() -> Vec<CertificateStatus> {
+        let (facts, envelopes) = story::failing();
+        let witnesses = story::witnesses(&envelopes);
+        status::status(&facts, &witnesses, story::NOW)
+    }
+
     #[test]
     fn a_failing_certificate_is_seen_at_once() {
-        let (facts, _) = story::failing();
-        let reply = render(&facts, &[], story::NOW, Form::Text(120));
+        let reply = render(failing(), &[], story::NOW, Form::Text(120));
         assert_eq!(reply.exit, Exit::Done);
         assert!(reply.out.lines().all(|line| line.chars().count() <= 120), "{}", reply.out);
         for part in ["NAME", "example", "FAIL", "R0211", "1 needs a person: renewd why example"] {
@@ -150,8 +152,7 @@ mod tests {
 
     #[test]
     fn json_has_its_envelope() {
-        let (facts, _) = story::failing();
-        let reply = render(&facts, &["example".to_owned()], story::NOW, Form::Json);
+        let reply = render(failing(), &["example".to_owned()], story::NOW, Form::Json);
         let value: serde_json::Value = serde_json::from_str(&reply.out).unwrap();
         assert_eq!(value["schema"], "renewd.status/1");
         assert_eq!(value["data"][0]["state"], "failing");
@@ -161,8 +162,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_said_and_inert() {
-        let (facts, _) = story::failing();
-        let reply = render(&facts, &["no\u{1b}".to_owned()], story::NOW, Form::Text(80));
+        let reply = render(failing(), &["no\u{1b}".to_owned()], story::NOW, Form::Text(80));
         assert_eq!(reply.exit, Exit::NotFound);
         assert!(!reply.err.contains('\u{1b}'));
     }

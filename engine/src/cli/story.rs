@@ -13,6 +13,7 @@ use renewd_events::order::{Found, NewOrder, OrderEvent, OrderStatus};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::{Cause, ScheduleEvent};
 use renewd_events::{ActorName, Facts, WallMs};
+use renewd_replay::why::Witnesses;
 
 /// The moment at which the commands are asked.
 pub(super) const NOW: WallMs = WallMs(1_795_403_500_000);
@@ -147,4 +148,9 @@ pub(super) fn failing() -> (Facts, Vec<Envelope>) {
         envelopes.push(envelope);
     }
     (facts, envelopes)
+}
+
+/// What those events leave as evidence.
+pub(super) fn witnesses(envelopes: &[Envelope]) -> Witnesses {
+    renewd_replay::fold::read(Witnesses::default(), envelopes)
 }

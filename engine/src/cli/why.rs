@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use renewd_events::id::CertificateId;
-use renewd_events::{Envelope, Facts, WallMs};
+use renewd_events::{Facts, WallMs};
 use renewd_replay::status::status;
-use renewd_replay::{fold, why};
+use renewd_replay::why;
 
 use super::alive;
 use super::exit::{Exit, Reply, json};
@@ -27,7 +27,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
         Ok(source) => {
             let reply = render(
                 &source.facts,
-                &source.envelopes,
+                &source.witnesses,
                 flags.name.as_deref(),
                 source.now,
                 flags.reading.form(),
@@ -41,12 +41,12 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
 /// Why this certificate is as it is, or each one that needs a person.
 pub(super) fn render(
     facts: &Facts,
-    envelopes: &[Envelope],
+    witnesses: &why::Witnesses,
     name: Option<&str>,
     now: WallMs,
     form: Form,
 ) -> Reply {
-    let rows = status(facts, now);
+    let rows = status(facts, witnesses, now);
     let wanted: Vec<CertificateId> = rows
         .iter()
         .filter(|row| match name {
@@ -62,13 +62,8 @@ pub(super) fn render(
         );
         return Reply::failed(Exit::NotFound, text);
     }
-    let told: Vec<why::Why> = wanted
-        .into_iter()
-        .filter_map(|id| {
-            let witness = fold::read(why::Witness::new(id), envelopes);
-            why::why(facts, &witness, id, now)
-        })
-        .collect();
+    let told: Vec<why::Why> =
+        wanted.into_iter().filter_map(|id| why::why(facts, witnesses, id, now)).collect();
     match form {
         Form::Json => Reply::done(format!("{}\n", json(why::SCHEMA, serde_json::json!(told)))),
         Form::Text(_) if told.is_empty() => Reply::done(well(rows.len())),
@@ -98,7 +93,8 @@ mod tests {
     #[test]
     fn the_cause_is_told_with_evidence_and_cure() {
         let (facts, envelopes) = story::failing();
-        let reply = render(&facts, &envelopes, None, story::NOW, Form::Text(100));
+        let witnesses = story::witnesses(&envelopes);
+        let reply = render(&facts, &witnesses, None, story::NOW, Form::Text(100));
         for part in [
             "Nothing listens on port 80 of 203.0.113.7.",
             "R0211",
@@ -108,14 +104,15 @@ mod tests {
         ] {
             assert!(reply.out.contains(part), "{part} in {}", reply.out);
         }
-        let named = render(&facts, &envelopes, Some("example"), story::NOW, Form::Text(100));
+        let named = render(&facts, &witnesses, Some("example"), story::NOW, Form::Text(100));
         assert_eq!(named, reply);
     }
 
     #[test]
     fn json_holds_the_same() {
         let (facts, envelopes) = story::failing();
-        let reply = render(&facts, &envelopes, Some("example"), story::NOW, Form::Json);
+        let witnesses = story::witnesses(&envelopes);
+        let reply = render(&facts, &witnesses, Some("example"), story::NOW, Form::Json);
         let value: serde_json::Value = serde_json::from_str(&reply.out).unwrap();
         assert_eq!(value["data"][0]["code"]["code"], "R0211");
         assert_eq!(value["data"][0]["tries"], 1);
@@ -124,7 +121,8 @@ mod tests {
     #[test]
     fn an_unknown_name_is_not_found() {
         let (facts, envelopes) = story::failing();
-        let reply = render(&facts, &envelopes, Some("x"), story::NOW, Form::Json);
+        let witnesses = story::witnesses(&envelopes);
+        let reply = render(&facts, &witnesses, Some("x"), story::NOW, Form::Json);
         assert_eq!(reply.exit, Exit::NotFound);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
 };
+use textwrap::{WordSeparator, WordSplitter};
 
 use super::fault::Fault;
 
@@ -155,6 +156,9 @@ impl Style {
         let draw = GraphicalReportHandler::new_themed(theme)
             .with_width(self.columns)
             .with_break_words(false)
+            // Between words only: a path or an address in two lines cannot be copied.
+            .with_word_separator(WordSeparator::AsciiSpace)
+            .with_word_splitter(WordSplitter::NoHyphenation)
             .with_links(false);
         let mut out = String::new();
         // Drawing fails only for a span outside the text; the words are never lost.

@@ -100,11 +100,13 @@ impl Site {
         Self { running, admin, https, ca, folder }
     }
 
-    /// Until the certificate is served.
+    /// Until the certificate is served and the next renewal is planned.
     pub(crate) async fn issued(&self) {
         until("certificate", || async {
             let status = get(self.page(), "/api/v1/status").await.json();
-            (status.pointer("/data/0/state") == Some(&Value::from("ok"))).then_some(())
+            let planned = status.pointer("/data/0/next/at").is_some_and(Value::is_string);
+            let ok = status.pointer("/data/0/state") == Some(&Value::from("ok"));
+            (ok && planned).then_some(())
         })
         .await;
     }

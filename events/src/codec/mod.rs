@@ -49,8 +49,13 @@ pub enum CodecError {
     TooLarge(usize),
 }
 
+/// What a body may claim in memory while it is read. The decoder counts not octets but what they become
+/// (a length of one octet as eight, an empty text in a list as 24 more), so a bound of
+/// [`BODY_OCTETS_MAX`] here would refuse events that were written. No octet becomes more than 32.
+const CLAIM_OCTETS_MAX: usize = 32 * BODY_OCTETS_MAX;
+
 fn configuration() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<BODY_OCTETS_MAX>()
+    bincode::config::standard().with_limit::<CLAIM_OCTETS_MAX>()
 }
 
 fn encode<T: Serialize>(event: &T) -> Result<Vec<u8>, CodecError> {
@@ -60,6 +65,9 @@ fn encode<T: Serialize>(event: &T) -> Result<Vec<u8>, CodecError> {
 }
 
 fn decode<T: DeserializeOwned + Into<Event>>(body: &[u8]) -> Result<Event, CodecError> {
+    if body.len() > BODY_OCTETS_MAX {
+        return Err(CodecError::TooLarge(body.len()));
+    }
     let (event, used): (T, usize) = bincode::serde::decode_from_slice(body, configuration())
         .map_err(|cause| CodecError::Body(cause.to_string()))?;
     if used == body.len() {

@@ -64,7 +64,15 @@ pub(super) fn engine() -> Vec<Event> {
             evidence: f.text("evidence"),
         }
     });
-    events(booted.into_iter().chain(stopping).chain(failed).chain(others).chain(mended))
+    let mut f = Fresh::new();
+    let aside = EngineEvent::SubjectSetAside {
+        actor: ActorName::Issuer,
+        stream: CertificateId(f.id()).into(),
+        strikes: f.number(),
+        text: f.text("a decision panicked"),
+    };
+    let all = booted.into_iter().chain(stopping).chain(failed).chain(others).chain(mended);
+    events(all.chain([aside]))
 }
 
 pub(super) fn clock() -> Vec<Event> {

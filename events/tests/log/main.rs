@@ -10,4 +10,6 @@ mod kill;
 mod mend;
 #[expect(clippy::disallowed_methods, reason = "it starts a process, waits, and kills it")]
 mod mend_kill;
+#[expect(clippy::disallowed_methods, reason = "it starts a process, waits, and kills it")]
+mod power_cut;
 mod store;

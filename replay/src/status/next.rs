@@ -10,6 +10,7 @@ use super::NextAction;
 use crate::escape;
 use crate::sentence;
 use crate::when;
+use crate::why::aside;
 
 /// What a CA asks a person for: two URLs and its words.
 const SAID_MAX: usize = 700;
@@ -28,7 +29,7 @@ pub(super) fn waits_for_terms(facts: &Facts, it: &Certificate) -> bool {
 }
 
 /// Whether the renewal's time has come.
-pub(super) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
+pub(crate) fn is_due(facts: &Facts, id: CertificateId, now: WallMs) -> bool {
     facts.schedules.get(&id).is_some_and(|schedule| {
         schedule.requested.is_some() || schedule.planned.is_some_and(|planned| planned.at <= now)
     })
@@ -39,6 +40,12 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
     if let Some(anomaly) = &it.anomaly {
         let why = format!("event {} ({}) cannot follow; see R0608", anomaly.seq, anomaly.event);
         return action(None, "nothing: a person must look", why);
+    }
+    if !facts.engine.set_aside.is_empty()
+        && let Some((actor, _)) = aside::of(facts, id, it)
+    {
+        let why = format!("{actor} failed over it and leaves it alone until then; see R0805");
+        return action(None, "nothing before renewd is started again", why);
     }
     if let Some(again) = super::waiting::next(facts, id, now) {
         return again;

@@ -7,8 +7,6 @@ use renewd_events::id::CertificateId;
 use renewd_events::order::{Order, Phase};
 use renewd_events::{Facts, WallMs};
 
-use super::{Trouble, trouble};
-use crate::codes;
 use crate::when;
 
 /// From then on it is told: CAs issue within minutes.
@@ -44,12 +42,6 @@ pub(crate) fn said((order, until): (&Order, WallMs)) -> String {
         when::minute(order.since),
         when::minute(until)
     )
-}
-
-/// The same as trouble.
-pub(super) fn of(facts: &Facts, id: CertificateId, now: WallMs) -> Option<Trouble> {
-    let found = issuing(facts, id, now)?;
-    Some(trouble(codes::STUCK.code, &said(found), found.0.since, 1))
 }
 
 #[cfg(test)]

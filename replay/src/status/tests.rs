@@ -11,10 +11,10 @@ use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::Cause;
 
 use super::*;
-use crate::testlog::{Log, binding, certificate, listener};
+use crate::testlog::{Log, acme, binding, certificate, listener};
 
 fn row(log: &Log) -> CertificateStatus {
-    status(&log.facts(), log.now()).remove(0)
+    status(&log.facts(), &log.witnesses(), log.now()).remove(0)
 }
 
 #[test]
@@ -78,6 +78,115 @@ fn a_failure_shows_its_code_and_the_next_try() {
     assert_eq!(row.served, Served::Everywhere, "the old one stays");
 }
 
+/// A renewal that ends because the process was not there when the CA looked.
+fn absent(log: &mut Log, attempt: u32) {
+    use renewd_events::process::Previous;
+    log.started(200, Cause::FirstIssue, attempt).keyed().created(attempt, Found::Answer);
+    log.published("example.org", renewd_events::authorization::Probe::Seen).told("example.org");
+    log.at(9_000).boot(Previous::Crashed).settled("example.org");
+    let said = "203.0.113.7: Fetching http://example.org/.well-known/x: Connection refused";
+    let problem = acme("connection", 400, said);
+    log.invalid("example.org", problem.clone(), 0).failed("R0211", problem);
+}
+
+#[test]
+fn a_failure_that_is_over_needs_nobody_until_it_comes_again_and_again() {
+    let mut log = Log::registered();
+    absent(&mut log, 1);
+    let first = row(&log);
+    assert_eq!((first.state.word(), first.state.needs_a_person()), ("retry", false));
+    assert_eq!(first.trouble.as_ref().unwrap().code, "R0231");
+    assert_eq!(log.why().state, first.state);
+    let renewals = crate::fold::read(crate::renewals::Renewals::default(), &log.envelopes);
+    let outcome = &renewals.rows()[0].outcome;
+    assert_eq!(*outcome, crate::renewals::Outcome::Failed { code: "R0231".to_owned() });
+    absent(&mut log, 2);
+    assert_eq!(row(&log).state, State::Retrying);
+    absent(&mut log, 3);
+    let third = row(&log);
+    assert_eq!((third.state, third.trouble.unwrap().code.as_str()), (State::Failing, "R0231"));
+}
+
+#[test]
+fn an_order_at_a_ca_that_is_no_longer_configured_is_over_and_needs_nobody() {
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1).keyed().created(1, Found::Answer);
+    let problem = Problem::new(ProblemClass::Local, "account-unknown", "no longer configured");
+    log.failed("R0599", problem);
+    let row = row(&log);
+    assert_eq!((row.state, row.trouble.unwrap().code.as_str()), (State::Retrying, "R0334"));
+    let why = log.why();
+    assert_eq!(why.code, Some(codes::CA_CHANGED));
+    assert!(why.do_this.starts_with("nothing"), "{}", why.do_this);
+}
+
+#[test]
+fn what_renewd_failed_over_is_broken_until_a_restart() {
+    use renewd_events::ActorName;
+    use renewd_events::id::StreamId;
+    use renewd_events::process::{EngineEvent, Previous};
+    for stream in [certificate().into(), crate::testlog::account().into()] {
+        let mut log = Log::first_with_crash();
+        let aside = |stream| EngineEvent::SubjectSetAside {
+            actor: ActorName::Issuer,
+            stream,
+            strikes: 2,
+            text: "a decision panicked".to_owned(),
+        };
+        log.add(StreamId::ENGINE, aside(StreamId::ENGINE));
+        assert_eq!(row(&log).state, State::Ok, "that is not this certificate's");
+        log.add(StreamId::ENGINE, aside(stream));
+        let broken = row(&log);
+        assert_eq!((broken.state, log.why().state), (State::Broken, State::Broken));
+        assert_eq!(broken.trouble.unwrap().code, "R0805");
+        assert!(broken.next.what.contains("started again"), "{}", broken.next.what);
+        let why = log.why();
+        assert_eq!((why.code, why.tries), (Some(codes::SET_ASIDE), 2));
+        assert!(why.evidence[0].text.contains("panicked") && why.do_this.contains("restart"));
+        log.boot(Previous::Clean);
+        assert_eq!(row(&log).state, State::Ok);
+    }
+}
+
+#[test]
+fn the_row_and_why_give_one_code_whatever_is_wrong() {
+    let renewed = Log::first_with_crash;
+    let mut failed = renewed();
+    failed.fails_over_ipv6(86_400_000, 1);
+    let generation = Generation(1);
+    let local = |kind: &str| Problem::new(ProblemClass::Local, kind, "of this host");
+    let mut unserved = renewed();
+    unserved.fails_over_ipv6(86_400_000, 1);
+    unserved.add(
+        binding(),
+        BindingEvent::DeploymentFailed { generation, problem: local("vaultKeyAbsent") },
+    );
+    let mut held = renewed();
+    held.add(
+        listener(),
+        ListenerEvent::ListenerFailed {
+            address: "0.0.0.0:443".to_owned(),
+            problem: local("addressInUse"),
+            holder: None,
+            needs_restart: false,
+        },
+    );
+    let mut orphan = renewed();
+    orphan.add(certificate(), CertificateEvent::CertificateOrphaned);
+    for (log, code) in [
+        (failed, Some("R0207")),
+        (unserved, Some("R0713")),
+        (held, Some("R0701")),
+        (orphan, Some("R0333")),
+        (renewed(), None),
+    ] {
+        let why = log.why();
+        assert_eq!(why.code.map(|code| code.code), code);
+        assert_eq!(row(&log).trouble.as_ref().map(|trouble| trouble.code.as_str()), code);
+        assert_eq!(row(&log).state, why.state);
+    }
+}
+
 #[test]
 fn an_issue_that_is_not_served_is_a_state_of_its_own() {
     let mut log = Log::first_with_crash();
@@ -124,6 +233,17 @@ fn an_account_without_terms_is_waited_for() {
 }
 
 #[test]
+fn terms_that_could_not_be_read_yet_are_not_what_is_waited_for() {
+    use renewd_events::account::AccountEvent;
+    let mut log = Log::configured();
+    log.envelopes.pop().unwrap(); // TermsAccepted
+    let problem = Problem::new(ProblemClass::Transport, "dns", "no such host");
+    log.add(crate::testlog::account(), AccountEvent::DirectoryUnreachable { problem });
+    assert_eq!(log.why().code, Some(codes::CA_NAME));
+    assert_eq!(row(&log).trouble.unwrap().code, "R0901");
+}
+
+#[test]
 fn the_json_holds_times_as_text() {
     let value = serde_json::to_value(row(&Log::first_with_crash())).unwrap();
     assert_eq!(value["state"], "ok");
@@ -139,8 +259,9 @@ fn a_ca_that_does_not_issue_is_told_after_an_hour_with_how_long_it_is_waited_for
     log.add(log.order(1), OrderEvent::FinalizationAccepted { status: OrderStatus::Processing });
     let since = log.now();
     let at = |log: &Log, now: WallMs| {
-        let why = crate::why::why(&log.facts(), &log.witness(), certificate(), now).unwrap();
-        (status(&log.facts(), now).remove(0), why)
+        let (facts, witnesses) = (log.facts(), log.witnesses());
+        let why = crate::why::why(&facts, &witnesses, certificate(), now).unwrap();
+        (status(&facts, &witnesses, now).remove(0), why)
     };
     let (row, why) =
         at(&log, since.after(slow::ISSUING_LONG.saturating_sub(Duration::from_millis(1))));

@@ -6,8 +6,7 @@ use renewd_events::id::CertificateId;
 use renewd_events::order::{Asked, Missing};
 use renewd_events::{Facts, WallMs};
 
-use super::{NextAction, Trouble, trouble};
-use crate::codes::{classify, step_of};
+use super::NextAction;
 use crate::sentence;
 
 /// First pause before a read is repeated, doubled up to [`ASKED_AGAIN_MAX`]: most outages are a second
@@ -39,15 +38,6 @@ pub(crate) fn others(
     let order = facts.order_of(id).map(|(_, order)| order);
     let all = order.into_iter().flat_map(|order| &order.missing);
     all.filter(move |(asked, _)| **asked != but).map(|(asked, missing)| (*asked, missing))
-}
-
-/// The outage as trouble: it passes or it ends the renewal.
-pub(super) fn of(facts: &Facts, id: CertificateId) -> Option<Trouble> {
-    let (asked, missing) = longest(facts, id)?;
-    let code = classify(step_of(asked), &missing.problem);
-    let what = sentence::asked(asked);
-    let said = format!("no usable answer to {what}: {}", sentence::problem(&missing.problem));
-    Some(trouble(code, &said, missing.since, 1))
 }
 
 /// When it is asked again.

@@ -4,7 +4,7 @@
 
 use renewd_events::ActorName;
 
-use super::{Bracket, EventRow, Row, Timeline};
+use super::{Bracket, Ending, EventRow, Row, Timeline};
 use crate::escape::markup;
 use crate::when;
 
@@ -81,7 +81,11 @@ pub fn svg(timeline: &Timeline) -> String {
             timeline.cause,
             when::minute(timeline.started),
             timeline.events,
-            when::span_ms(timeline.took_ms)
+            match timeline.ending {
+                Ending::Running => format!("under way for {}", when::span_ms(timeline.took_ms)),
+                Ending::Succeeded | Ending::Unserved | Ending::Failed =>
+                    when::span_ms(timeline.took_ms),
+            }
         ))
     );
     for (actor, y) in &lanes {

@@ -1,53 +1,53 @@
 //! Which cause holds for a certificate now: log, then what is not served, then the last failure, then
 //! the account.
 
-use renewd_events::account::Registration;
+use renewd_events::account::{Account, Registration};
 use renewd_events::authorization::Probe;
-use renewd_events::binding::{Binding, Target};
 use renewd_events::certificate::{Certificate, Failure};
 use renewd_events::id::{CertificateId, Seq, StreamId};
-use renewd_events::listener::Listener;
 use renewd_events::problem::Problem;
-use renewd_events::restart::Phase;
 use renewd_events::{Facts, WallMs};
 
 use super::Evidence;
 use super::rules::{self, Case, Rule};
-use super::witness::{Absence, Witness};
-use super::{issuing, unanswered};
+use super::witness::{Absence, Checked, Witness, Witnesses};
+use super::{aside, issuing, unanswered, unserved};
 use crate::codes::{self, Code, Step};
 use crate::escape::{self, FIELD_CHARACTERS_MAX};
+use crate::status;
 use crate::when;
 
 /// Subproblems and further names shown.
 const PARTS_MAX: usize = 4;
 
 /// A cause, told.
-pub(super) struct Found {
-    pub(super) code: Code,
-    pub(super) sentence: String,
-    pub(super) remedy: String,
-    pub(super) evidence: Vec<Evidence>,
-    pub(super) since: WallMs,
-    pub(super) tries: u32,
+pub(crate) struct Found {
+    pub(crate) code: Code,
+    pub(crate) sentence: String,
+    pub(crate) remedy: String,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) since: WallMs,
+    pub(crate) tries: u32,
 }
 
 /// The cause that holds, if there is one.
-pub(super) fn find(
+pub(crate) fn find(
     facts: &Facts,
-    witness: &Witness,
+    witnesses: &Witnesses,
     id: CertificateId,
     it: &Certificate,
     now: WallMs,
 ) -> Option<Found> {
     anomaly(facts, it)
+        .or_else(|| aside::find(facts, id, it))
         .or_else(|| orphan(it))
-        .or_else(|| unserved(facts, witness, id, it))
+        .or_else(|| unserved::find(facts, witnesses, id, it))
         .or_else(|| unanswered::find(facts, id, it))
         .or_else(|| issuing::find(facts, id, it, now))
         .or_else(|| terms(facts, it))
-        .or_else(|| it.failure.as_ref().map(|failure| failed(witness, it, failure)))
-        .or_else(|| account(facts, witness, it))
+        .or_else(|| it.failure.as_ref().map(|failure| failed(witnesses.of(id), it, failure)))
+        .or_else(|| account(facts, witnesses, it))
+        .or_else(|| port_held(facts, id, it, now))
 }
 
 fn anomaly(facts: &Facts, it: &Certificate) -> Option<Found> {
@@ -130,53 +130,79 @@ fn said(problem: &Problem) -> String {
     text
 }
 
-/// The last renewal failed. The problem of the name that failed first is a better witness than the
-/// order's summary.
-fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
+/// The cause of a failed renewal.
+struct Cause<'a> {
+    case: Case<'a>,
+    rule: &'static Rule,
+    /// What the record of the failure says, where it says more than the rule.
+    recorded: Option<Code>,
+    /// The name that failed first.
+    checked: Option<&'a Checked>,
+    /// Where the problem is, when it is not in the record of the failure.
+    place: Option<(Seq, WallMs)>,
+}
+
+impl Cause<'_> {
+    fn code(&self) -> Code {
+        self.recorded.unwrap_or(self.rule.code)
+    }
+}
+
+/// The problem of the name that failed first is a better witness than the order's summary.
+fn cause<'a>(witness: &'a Witness, name: &str, code: &str, problem: &'a Problem) -> Cause<'a> {
     let checked = witness
         .checked
         .values()
         .filter_map(|checked| Some((checked, checked.failed.as_ref()?)))
         .min_by_key(|(_, (_, _, seq, _))| *seq);
-    let last = witness.failures.last();
-    let seq = last.map(|failed| failed.seq);
-    let recorded = codes::find(&failure.code);
     let (step, problem, place) = match (checked, &witness.order) {
-        (Some((_, (step, problem, seq, at))), _) => (*step, problem, (Some(*seq), *at)),
-        (None, Some((step, problem, seq, at))) => (*step, problem, (Some(*seq), *at)),
-        (None, None) => (step_of(&failure.code), &failure.problem, (seq, failure.at)),
+        (Some((_, (step, problem, seq, at))), _) | (None, Some((step, problem, seq, at))) => {
+            (*step, problem, Some((*seq, *at)))
+        }
+        (None, None) => (step_of(code), problem, None),
     };
-    let name =
-        checked.map_or_else(|| it.name().to_owned(), |(checked, _)| checked.identifier.clone());
-    let absence = checked.and_then(|(checked, _)| checked.absence);
+    let checked = checked.map(|(checked, _)| checked);
     let case = Case {
-        name,
-        visits: checked.map(|(checked, _)| checked.visits),
-        probe: checked.and_then(|(checked, _)| checked.probe.as_ref()),
-        absent: absence.is_some(),
+        name: checked.map_or_else(|| name.to_owned(), |checked| checked.identifier.clone()),
+        visits: checked.map(|checked| checked.visits),
+        probe: checked.and_then(|checked| checked.probe.as_ref()),
+        absent: checked.is_some_and(|checked| checked.absence.is_some()),
         earlier: earlier(witness),
         ..Case::of(step, problem)
     };
     let rule = rules::find(&case);
-    let mut found = told(&case, rule, place, it.failures);
     // A later version may not know the words that an earlier one understood.
-    if let Some(recorded) = recorded
-        && is_general(found.code)
-        && !is_general(recorded)
-    {
-        found.code = recorded;
+    let recorded = codes::find(code).filter(|it| is_general(rule.code) && !is_general(*it));
+    Cause { case, rule, recorded, checked, place }
+}
+
+/// The cause of a renewal that ends with this record.
+pub(super) fn code(witness: &Witness, code: &str, problem: &Problem) -> Code {
+    cause(witness, "", code, problem).code()
+}
+
+/// The last renewal failed.
+fn failed(witness: &Witness, it: &Certificate, failure: &Failure) -> Found {
+    let cause = cause(witness, it.name(), &failure.code, &failure.problem);
+    let Cause { case, rule, recorded, checked, place } = &cause;
+    let seq = witness.failures.last().map(|failed| failed.seq);
+    let place = place.map_or((seq, failure.at), |(seq, at)| (Some(seq), at));
+    let mut found = told(case, rule, place, it.failures);
+    if let Some(recorded) = recorded {
+        found.code = *recorded;
         found.sentence = format!("{}: {}.", escape::text(it.name()), recorded.title);
         found.remedy = format!("renewd explain {recorded}");
     }
-    let own = checked.and_then(|(checked, _)| own_evidence(&case, checked.visits));
+    let own = checked.and_then(|checked| own_evidence(case, checked.visits));
     found.evidence.extend(own.map(|text| Evidence { seq: None, at: None, text }));
     if witness.unresolved > 0 {
         let text = format!("{} orders whose fate nobody can tell", witness.unresolved);
         found.evidence.push(Evidence { seq: None, at: None, text });
     }
+    let absence = checked.and_then(|checked| checked.absence);
     match absence.filter(|_| found.code == codes::ABSENT) {
         Some(absence) => found.evidence.extend(absent(absence)),
-        None => found.since = since(witness, &failure.code).unwrap_or(failure.at),
+        None => found.since = since(witness, found.code).unwrap_or(failure.at),
     }
     found
 }
@@ -225,15 +251,15 @@ fn is_general(code: Code) -> bool {
 }
 
 /// Since when the failures have had this code without a break.
-fn since(witness: &Witness, code: &str) -> Option<WallMs> {
+fn since(witness: &Witness, code: Code) -> Option<WallMs> {
     let same = witness.failures.iter().rev().take_while(|failed| failed.code == code);
     same.last().map(|failed| failed.at)
 }
 
 /// The latest failure that is no limit: limits follow from it.
 fn earlier(witness: &Witness) -> Option<Code> {
-    let cause = witness.failures.iter().rev().find(|failed| !failed.code.starts_with("R04"))?;
-    codes::find(&cause.code)
+    let mut causes = witness.failures.iter().rev().map(|failed| failed.code);
+    causes.find(|code| !code.code.starts_with("R04"))
 }
 
 /// The step that a recorded code speaks of.
@@ -247,94 +273,15 @@ fn step_of(code: &str) -> Step {
     }
 }
 
-/// It is issued and somewhere not served.
-fn unserved(
-    facts: &Facts,
-    witness: &Witness,
-    id: CertificateId,
-    it: &Certificate,
-) -> Option<Found> {
-    it.current.as_ref()?;
-    facts.bindings_of(id).find_map(|(binding_id, binding)| {
-        listener_of(facts, binding)
-            .and_then(|(stream, listener)| closed(facts, witness, stream, listener))
-            .or_else(|| {
-                let setback = binding.setback.as_ref()?;
-                let label = binding.target.as_ref().map(Target::label).unwrap_or_default();
-                let case = Case { name: label, ..Case::of(Step::Binding, &setback.problem) };
-                let place = place(witness, binding_id.into(), setback.at);
-                Some(told(&case, rules::find(&case), place, setback.count))
-            })
-    })
-}
-
-fn place(witness: &Witness, stream: StreamId, at: WallMs) -> (Option<Seq>, WallMs) {
-    witness.places.get(&stream).map_or((None, at), |(seq, at)| (Some(*seq), *at))
-}
-
-fn listener_of<'a>(facts: &'a Facts, binding: &Binding) -> Option<(StreamId, &'a Listener)> {
-    let Target::Builtin { address } = binding.target.as_ref()? else {
-        return None;
-    };
-    let (id, listener) =
-        facts.listeners.iter().find(|(_, listener)| listener.address == *address)?;
-    Some(((*id).into(), listener))
-}
-
-/// A listener that is not open: its own cause, or the restart it waits for.
-fn closed(
-    facts: &Facts,
-    witness: &Witness,
-    stream: StreamId,
-    listener: &Listener,
-) -> Option<Found> {
-    let setback = listener.setback.as_ref()?;
-    let case = Case {
-        name: listener.address.clone(),
-        holder: listener.holder.as_deref(),
-        ..Case::of(Step::Listener, &setback.problem)
-    };
-    let mut found =
-        told(&case, rules::find(&case), place(witness, stream, setback.at), setback.count);
-    if let Some(holder) = &listener.holder {
-        let text = format!("held by {}", escape::field(holder, 80));
-        found.evidence.push(Evidence { seq: None, at: None, text });
-    }
-    let restart = facts.restarts.values().rev().find(|restart| restart.address == listener.address);
-    let (code, said, remedy) = match restart.map(|restart| &restart.phase) {
-        Some(Phase::Planned | Phase::Requested(_) | Phase::Observed) => (
-            codes::RESTART_WAITS,
-            "waits for a restart",
-            "nothing, unless it takes long: renewd timeline shows the deadline",
-        ),
-        Some(Phase::NotObserved) => (
-            codes::RESTART_NOT_SEEN,
-            "waits for a restart that was asked for and did not happen",
-            "restart the service by hand; check what its supervisor does when the program ends",
-        ),
-        Some(Phase::Finished { verified: false }) => (
-            codes::RESTART_IN_VAIN,
-            "is still not open after the restart",
-            "see the error below: another restart would not help",
-        ),
-        Some(Phase::Finished { verified: true }) | None => return Some(found),
-    };
-    let address = escape::field(&listener.address, 80);
-    let text = format!("{} {}", found.code, found.sentence);
-    found.evidence.push(Evidence { seq: None, at: None, text });
-    found.code = code;
-    found.sentence = format!("The listener on {address} {said}.");
-    found.remedy = remedy.to_owned();
-    Some(found)
-}
-
 /// What a CA asks a person for: two URLs and its words.
 const SAID_MAX: usize = 700;
 
 /// A person must accept terms first.
 fn terms(facts: &Facts, it: &Certificate) -> Option<Found> {
     let account = facts.accounts.get(&it.declared.as_ref()?.account)?;
-    if account.terms_are_accepted() || it.run.is_some() {
+    // Terms that nobody could read yet cannot be accepted: what keeps the directory away comes first.
+    let unread = account.directory.is_none() && account.unreachable.is_some();
+    if account.terms_are_accepted() || it.run.is_some() || unread {
         return None;
     }
     let url = account.directory.as_ref().and_then(|directory| directory.terms_url.as_deref());
@@ -374,18 +321,56 @@ fn terms(facts: &Facts, it: &Certificate) -> Option<Found> {
     })
 }
 
-/// The account does not come about, or its CA cannot be read.
-fn account(facts: &Facts, witness: &Witness, it: &Certificate) -> Option<Found> {
-    let id = it.declared.as_ref()?.account;
-    let account = facts.accounts.get(&id)?;
-    let (problem, at, tries) = match (&account.registration, &account.unreachable) {
-        (Registration::Refused { problem, at }, _) => (problem, *at, account.failures),
+/// What keeps the account from coming about, since when, and how often it was tried.
+fn account_problem(account: &Account) -> Option<(&Problem, WallMs, u32)> {
+    match (&account.registration, &account.unreachable) {
+        (Registration::Refused { problem, at }, _) => Some((problem, *at, account.failures)),
         (Registration::Absent | Registration::Requested(_), Some((problem, at))) => {
-            (problem, *at, 0)
+            Some((problem, *at, 0))
         }
         (Registration::Absent | Registration::Requested(_), None)
-        | (Registration::Registered { .. }, _) => return None,
-    };
+        | (Registration::Registered { .. }, _) => None,
+    }
+}
+
+/// Whether the certificate's account does not come about.
+pub(crate) fn account_fails(facts: &Facts, it: &Certificate) -> bool {
+    let id = it.declared.as_ref().map(|declared| declared.account);
+    id.and_then(|id| facts.accounts.get(&id)).and_then(account_problem).is_some()
+}
+
+/// Where the last refusal or outage of this stream is.
+pub(super) fn place(witnesses: &Witnesses, stream: StreamId, at: WallMs) -> (Option<Seq>, WallMs) {
+    witnesses.places.get(&stream).map_or((None, at), |(seq, at)| (Some(*seq), *at))
+}
+
+/// The account does not come about, or its CA cannot be read.
+fn account(facts: &Facts, witnesses: &Witnesses, it: &Certificate) -> Option<Found> {
+    let id = it.declared.as_ref()?.account;
+    let (problem, at, tries) = account_problem(facts.accounts.get(&id)?)?;
     let case = Case { name: it.name().to_owned(), ..Case::of(Step::Account, problem) };
-    Some(told(&case, rules::find(&case), place(witness, id.into(), at), tries))
+    Some(told(&case, rules::find(&case), place(witnesses, id.into(), at), tries))
+}
+
+/// A renewal that is due and cannot begin: the CA would meet the other program (R0211 and its like),
+/// and a try would be spent.
+fn port_held(facts: &Facts, id: CertificateId, it: &Certificate, now: WallMs) -> Option<Found> {
+    if it.run.is_some() || !(it.current.is_none() || status::is_due(facts, id, now)) {
+        return None;
+    }
+    let (listener, setback) = status::challenge_port_held(facts)?;
+    let (name, address) = (escape::text(it.name()), escape::field(&listener.address, 64));
+    let said = escape::field(&setback.problem.detail, 300);
+    Some(Found {
+        code: codes::PORT_TAKEN,
+        sentence: format!(
+            "{name} is due and waits: no challenge can be answered while another program has {address}."
+        ),
+        remedy: "stop that program, or let it forward /.well-known/acme-challenge/ to another \
+                 address in http.listen; renewd goes on by itself when the port is free"
+            .to_owned(),
+        evidence: vec![Evidence { seq: None, at: Some(setback.at), text: said }],
+        since: setback.at,
+        tries: 0,
+    })
 }

@@ -250,7 +250,7 @@ fn a_renewal_that_waits_for_an_answer_says_what_came_and_when_it_is_asked_again(
     let ahead = why.next.at.unwrap().since(log.now());
     assert!(!ahead.is_zero() && ahead.as_secs() <= 60, "after 2, 6, 14, 30, 62 s: {ahead:?}");
     golden("why-unanswered.txt", &text(&why));
-    let row = &status::status(&log.facts(), log.now())[0];
+    let row = &status::status(&log.facts(), &log.witnesses(), log.now())[0];
     assert_eq!(row.trouble.as_ref().unwrap().code, "R0325");
     let doing = &row.doing.as_ref().unwrap().what;
     assert_eq!(doing, "learning the challenges; no usable answer to the look at the order");

@@ -1,5 +1,5 @@
-//! What a certificate's latest renewal left as evidence. The fold of all states drops orders and
-//! authorizations when a renewal ends; `why` still needs what they saw.
+//! What each certificate's latest renewal left as evidence. The fold of all states drops orders and
+//! authorizations when a renewal ends; the cause of a failure is still found in what they saw.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use renewd_events::restart::RestartEvent;
 use renewd_events::schedule::ScheduleEvent;
 use renewd_events::{Envelope, Event, WallMs};
 
-use crate::codes::{Step, step_of};
+use super::case;
+use crate::codes::{Code, Step, step_of};
 use crate::fold::Projection;
 
 /// Authorizations kept: a certificate has up to 100 names.
@@ -52,20 +53,18 @@ pub(super) struct Checked {
 }
 
 /// One failure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Failed {
-    pub(super) code: String,
+    /// Its cause by all that was known then.
+    pub(super) code: Code,
     pub(super) seq: Seq,
     pub(super) at: WallMs,
 }
 
 /// The evidence about one certificate.
 #[derive(Clone, Debug)]
-pub struct Witness {
-    certificate: CertificateId,
+pub(super) struct Witness {
     renewal: Option<RenewalId>,
-    /// The latest event of all.
-    last: WallMs,
     pub(super) checked: BTreeMap<StreamId, Checked>,
     /// The last problem of the latest renewal's order, and its step.
     pub(super) order: Option<(Step, Problem, Seq, WallMs)>,
@@ -73,61 +72,39 @@ pub struct Witness {
     pub(super) failures: Vec<Failed>,
     /// Orders of the latest renewal whose fate nobody can tell.
     pub(super) unresolved: u32,
-    /// The last refusal or outage of each account, binding, listener and restart stream.
-    pub(super) places: BTreeMap<StreamId, (Seq, WallMs)>,
 }
 
 /// Failures remembered in a row: enough to see the first and the latest.
 const FAILURES_MAX: usize = 64;
 
 impl Witness {
-    /// For this certificate.
-    pub fn new(certificate: CertificateId) -> Self {
-        Self {
-            certificate,
-            renewal: None,
-            last: WallMs(0),
-            checked: BTreeMap::new(),
-            order: None,
-            failures: Vec::new(),
-            unresolved: 0,
-            places: BTreeMap::new(),
+    /// Of a certificate that nothing went wrong with.
+    const NOTHING: Self = Self {
+        renewal: None,
+        checked: BTreeMap::new(),
+        order: None,
+        failures: Vec::new(),
+        unresolved: 0,
+    };
+
+    fn failed(&mut self, envelope: &Envelope, code: &str, problem: &Problem) {
+        if self.failures.len() >= FAILURES_MAX {
+            // The first and the latest matter; one in the middle goes.
+            self.failures.remove(FAILURES_MAX / 2);
         }
+        let code = case::code(self, code, problem);
+        self.failures.push(Failed { code, seq: envelope.seq, at: envelope.at });
     }
 
-    fn certificate(&mut self, envelope: &Envelope, event: &CertificateEvent) {
-        match event {
-            CertificateEvent::RenewalStarted { .. } => {
-                self.renewal = envelope.renewal;
-                self.checked.clear();
-                self.order = None;
-                self.unresolved = 0;
-            }
-            CertificateEvent::RenewalSucceeded { .. }
-            | CertificateEvent::RenewalEndedUnserved { .. } => {
-                self.failures.clear();
-                self.checked.clear();
-                self.order = None;
-            }
-            CertificateEvent::RenewalFailed { code, problem: _ } => {
-                if self.failures.len() >= FAILURES_MAX {
-                    // The first and the latest matter; one in the middle goes.
-                    self.failures.remove(FAILURES_MAX / 2);
-                }
-                self.failures.push(Failed {
-                    code: code.clone(),
-                    seq: envelope.seq,
-                    at: envelope.at,
-                });
-            }
-            CertificateEvent::CertificateKeyFailed { problem } => {
-                self.order = Some((Step::Key, problem.clone(), envelope.seq, envelope.at));
-            }
-            CertificateEvent::CertificateDeclared(_)
-            | CertificateEvent::CertificateOrphaned
-            | CertificateEvent::CertificateKeyRequested(_)
-            | CertificateEvent::CertificateKeyCreated { .. }
-            | CertificateEvent::GenerationAdopted(_) => {}
+    fn order(&mut self, envelope: &Envelope, event: &OrderEvent) {
+        if let OrderEvent::OrderRequestUnresolved { .. } = event {
+            self.unresolved = self.unresolved.saturating_add(1);
+        }
+        // An answer that was missing for a while is not why the renewal ended.
+        if !matches!(event, OrderEvent::AnswerMissing { .. })
+            && let Some((step, problem)) = problem_of(&envelope.event)
+        {
+            self.order = Some((step, problem.clone(), envelope.seq, envelope.at));
         }
     }
 
@@ -172,31 +149,94 @@ impl Witness {
     }
 
     /// A new life of the process: whoever was asked before and has no verdict may have looked between.
-    fn booted(&mut self, envelope: &Envelope) {
-        let (from, started) = (self.last, (envelope.seq, envelope.at));
+    fn booted(&mut self, from: WallMs, started: (Seq, WallMs)) {
         for checked in self.checked.values_mut().filter(|checked| checked.failed.is_none()) {
             checked.absence = checked.asked.map(|asked| Absence { asked, from, started });
         }
     }
 }
 
-impl Projection for Witness {
-    fn apply(&mut self, envelope: &Envelope) {
-        let mine = envelope.renewal.is_some() && envelope.renewal == self.renewal;
-        match &envelope.event {
-            Event::Certificate(event) if envelope.stream == self.certificate.into() => {
-                self.certificate(envelope, event);
-            }
-            Event::Authorization(event) if mine => self.authorization(envelope, event),
-            Event::Order(event) if mine => {
-                if let OrderEvent::OrderRequestUnresolved { .. } = event {
-                    self.unresolved = self.unresolved.saturating_add(1);
+/// The evidence about all certificates. One whose last renewal went well takes no place.
+#[derive(Clone, Debug, Default)]
+pub struct Witnesses {
+    of: BTreeMap<CertificateId, Witness>,
+    whose: BTreeMap<RenewalId, CertificateId>,
+    /// The latest event of all.
+    last: WallMs,
+    /// The last refusal or outage of each account, binding, listener and restart stream.
+    pub(super) places: BTreeMap<StreamId, (Seq, WallMs)>,
+}
+
+impl Witnesses {
+    /// What the latest renewal of this certificate left.
+    pub(super) fn of(&self, id: CertificateId) -> &Witness {
+        const NOTHING: &Witness = &Witness::NOTHING;
+        self.of.get(&id).unwrap_or(NOTHING)
+    }
+
+    /// The cause of the certificate's last failure since its last success: what `why` says, which knows
+    /// more than the record of the failure does.
+    pub fn last_failure(&self, id: CertificateId) -> Option<Code> {
+        self.of(id).failures.last().map(|failed| failed.code)
+    }
+
+    /// The evidence of the renewal that this event belongs to.
+    fn concerned(&mut self, envelope: &Envelope) -> Option<&mut Witness> {
+        let id = self.whose.get(&envelope.renewal?)?;
+        self.of.get_mut(id)
+    }
+
+    fn certificate(&mut self, envelope: &Envelope, event: &CertificateEvent) {
+        let id = CertificateId(envelope.stream.id);
+        match event {
+            CertificateEvent::RenewalStarted { .. } => {
+                let witness = self.of.entry(id).or_insert(Witness::NOTHING);
+                let failures = std::mem::take(&mut witness.failures);
+                let before = witness.renewal;
+                *witness = Witness { renewal: envelope.renewal, failures, ..Witness::NOTHING };
+                if let Some(before) = before {
+                    self.whose.remove(&before);
                 }
-                // An answer that was missing for a while is not why the renewal ended.
-                if !matches!(event, OrderEvent::AnswerMissing { .. })
-                    && let Some((step, problem)) = problem_of(&envelope.event)
-                {
-                    self.order = Some((step, problem.clone(), envelope.seq, envelope.at));
+                self.whose.extend(envelope.renewal.map(|renewal| (renewal, id)));
+            }
+            CertificateEvent::RenewalSucceeded { .. }
+            | CertificateEvent::RenewalEndedUnserved { .. } => {
+                let over = self.of.remove(&id).and_then(|witness| witness.renewal);
+                if let Some(over) = over {
+                    self.whose.remove(&over);
+                }
+            }
+            CertificateEvent::RenewalFailed { code, problem } => {
+                let witness = self.of.entry(id).or_insert(Witness::NOTHING);
+                witness.failed(envelope, code, problem);
+            }
+            CertificateEvent::CertificateKeyFailed { problem } => {
+                if let Some(witness) = self.of.get_mut(&id) {
+                    let place = (Step::Key, problem.clone(), envelope.seq, envelope.at);
+                    witness.order = Some(place);
+                }
+            }
+            CertificateEvent::CertificateDeclared(_)
+            | CertificateEvent::CertificateOrphaned
+            | CertificateEvent::CertificateKeyRequested(_)
+            | CertificateEvent::CertificateKeyCreated { .. }
+            | CertificateEvent::GenerationAdopted(_) => {}
+        }
+    }
+}
+
+impl Projection for Witnesses {
+    fn apply(&mut self, envelope: &Envelope) {
+        match &envelope.event {
+            Event::Certificate(event) => self.certificate(envelope, event),
+            Event::Authorization(event) => {
+                if let Some(witness) = self.concerned(envelope) {
+                    witness.authorization(envelope, event);
+                }
+            }
+            Event::Order(event) => {
+                if let Some(witness) = self.concerned(envelope) {
+                    witness.order(envelope, event);
                 }
             }
             Event::Account(_) | Event::Binding(_) | Event::Listener(_) | Event::Restart(_) => {
@@ -204,13 +244,11 @@ impl Projection for Witness {
                     self.places.insert(envelope.stream, (envelope.seq, envelope.at));
                 }
             }
-            Event::Engine(EngineEvent::EngineBooted { .. }) => self.booted(envelope),
-            Event::Certificate(_)
-            | Event::Authorization(_)
-            | Event::Order(_)
-            | Event::Engine(_)
-            | Event::Clock(_)
-            | Event::Schedule(_) => {}
+            Event::Engine(EngineEvent::EngineBooted { .. }) => {
+                let (from, started) = (self.last, (envelope.seq, envelope.at));
+                self.of.values_mut().for_each(|witness| witness.booted(from, started));
+            }
+            Event::Engine(_) | Event::Clock(_) | Event::Schedule(_) => {}
         }
         self.last = envelope.at;
     }

@@ -154,7 +154,9 @@ impl CertificateAuthority for World {
                 challenge: if ready { ChallengeStatus::Taken } else { ChallengeStatus::Pending },
                 problem: (ready && failing).then(|| {
                     let kind = "urn:ietf:params:acme:error:connection";
-                    Problem::new(ProblemClass::Acme, kind, "connection refused")
+                    let mut problem = Problem::new(ProblemClass::Acme, kind, "connection refused");
+                    problem.detail.push_str(&state.failing_words);
+                    problem
                 }),
                 url,
             }

@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) stumbles_over_replaces: bool,
     /// Orders whose names fail their challenge.
     pub(crate) failing: BTreeSet<String>,
+    /// In which words beside the usual ones.
+    pub(crate) failing_words: String,
     pub(crate) violations: Vec<String>,
     /// All certificates are for the same name, whatever theirs is.
     pub(crate) same_names: bool,

@@ -1,6 +1,7 @@
 //! Answers from flags, and questions for what the flags leave open.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 
@@ -71,8 +72,13 @@ struct Asker<'a> {
 
 pub(super) fn ask(flags: &Flags, dialog: &mut dyn Dialog) -> Result<Answers, InitError> {
     let interactive = dialog.is_interactive() && !flags.non_interactive;
+    let missing = if interactive { Vec::new() } else { unanswered(flags) };
+    if !missing.is_empty() {
+        return Err(InitError::Unanswered { flags: missing });
+    }
     let mut asker = Asker { dialog, interactive };
     let ca = asker.ca(flags)?;
+    let ca_root = asker.ca_root(flags, &ca)?;
     let domains = asker.domains(flags, &ca)?;
     let terms_accepted = asker.terms(flags, &ca)?;
     Ok(Answers {
@@ -83,13 +89,68 @@ pub(super) fn ask(flags: &Flags, dialog: &mut dyn Dialog) -> Result<Answers, Ini
         state_dir: flags.state_dir.clone(),
         domains,
         ca,
+        ca_root,
     })
 }
 
+const CA_FLAG: &str = "--ca letsencrypt-staging (for the first try) or --ca letsencrypt";
+const DOMAIN_FLAG: &str = "--domain example.org";
+const TERMS_FLAG: &str = "--accept-terms (or --accept-terms=false, to decide later)";
+const ROOT_FLAG: &str = "--ca-root FILE (or --ca-root system)";
+/// Where the system's roots are trusted.
+const SYSTEM: &str = "system";
+
+/// A CA without a short name, whose servers no list of roots is known to hold.
+fn is_private(ca: &str) -> bool {
+    parse_ca(ca).is_ok_and(|ca| ca.known.is_none())
+}
+
+/// The flags that are needed where nobody can be asked, all at once.
+fn unanswered(flags: &Flags) -> Vec<&'static str> {
+    let private = flags.ca.as_deref().is_some_and(is_private);
+    [
+        (CA_FLAG, flags.ca.is_none()),
+        (ROOT_FLAG, private && flags.ca_root.is_none()),
+        (DOMAIN_FLAG, flags.domains.is_empty()),
+        (TERMS_FLAG, flags.accept_terms.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(flag, missing)| missing.then_some(flag))
+    .collect()
+}
+
+/// An absolute path of the file, which can be read; nothing for the system's roots.
+fn root(path: &Path) -> Result<Option<PathBuf>, InitError> {
+    if path.as_os_str() == SYSTEM {
+        return Ok(None);
+    }
+    let refuse = |cause: io::Error| InitError::Root {
+        reason: format!("`{}` cannot be read: {cause}", path.display()),
+    };
+    std::fs::File::open(path).map_err(refuse)?;
+    path.canonicalize().map(Some).map_err(refuse)
+}
+
 impl Asker<'_> {
+    fn ca_root(&mut self, flags: &Flags, ca: &str) -> Result<Option<PathBuf>, InitError> {
+        if let Some(path) = &flags.ca_root {
+            return root(path);
+        }
+        if !is_private(ca) {
+            return Ok(None);
+        }
+        let text = "PEM file with the root of the CA's servers, or \"system\" where this host trusts them:";
+        let parse = |text: &str| {
+            root(Path::new(text))
+                .map_err(|cause| Fault::CaRoot { file: shown(text), reason: cause.to_string() })
+        };
+        let text = text.to_owned();
+        self.put(&Question { text, flag: ROOT_FLAG, default: Some(SYSTEM), parse: &parse })
+    }
+
     fn ca(&mut self, flags: &Flags) -> Result<String, InitError> {
         let parse = |text: &str| parse_ca(text).map(|_| text.to_owned());
-        let flag = "--ca letsencrypt-staging (for the first try) or --ca letsencrypt";
+        let flag = CA_FLAG;
         if let Some(text) = &flags.ca {
             return parse(text).map_err(|fault| refused("--ca", &fault));
         }
@@ -108,7 +169,7 @@ impl Asker<'_> {
     fn domains(&mut self, flags: &Flags, ca: &str) -> Result<Vec<Domain>, InitError> {
         let known = parse_ca(ca).ok().and_then(|ca| ca.known);
         let public = known.map(|known| known.title);
-        let flag = "--domain example.org";
+        let flag = DOMAIN_FLAG;
         if !flags.domains.is_empty() {
             let mut domains = Vec::new();
             for text in &flags.domains {
@@ -144,7 +205,7 @@ impl Asker<'_> {
             Some(known) => format!("{} ({})", known.title, known.terms),
             None => shown(ca),
         };
-        let flag = "--accept-terms (or --accept-terms=false, to decide later)";
+        let flag = TERMS_FLAG;
         let text = format!("Do you accept the terms of {whose}? [y/N]");
         self.put(&Question { text, flag, default: Some("n"), parse: &yes_or_no })
     }
@@ -199,7 +260,7 @@ impl Asker<'_> {
     fn put<T>(&mut self, question: &Question<'_, T>) -> Result<T, InitError> {
         let Question { text, flag, default, parse } = question;
         for _ in 0..TRIES_MAX {
-            let unanswered = InitError::Unanswered { question: subject(flag), flag };
+            let unanswered = InitError::Unanswered { flags: vec![flag] };
             if !self.interactive {
                 return Err(unanswered);
             }
@@ -215,7 +276,7 @@ impl Asker<'_> {
                 }
             }
         }
-        Err(InitError::Unanswered { question: subject(flag), flag })
+        Err(InitError::Unanswered { flags: vec![flag] })
     }
 
     /// A terminal that cannot be written shows up at the next question.
@@ -229,7 +290,7 @@ impl Asker<'_> {
 }
 
 /// `--domain example.org` asks for the `domain`.
-fn subject(flag: &'static str) -> &'static str {
+pub(super) fn subject(flag: &'static str) -> &'static str {
     flag.split([' ', '=']).next().unwrap_or_default().trim_start_matches('-')
 }
 

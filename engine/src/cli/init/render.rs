@@ -31,6 +31,10 @@ fn head(out: &mut String, answers: &Answers) -> std::fmt::Result {
     )?;
     writeln!(out, "# its limits are generous, and browsers refuse its certificates.")?;
     writeln!(out, "ca = {}", quoted(&answers.ca))?;
+    if let Some(root) = &answers.ca_root {
+        let root = quoted(&root.display().to_string());
+        writeln!(out, "ca_root_file = {root}    # what the CA's own servers are trusted by")?;
+    }
     match &answers.email {
         Some(email) => writeln!(out, "email = {}    # optional", quoted(email.as_str()))?,
         None => writeln!(out, "# email = \"ops@example.org\"    # optional")?,
@@ -90,7 +94,8 @@ method = "exec"          # or "exit", where a supervisor starts renewd again
 [admin]
 listen = "127.0.0.1:9180"    # status page; "" turns it off
 
-# The vault's key is <state_dir>/vault.key. Elsewhere, one of:
+# The vault's key is <state_dir>/vault.key: beside what it seals, so that a copy of the folder holds
+# both. Better, one of:
 # [vault]
 # key_file = "/etc/renewd/vault.key"
 # key_credential = "renewd.vault"    # systemd LoadCredential=

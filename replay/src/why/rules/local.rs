@@ -27,6 +27,12 @@ pub(super) const RULES: &[Rule] = &[
         remedy: "nothing for the certificate: another one, with a new key, is ordered by itself; a file that is put back from a backup is served too; find out what removed it",
     },
     Rule {
+        code: codes::CA_CHANGED,
+        applies: |case| own(case, &["account-unknown"]),
+        sentence: "{name} was being ordered with an account that the configuration no longer names, so nobody here can ask for the order any more.",
+        remedy: "nothing: the next renewal orders from the CA that is configured now; if the change was not meant, put the earlier `ca` back",
+    },
+    Rule {
         code: codes::VAULT_KEY_WRONG,
         applies: |case| own(case, &["vaultWrongKey"]),
         sentence: "The vault does not open with this key.",
