@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use renewd_events::id::Seq;
 use renewd_replay::sentence::sentence;
 pub use scenario::{Scenario, all, long};
 
@@ -247,7 +248,11 @@ pub(crate) fn judged(scenario: &Scenario, ran: &Ran, orders: usize) -> Vec<Viola
     let explained = if scenario.plan.ca.list { ran.late } else { ran.unresolved };
     if ran.orders > orders + explained {
         let what = format!("{} orders where {orders} are enough", ran.orders);
-        violations.push(Violation { invariant: Invariant::NoUnexplainedOrder, what });
+        violations.push(Violation {
+            invariant: Invariant::NoUnexplainedOrder,
+            what,
+            after: Seq(0),
+        });
     }
     violations
 }
