@@ -159,6 +159,9 @@ pub const SERVED_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// From here on this host's clock is said to run far ahead of the CA's. Lives of certificates and orders
 /// are counted in days, so less makes nothing due by more than a day too soon; a wrong time zone is less.
 pub const CLOCK_AHEAD_MIN: Duration = Duration::from_secs(24 * 3600);
+/// How often it is looked at whether it still is. After a host has slept it may seem so until the CA's next
+/// answer.
+pub const CLOCK_AHEAD_LOOK: Duration = Duration::from_secs(3600);
 /// Between two orders while the host's clock makes each of them worthless (it runs ahead of the CA's), and
 /// before the first one that is due by such a clock alone: asking does not set a clock. When it is set
 /// back, the next try comes at once.

@@ -3,7 +3,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use ractor::{Actor, ActorRef};
 use renewd_events::account::{Account, AccountEvent};
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, BootNo, CertificateId, ListenerId, Seq, StreamId};
@@ -14,7 +13,6 @@ use renewd_events::schedule::ScheduleEvent;
 use renewd_events::store::EventStore;
 use renewd_events::{ActorName, Envelope, Facts, Subject, WallMs};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::bounds::DRAIN_MAX;
@@ -22,8 +20,8 @@ use crate::clock::run_timers;
 use crate::decision::{Rules, fact};
 use crate::hive::{ACTORS, Hive, Inboxes, Message, Queued};
 use crate::journal::{Announcer, AppendError, Batch, Hearers, Journal, Observer, Seat};
+use crate::life::{Beginning, Crew, Declarations, Late};
 use crate::ports::Ports;
-use crate::supervisor::{Order, Supervisor};
 
 /// How long an actor has to answer a heartbeat: a handler waits for one commit at most.
 const BEAT_MAX: Duration = Duration::from_secs(2);
@@ -50,9 +48,16 @@ pub enum EngineError {
 #[derive(Debug)]
 pub struct Engine {
     hive: Arc<Hive>,
-    supervisor: ActorRef<Order>,
-    timers: JoinHandle<()>,
+    life: Life,
     fatal: watch::Receiver<Option<String>>,
+    begun: watch::Receiver<bool>,
+}
+
+/// Whether the six work.
+#[derive(Debug)]
+enum Life {
+    Begun(Crew),
+    Waiting(Late),
 }
 
 /// What an engine starts with.
@@ -70,7 +75,7 @@ pub struct Start {
     /// Version of the program.
     pub version: String,
     /// What the configuration says now: facts that differ from what is known.
-    pub declarations: Vec<NewEvent>,
+    pub declarations: Declarations,
     /// Where the journal's writer runs.
     pub seat: Seat,
 }
@@ -82,10 +87,12 @@ impl std::fmt::Debug for Start {
 }
 
 impl Engine {
-    /// Records that a life begins and what the configuration says, then starts the six.
+    /// Records that a life begins and what the configuration says, then starts the six. When the log
+    /// cannot be written and that may pass, all of it is done as soon as it can ([`Self::begun`]); until
+    /// then [`Handle::log_broken`] says why, and nothing is done.
     ///
     /// # Errors
-    /// When the log cannot be written, or an actor cannot start.
+    /// When the log cannot be written by this process, or an actor cannot start.
     pub async fn start(start: Start) -> Result<Self, EngineError> {
         let Start { store, facts, ports, mut rules, observers, version, declarations, seat } =
             start;
@@ -105,18 +112,23 @@ impl Engine {
             .map_err(|cause| EngineError::Start(cause.to_string()))?;
         let booted =
             EngineEvent::EngineBooted { identity: rules.identity.clone(), version, previous, tail };
-        journal.append(ours(vec![fact(StreamId::ENGINE, booted, None, None)])).await?;
-        for declarations in declarations.chunks(crate::bounds::EVENTS_PER_BATCH_MAX) {
-            journal.append(ours(declarations.to_vec())).await?;
-        }
+        let booted = Some(fact(StreamId::ENGINE, booted, None, None));
         let hive = Arc::new(Hive::new(facts, journal, ports, rules, inboxes));
-        let (fatal_out, fatal) = watch::channel(None);
-        let arguments = (Arc::clone(&hive), fatal_out.clone());
-        let (supervisor, _) = Actor::spawn(None, Supervisor, arguments)
-            .await
-            .map_err(|cause| EngineError::Start(cause.to_string()))?;
-        let timers = tokio::spawn(timers(Arc::clone(&hive), fatal_out));
-        Ok(Self { hive, supervisor, timers, fatal })
+        let ((fatal_out, fatal), (begun_out, begun)) =
+            (watch::channel(None), watch::channel(false));
+        let mut beginning = Beginning {
+            hive: Arc::clone(&hive),
+            booted,
+            declarations,
+            fatal: fatal_out,
+            begun: begun_out,
+        };
+        let life = match beginning.now().await {
+            Ok(crew) => Life::Begun(crew),
+            Err(cause) if beginning.may_heal(&cause) => Life::Waiting(beginning.later()),
+            Err(cause) => return Err(cause),
+        };
+        Ok(Self { hive, life, fatal, begun })
     }
 
     /// The facts, folded.
@@ -134,6 +146,11 @@ impl Engine {
         &self.hive.journal
     }
 
+    /// Turns `true` when this life has begun and the six work: at once, unless the log cannot be written.
+    pub fn begun(&self) -> watch::Receiver<bool> {
+        self.begun.clone()
+    }
+
     /// Set when the engine cannot go on.
     pub fn fatal(&self) -> watch::Receiver<Option<String>> {
         self.fatal.clone()
@@ -144,22 +161,36 @@ impl Engine {
         Handle { hive: Arc::clone(&self.hive) }
     }
 
-    /// Stops: no new work, what is under way is left to the next life, the log is closed cleanly.
+    /// Stops: no new work, what is under way is left to the next life, the log is closed cleanly. A life
+    /// that has not begun leaves no trace in the log.
     ///
     /// # Errors
     /// When the end could not be recorded; the next start then finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
-        let stopping = EngineEvent::EngineStopping { reason };
         let journal = self.hive.journal.clone();
+        let crew = match self.life {
+            Life::Begun(crew) => Some(crew),
+            Life::Waiting(late) => late.end().await,
+        };
+        if self.hive.read().engine.boot != self.hive.rules.identity.boot {
+            // Lets go of the log; its clean end is that of the last life.
+            drop(journal.close().await);
+            return Ok(());
+        }
+        let stopping = EngineEvent::EngineStopping { reason };
         let asked = journal.append(ours(vec![fact(StreamId::ENGINE, stopping, None, None)])).await;
-        self.timers.abort();
+        if let Some(crew) = &crew {
+            crew.timers.abort();
+        }
         for actor in ACTORS {
             if let Some(address) = self.hive.inboxes().address(actor) {
                 self.hive.inboxes().set_address(actor, None);
                 drop(address.actor().stop_and_wait(None, Some(DRAIN_MAX)).await);
             }
         }
-        drop(self.supervisor.stop_and_wait(None, Some(DRAIN_MAX)).await);
+        if let Some(crew) = crew {
+            drop(crew.supervisor.stop_and_wait(None, Some(DRAIN_MAX)).await);
+        }
         asked?;
         let stopped = fact(StreamId::ENGINE, EngineEvent::EngineStopped, None, None);
         journal.append(ours(vec![stopped])).await?;
@@ -255,7 +286,10 @@ impl Handle {
         actor: ActorName,
         events: Vec<NewEvent>,
     ) -> Result<Vec<Arc<Envelope>>, EngineError> {
-        let busy = || EngineError::Busy(actor);
+        let busy = || match self.log_broken() {
+            Some(cause) => AppendError::ReadOnly(cause).into(),
+            None => EngineError::Busy(actor),
+        };
         let place = Arc::clone(&self.hive.commands).try_acquire_owned().map_err(|_| busy())?;
         let address = self.hive.inboxes().address(actor).ok_or_else(busy)?;
         let (reply, answer) = oneshot::channel();
@@ -307,14 +341,7 @@ fn previous(facts: &Facts, rules: &Rules) -> Previous {
 }
 
 fn ours(events: Vec<NewEvent>) -> Batch {
-    Batch {
-        actor: ActorName::Engine,
-        incarnation: 1,
-        expected: Vec::new(),
-        events,
-        trace: None,
-        wish: false,
-    }
+    Batch::of_engine(events)
 }
 
 fn announcer(inboxes: Arc<Inboxes>) -> Announcer {
@@ -322,7 +349,7 @@ fn announcer(inboxes: Arc<Inboxes>) -> Announcer {
 }
 
 /// The timers belong to no actor: what is told of their failures is told in the engine's name.
-async fn timers(hive: Arc<Hive>, fatal: watch::Sender<Option<String>>) {
+pub(crate) async fn timers(hive: Arc<Hive>, fatal: watch::Sender<Option<String>>) {
     let record = |events: Vec<EngineEvent>| {
         let journal = hive.journal.clone();
         let events = events.into_iter().map(|event| fact(StreamId::ENGINE, event, None, None));

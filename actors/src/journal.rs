@@ -6,17 +6,21 @@
 //! (`outage`).
 
 mod batch;
+mod begin;
+mod group;
 mod hearers;
 mod outage;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use renewd_events::codec::Frame;
-use renewd_events::id::{BootNo, StreamId};
+use renewd_events::event::NewEvent;
+use renewd_events::id::BootNo;
 use renewd_events::planted::{self, Bug};
 use renewd_events::store::{EventStore, Head};
 use renewd_events::{ActorName, Envelope, Facts};
@@ -24,6 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 pub use self::batch::{AppendError, Batch};
+use self::group::{Accepted, Group};
 pub use self::hearers::{Announcer, Folded, Hearers, Observer};
 use self::outage::{Outage, Room};
 use crate::bounds::{APPENDS_WAITING_MAX, EVENTS_PER_COMMIT_MAX, SETTLE_AFTER};
@@ -54,6 +59,7 @@ type Appended = Result<Vec<Arc<Envelope>>, AppendError>;
 
 enum Request {
     Append(Batch, oneshot::Sender<Appended>),
+    Begin(Box<NewEvent>, oneshot::Sender<Appended>),
     Close(oneshot::Sender<Result<(), String>>),
 }
 
@@ -63,6 +69,8 @@ pub struct Journal {
     requests: mpsc::Sender<Request>,
     head: watch::Receiver<Head>,
     broken: watch::Receiver<Option<String>>,
+    /// It will not be written any more by this process. Set before `broken` says why.
+    hopeless: Arc<AtomicBool>,
 }
 
 impl Journal {
@@ -82,6 +90,7 @@ impl Journal {
         let (requests, inbox) = mpsc::channel(APPENDS_WAITING_MAX);
         let (head_out, head) = watch::channel(store.head());
         let (broken_out, broken) = watch::channel(None);
+        let hopeless = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             store,
             facts,
@@ -90,6 +99,8 @@ impl Journal {
             hearers: hearers.into(),
             head: head_out,
             broken: broken_out,
+            hopeless: Arc::clone(&hopeless),
+            opening: None,
             outage: None,
             room: Room::default(),
             #[cfg(feature = "planted")]
@@ -106,7 +117,7 @@ impl Journal {
             }
             Seat::Task(latency) => drop(tokio::spawn(writer.run(inbox, Some(latency)))),
         }
-        Ok(Self { requests, head, broken })
+        Ok(Self { requests, head, broken, hopeless })
     }
 
     /// Hands a batch over; the answer comes when it is durable. The caller never times out: a timed-out
@@ -160,17 +171,14 @@ struct Writer {
     hearers: Hearers,
     head: watch::Sender<Head>,
     broken: watch::Sender<Option<String>>,
+    hopeless: Arc<AtomicBool>,
+    /// What begins this life: committed by the writer itself, once a disk that refused it takes it.
+    opening: Option<NewEvent>,
     outage: Option<Outage>,
     room: Room,
     /// Acknowledged, not committed yet ([`Bug::AckBeforeCommit`]).
     #[cfg(feature = "planted")]
     late: Vec<Frame>,
-}
-
-/// A batch that passed its checks and waits for the commit.
-struct Accepted {
-    envelopes: Vec<Arc<Envelope>>,
-    reply: oneshot::Sender<Appended>,
 }
 
 impl Writer {
@@ -219,6 +227,7 @@ impl Writer {
         let done = catch_unwind(AssertUnwindSafe(|| act(self)));
         done.unwrap_or_else(|_| {
             let text = "the journal's thread panicked; restart renewd".to_owned();
+            self.hopeless.store(true, Ordering::Release);
             self.broken.send_replace(Some(text));
             ControlFlow::Break(())
         })
@@ -237,6 +246,7 @@ impl Writer {
         while let Some(request) = next.take() {
             match request {
                 Request::Append(batch, reply) => self.accept(&mut group, batch, reply),
+                Request::Begin(event, reply) => self.begin(&mut group, *event, reply),
                 Request::Close(reply) => {
                     close = Some(reply);
                     break;
@@ -377,19 +387,5 @@ impl Writer {
         let mut facts = self.facts.write().unwrap_or_else(PoisonError::into_inner);
         let folded = envelopes.iter().map(|event| (Arc::clone(event), facts.apply(event)));
         folded.collect()
-    }
-}
-
-/// What one commit takes.
-struct Group {
-    head: Head,
-    versions: BTreeMap<StreamId, u32>,
-    frames: Vec<Frame>,
-    accepted: Vec<Accepted>,
-}
-
-impl Group {
-    fn new(head: Head) -> Self {
-        Self { head, versions: BTreeMap::new(), frames: Vec::new(), accepted: Vec::new() }
     }
 }

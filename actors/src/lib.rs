@@ -29,6 +29,11 @@ mod hive;
 mod intensity;
 pub mod issuer;
 pub mod journal;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "starts the timers' task, and waits in one for the log"
+)]
+mod life;
 mod mailbox;
 pub mod ports;
 pub mod registrar;
@@ -43,3 +48,4 @@ mod waiting;
 
 pub use engine::{Engine, EngineError, Handle, Start};
 pub use hive::Queued;
+pub use life::Declarations;

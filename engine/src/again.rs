@@ -31,7 +31,7 @@ pub(crate) fn serve_again(wired: &Wired, settings: &Settings, facts: &RwLock<Fac
     }
     let addresses: Vec<_> = addresses.into_iter().collect();
     for refused in wired.host.open_at_start(&addresses) {
-        tracing::warn!(detail = %refused.problem.detail, holder = ?refused.holder, "a listener of the last life is not open");
+        tracing::warn!(address = %refused.problem.subject, detail = %refused.problem.detail, "a listener of the last life is not open");
     }
 }
 

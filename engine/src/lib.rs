@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`settings`] (what an engine is told), [`mod@start`] (from settings to a running
 //! engine), [`declare`] (settings into facts), `wire` (ports meet adapters), `again`
-//! (what was served before); then the adapters:
+//! (what was served before), `awake` (what is done when the life begins); then the adapters:
 //! [`acme`] (the CA), [`vault`] (keys), [`challenge`] (the http-01 responder), [`bind`] (where
 //! certificates are served), [`host`] (this process); then what people touch: [`config`], [`cli`],
 //! [`admin`] (page, health, metrics, commands), the
@@ -15,6 +15,7 @@
 pub mod acme;
 pub mod admin;
 mod again;
+mod awake;
 pub mod bind;
 pub mod challenge;
 pub mod cli;

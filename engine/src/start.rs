@@ -1,29 +1,28 @@
 //! From settings to a running engine, in an order that a crash cannot hurt: log, responder, what was
 //! served before, then the actors.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use renewd_actors::journal::Observer;
 use renewd_actors::ports::ListenerRefused;
 use renewd_actors::{Engine, EngineError, Handle, Start};
-use renewd_events::event::NewEvent;
-use renewd_events::id::{ListenerId, Seq};
-use renewd_events::listener::ListenerEvent;
+use renewd_events::id::Seq;
 use renewd_events::log::{self, Leftover, MirrorReader, Opened, Placed, SledLog};
 use renewd_events::problem::Problem;
 use renewd_events::process::StopReason;
 use renewd_events::store::{EventStore, StoreError};
 use renewd_events::{Envelope, Facts};
+use tokio::task::JoinHandle;
 
 use crate::again::serve_again;
+use crate::awake::{Awaking, declared};
 use crate::bind::{Bindings, Page};
 use crate::challenge::Responder;
-use crate::declare::declarations;
 use crate::host::OwnProcess;
 use crate::settings::Settings;
-use crate::telemetry::{History, Traces};
+use crate::telemetry::{History, Lines, Traces};
 use crate::vault::{ChainStore, FileVault, VaultError};
 use crate::wire::{Awake, Wired, wire};
 
@@ -74,7 +73,7 @@ pub enum StartError {
     Vault(#[from] VaultError),
     /// The challenge responder's address can never be opened as things are: not an address of this
     /// machine, or a port without the privilege. One that another program holds is tried again instead.
-    #[error("the challenge responder cannot listen on {subject}: {detail}{held}", subject = .0.problem.subject, detail = .0.problem.detail, held = held(.0))]
+    #[error("the challenge responder cannot listen on {subject}: {detail}", subject = .0.problem.subject, detail = .0.problem.detail)]
     Listener(ListenerRefused),
     /// Something else of our own side.
     #[error("{}: {}", .0.kind, .0.detail)]
@@ -82,13 +81,6 @@ pub enum StartError {
     /// The actors.
     #[error(transparent)]
     Engine(#[from] EngineError),
-}
-
-fn held(refused: &ListenerRefused) -> String {
-    match &refused.holder {
-        Some(holder) => format!(" (held by {holder}; it is left alone)"),
-        None => String::new(),
-    }
 }
 
 /// A running engine with its adapters.
@@ -99,6 +91,8 @@ pub struct Running {
     bindings: Arc<Bindings>,
     host: Arc<OwnProcess>,
     awake: Awake,
+    /// Fills `awake` once a life that waits for its log has begun.
+    late: Option<JoinHandle<()>>,
     traces: Option<Traces>,
 }
 
@@ -108,6 +102,8 @@ pub struct Extras {
     pub observers: Vec<Observer>,
     /// What the built-in listeners serve.
     pub page: Option<Page>,
+    /// Whether each event is a log line (`tracing`). A host has its own way of telling.
+    pub lines: bool,
 }
 
 impl std::fmt::Debug for Extras {
@@ -116,7 +112,8 @@ impl std::fmt::Debug for Extras {
     }
 }
 
-/// Opens the log and folds it.
+/// Opens the log and folds it. One that holds events and cannot be written for want of room is given
+/// too: it takes commits once there is room ([`SledLog::wait`]).
 ///
 /// # Errors
 /// [`StartError::Log`], [`StartError::LogMissing`] and [`StartError::LogUnfinished`].
@@ -135,10 +132,20 @@ fn open_log_with(
     let log = match SledLog::open(&dir) {
         Ok((log, opened)) => {
             if !opened.clean {
-                tracing::warn!(?opened, "the last life of the process did not end cleanly");
+                let log = crash(&opened);
+                tracing::warn!("the last life of the process did not end cleanly: {log}");
             }
             tell_of_the_index(&opened);
             log
+        }
+        // There are facts to serve by.
+        Err(unopened @ StoreError::NoRoom { .. }) if facts.seq > Seq(0) => {
+            tracing::error!(
+                cause = %unopened,
+                cure = unopened.cure(),
+                "the log cannot be opened for writing; no new act is begun, what was published is served on"
+            );
+            SledLog::wait(&dir, unopened)?
         }
         Err(StoreError::Absent { .. }) => match unfinished {
             Some(left) => return Err(StartError::LogUnfinished { log: dir, left }),
@@ -170,6 +177,25 @@ fn finish_mending(dir: &Path) -> Result<Option<Leftover>, StoreError> {
         tracing::warn!("{leftover}");
     }
     Ok(left.into_iter().next())
+}
+
+/// What the crash cost the log, in words.
+fn crash(opened: &Opened) -> String {
+    let mut words = match (opened.beyond_anchor, &opened.torn) {
+        (0, None) => return "no event is lost".to_owned(),
+        _ => "no acknowledged event is lost".to_owned(),
+    };
+    if opened.beyond_anchor > 0 {
+        let events = opened.beyond_anchor;
+        words.push_str(&format!("; {events} that were written and not acknowledged count"));
+    }
+    if let Some(torn) = &opened.torn {
+        let (seq, octets, kept) = (torn.seq, torn.octets, torn.kept.display());
+        words.push_str(&format!(
+            "; the write of event {seq} was torn, its {octets} octets are kept in {kept}"
+        ));
+    }
+    words
 }
 
 /// sled was damaged, deleted or emptied; nothing is lost by that. After a crash it lacks a few commits,
@@ -208,34 +234,35 @@ pub(crate) fn has_records(vault: &Path) -> bool {
     std::fs::read_dir(vault).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Starts an engine. Inside a tokio runtime with several threads.
+/// Starts an engine. Inside a tokio runtime with several threads. When the log cannot be written for want
+/// of room, the engine serves what it has, does nothing else, and begins its life once there is room.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, StartError> {
     let mut history = settings.traces.as_ref().map(|_| History::default());
-    let (log, facts) = open_log_with(&settings.state_dir, |envelope| {
+    let mut lines = extras.lines.then(Lines::default);
+    let (mut log, facts) = open_log_with(&settings.state_dir, |envelope| {
         if let Some(history) = &mut history {
             history.apply(envelope);
         }
+        if let Some(lines) = &mut lines {
+            lines.pass(envelope);
+        }
     })?;
-    let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
-    let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
-    match vault.remove_needless(&facts) {
-        Ok(0) => {}
-        Ok(keys) => tracing::info!(keys, "removed keys of earlier renewals that nothing needs"),
-        // They lie there as before; the next start tries again.
-        Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
-    }
     let facts = Arc::new(RwLock::new(facts));
-    let mut wired = wire(settings, &facts, vault, chains, extras.page)?;
+    let mut wired = match furnish(settings, &facts, extras.page) {
+        Ok(wired) => wired,
+        Err(error) => {
+            // Nothing was written: the next start must not take this one for a crash. Whoever cannot
+            // even be told so is told why there was no start.
+            drop(log.close());
+            return Err(error);
+        }
+    };
     serve_again(&wired, settings, &facts);
-    let mut declarations =
-        declarations(settings, &facts.read().unwrap_or_else(PoisonError::into_inner));
-    let held = held_ports(&wired.responder);
-    let any_held = !held.is_empty();
-    declarations.extend(held);
-    let mut observers = extras.observers;
+    let mut observers: Vec<Observer> = lines.map(Lines::observer).into_iter().collect();
+    observers.extend(extras.observers);
     let traces = history.and_then(|history| export(settings, history, &mut observers));
     if let Some(traces) = &traces {
         let ca = Arc::clone(&wired.ports.ca);
@@ -243,6 +270,7 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         wired.ports.ca = traces.watch_ca(ca, Arc::clone(&facts), directory);
     }
     let Wired { ports, rules, responder, bindings, host, handle } = wired;
+    let any_held = Arc::new(AtomicBool::new(false));
     let engine = Engine::start(Start {
         store: Box::new(log),
         facts,
@@ -250,35 +278,47 @@ pub async fn start(settings: &Settings, extras: Extras) -> Result<Running, Start
         rules,
         observers,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        declarations,
+        declarations: declared(settings, &responder, &any_held),
         seat: renewd_actors::journal::Seat::Thread,
     })
     .await?;
-    *handle.write().unwrap_or_else(PoisonError::into_inner) = Some(engine.handle());
-    if let Some(address) = responder.addresses().first().filter(|_| any_held) {
-        // It became free in the meantime, when there was nobody yet to be told.
-        engine.handle().challenge_port_opened(&address.to_string()).await?;
-    }
-    Ok(Running { engine, responder, bindings, host, awake: handle, traces })
+    let awaking = Awaking {
+        handle: engine.handle(),
+        awake: Arc::clone(&handle),
+        responder: Arc::clone(&responder),
+        any_held,
+    };
+    let mut begun = engine.begun();
+    let late = if *begun.borrow_and_update() {
+        awaking.now().await?;
+        None
+    } else {
+        Some(tokio::spawn(async move {
+            if begun.wait_for(|begun| *begun).await.is_ok()
+                && let Err(cause) = awaking.now().await
+            {
+                tracing::error!(%cause, "the open port for challenges is not recorded; restart renewd");
+            }
+        }))
+    };
+    Ok(Running { engine, responder, bindings, host, awake: handle, late, traces })
 }
 
-/// The addresses for challenges that another program holds, when none is open: renewals wait for them.
-fn held_ports(responder: &Responder) -> Vec<NewEvent> {
-    if !responder.addresses().is_empty() {
-        return Vec::new();
+/// Vault, chains, and the adapters over them. The log is locked by now: nobody else is in there.
+fn furnish(
+    settings: &Settings,
+    facts: &Arc<RwLock<Facts>>,
+    page: Option<Page>,
+) -> Result<Wired, StartError> {
+    let vault = FileVault::open(&settings.state_dir.join(VAULT), &settings.vault)?;
+    let chains = ChainStore::open(&settings.state_dir.join(CHAINS)).map_err(StartError::Problem)?;
+    match vault.remove_needless(&facts.read().unwrap_or_else(PoisonError::into_inner)) {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "removed keys of earlier renewals that nothing needs"),
+        // They lie there as before; the next start tries again.
+        Err(cause) => tracing::warn!(%cause, "keys that nothing needs stay in the vault"),
     }
-    let said = |(address, refused): (SocketAddr, ListenerRefused)| {
-        let address = address.to_string();
-        let stream = ListenerId::derive(&[b"http-01", address.as_bytes()]).into();
-        let event = ListenerEvent::ListenerFailed {
-            address,
-            problem: refused.problem,
-            holder: refused.holder,
-            needs_restart: false,
-        };
-        NewEvent { stream, event: event.into(), renewal: None, cause: None }
-    };
-    responder.waiting().refusals().into_iter().map(said).collect()
+    wire(settings, facts, vault, chains, page)
 }
 
 /// Starts the exporter of traces. Without it the engine runs all the same.
@@ -328,6 +368,10 @@ impl Running {
     /// When the clean end could not be recorded; the next start finds a crash, which is safe.
     pub async fn stop(self, reason: StopReason) -> Result<(), EngineError> {
         let ended = self.engine.stop(reason).await;
+        if let Some(late) = self.late {
+            late.abort();
+            drop(late.await);
+        }
         let handle = self.awake.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(handle);
         self.responder.close();
@@ -337,3 +381,6 @@ impl Running {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,13 +146,31 @@ fn config_check_tells_what_the_file_means_and_ends_with_3_when_it_is_invalid() {
     let file = Some(write(folder.path(), text, 0o644));
     let reply = config_check::run(&config_check::Flags { file, json: false }, None, Style::PLAIN);
     assert_eq!(reply.exit, Exit::Done, "{}", reply.err);
-    for word in ["1 certificate(s)", "example.org", "terms_accepted is false", "has no bind"] {
+    for word in ["1 certificate(s)", "example.org", "has no bind"] {
         assert!(reply.out.contains(word), "{word}: {}", reply.out);
     }
     let file = Some(write(folder.path(), b"vers = 1\n", 0o644));
     let reply = config_check::run(&config_check::Flags { file, json: false }, None, Style::PLAIN);
     assert_eq!((reply.exit.code(), reply.out.as_str()), (3, ""));
     assert!(reply.err.contains("did you mean `version`?"), "{}", reply.err);
+}
+
+#[test]
+fn terms_that_nobody_accepted_are_a_warning_with_its_line_and_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |text: &[u8]| {
+        let file = Some(write(folder.path(), text, 0o644));
+        config_check::run(&config_check::Flags { file, json: false }, None, Style::PLAIN)
+    };
+    let reply = check(b"version = 1\n[account]\nterms_accepted = false\n");
+    assert_eq!(reply.exit, Exit::Done);
+    let words = ["R0169", "account.terms_accepted", "renewd.toml:3:18", "terms_accepted = true"];
+    for word in words {
+        assert!(reply.err.contains(word), "{word}: {}", reply.err);
+    }
+    assert!(explain::page("R0169").is_some());
+    assert!(check(b"version = 1\n").err.contains("renewd.toml:1:1"), "not written at all");
+    assert_eq!(check(b"version = 1\n[account]\nterms_accepted = true\n").err, "");
 }
 
 #[test]
@@ -172,6 +190,7 @@ fn config_check_for_programs_names_line_field_cause_and_cure() {
     let (exit, good) = check(b"version = 1\n[[certificate]]\ndomains = [\"example.org\"]\n");
     assert_eq!((exit, &good["valid"]), (Exit::Done, &true.into()));
     assert_eq!(good["certificates"][0]["domains"][0], "example.org");
+    assert_eq!(good["warnings"][0]["code"], "R0169");
     let (exit, bad) = check(b"version = 1\n[[certificate]]\ndomains = [\"https://example.org\"]\n");
     assert_eq!((exit, &bad["valid"]), (Exit::Config, &false.into()));
     let told = &bad["errors"][0];

@@ -265,7 +265,7 @@ fn certificate(event: &CertificateEvent) -> String {
             when::minute(issue.leaf.not_after)
         ),
         CertificateEvent::RenewalSucceeded { generation } => {
-            format!("renewed: generation {generation} is served and verified")
+            format!("renewed: generation {generation} was seen at every place")
         }
         CertificateEvent::RenewalEndedUnserved { generation } => {
             format!("ended: generation {generation} is issued, and not everywhere served")

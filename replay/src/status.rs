@@ -3,25 +3,27 @@
 
 mod doing;
 mod next;
+mod place;
+mod retry;
 pub mod slow;
 pub mod waiting;
 
-use renewd_events::binding::{Binding, Setback};
+use renewd_events::binding::Setback;
 use renewd_events::certificate::Certificate;
 use renewd_events::id::CertificateId;
 use renewd_events::listener::Listener;
 use renewd_events::{Facts, WallMs};
 use serde::Serialize;
 
-use crate::codes::{self, Step, classify};
+use crate::codes;
 use crate::escape;
 use crate::renewals::{shown, shown_if};
-use crate::sentence;
 use crate::why::Witnesses;
 use crate::why::case::{self, Found};
 
 pub use doing::{Doing, doing};
 pub(crate) use next::is_due;
+pub use place::{BindingStatus, Proof, Served};
 
 /// The schema of this JSON; within `/1` fields are only added.
 pub const SCHEMA: &str = "renewd.status/1";
@@ -84,7 +86,7 @@ impl State {
 /// What happens next, when, and why then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NextAction {
-    /// When; absent: as soon as what it waits for happens.
+    /// When; absent: it is under way, or it waits for a person, whom it names.
     #[serde(serialize_with = "shown_if")]
     pub at: Option<WallMs>,
     /// What.
@@ -105,39 +107,6 @@ pub struct Trouble {
     pub at: WallMs,
     /// How often in a row.
     pub times: u32,
-}
-
-/// One place where the certificate is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BindingStatus {
-    /// Where.
-    pub target: String,
-    /// A handshake has shown the newest issue.
-    pub served: bool,
-    /// The issue that was seen last, by its number.
-    pub generation: Option<u32>,
-    /// SHA-256 of the certificate that was seen last.
-    #[serde(serialize_with = "shown_if")]
-    pub fingerprint: Option<renewd_events::id::Fingerprint>,
-    /// When it was seen.
-    #[serde(serialize_with = "shown_if")]
-    pub seen: Option<WallMs>,
-    /// What is wrong.
-    pub trouble: Option<Trouble>,
-}
-
-/// What is served now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Served {
-    /// There is no certificate, or no place wants it.
-    Nothing,
-    /// The newest issue, everywhere.
-    Everywhere,
-    /// An older issue somewhere.
-    Older,
-    /// Not seen somewhere.
-    Partly,
 }
 
 /// One certificate.
@@ -203,7 +172,7 @@ pub(crate) fn row(
     found: Option<&Found>,
 ) -> CertificateStatus {
     let bindings: Vec<BindingStatus> =
-        facts.bindings_of(id).map(|(_, binding)| binding_status(facts, it, binding)).collect();
+        facts.bindings_of(id).map(|(_, binding)| place::of(facts, it, binding)).collect();
     let expires = it.current.as_ref().map(|issue| issue.leaf.not_after);
     CertificateStatus {
         name: escape::text(it.name()),
@@ -215,7 +184,7 @@ pub(crate) fn row(
             .map(|name| escape::text(name.as_str()))
             .collect(),
         state: state(facts, id, it, now, &bindings, found),
-        served: served(it, &bindings),
+        served: place::all(it, &bindings),
         generation: it.current.as_ref().map(|issue| issue.generation.0),
         last_renewed: it.renewed_at,
         expires,
@@ -243,7 +212,8 @@ fn state(
     bindings: &[BindingStatus],
     found: Option<&Found>,
 ) -> State {
-    let unserved = it.current.is_some() && bindings.iter().any(|binding| binding.trouble.is_some());
+    let unserved = it.current.is_some()
+        && (bindings.iter().any(|binding| binding.trouble.is_some()) || place::is_shut(facts, id));
     let aside = found.is_some_and(|found| found.code == codes::SET_ASIDE);
     if it.anomaly.is_some() || aside {
         State::Broken
@@ -255,7 +225,7 @@ fn state(
         State::Renewing
     } else if it.failure.is_some() {
         if found.is_some_and(is_over) { State::Retrying } else { State::Failing }
-    } else if next::waits_for_terms(facts, it) {
+    } else if next::waits_for_terms(facts, it) || next::waits_for_another_ca(facts, it) {
         State::Waiting
     } else if case::account_fails(facts, it) {
         State::Failing
@@ -283,24 +253,6 @@ pub fn challenge_port_held(facts: &Facts) -> Option<(&Listener, &Setback)> {
     held.find(|(_, setback)| setback.at >= facts.engine.booted_at)
 }
 
-fn served(it: &Certificate, bindings: &[BindingStatus]) -> Served {
-    let Some(issue) = &it.current else {
-        return Served::Nothing;
-    };
-    if bindings.is_empty() {
-        Served::Nothing
-    } else if bindings.iter().all(|binding| binding.served) {
-        Served::Everywhere
-    } else if bindings
-        .iter()
-        .any(|binding| binding.generation.is_some_and(|seen| seen < issue.generation.0))
-    {
-        Served::Older
-    } else {
-        Served::Partly
-    }
-}
-
 impl Trouble {
     /// A cause in few words, with the newest evidence.
     fn of(found: &Found) -> Self {
@@ -320,42 +272,6 @@ fn trouble(code: &str, said: &str, at: WallMs, times: u32) -> Trouble {
         None => said.to_owned(),
     };
     Trouble { code: escape::field(code, 16), sentence, at, times }
-}
-
-fn binding_status(facts: &Facts, it: &Certificate, binding: &Binding) -> BindingStatus {
-    let newest = it.current.as_ref().map(|issue| issue.generation);
-    let seen = binding.served.as_ref();
-    let own = binding.setback.as_ref().map(|setback| {
-        let code = classify(Step::Binding, &setback.problem);
-        trouble(code, &sentence::problem(&setback.problem), setback.at, setback.count)
-    });
-    let target = binding.target.as_ref();
-    BindingStatus {
-        target: target.map(|target| escape::field(&target.label(), 120)).unwrap_or_default(),
-        // What a handshake showed and a later one did not is not served.
-        served: newest.is_some()
-            && seen.map(|served| served.generation) >= newest
-            && binding.mismatched.is_none(),
-        generation: seen.map(|served| served.generation.0),
-        fingerprint: seen.map(|served| served.fingerprint),
-        seen: seen.map(|served| served.at),
-        trouble: own.or_else(|| listener_trouble(facts, binding)),
-    }
-}
-
-/// What is wrong with the listener that a binding needs.
-fn listener_trouble(facts: &Facts, binding: &Binding) -> Option<Trouble> {
-    let renewd_events::binding::Target::Builtin { address } = binding.target.as_ref()? else {
-        return None;
-    };
-    let listener = facts.listeners.values().find(|listener| listener.address == *address)?;
-    let setback = listener.setback.as_ref()?;
-    let code = classify(Step::Listener, &setback.problem);
-    let mut said = sentence::problem(&setback.problem);
-    if let Some(holder) = &listener.holder {
-        said = format!("{said}; held by {}", escape::field(holder, 60));
-    }
-    Some(trouble(code, &said, setback.at, setback.count))
 }
 
 #[cfg(test)]

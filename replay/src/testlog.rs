@@ -144,6 +144,20 @@ impl Log {
         self.add(StreamId::ENGINE, EngineEvent::EngineBooted { identity, version, previous, tail })
     }
 
+    /// Our own listener is open in this life.
+    pub(crate) fn listening(&mut self) -> &mut Self {
+        let address = "0.0.0.0:443".to_owned();
+        self.add(listener(), ListenerEvent::ListenerOpened { address })
+    }
+
+    /// The certificate is wanted in files, and nowhere else.
+    pub(crate) fn in_files(&mut self, verify: Option<&str>) -> &mut Self {
+        let (directory, verify) = ("/srv/out".to_owned(), verify.map(str::to_owned));
+        let target = Target::Files { directory, reload: false, verify };
+        let certificate = certificate();
+        self.add(binding(), BindingEvent::BindingDeclared { certificate, target })
+    }
+
     pub(crate) fn facts(&self) -> Facts {
         read(Facts::default(), &self.envelopes)
     }
@@ -190,7 +204,7 @@ impl Log {
         let target = Target::Builtin { address: "0.0.0.0:443".to_owned() };
         let certificate = certificate();
         log.add(binding(), BindingEvent::BindingDeclared { certificate, target });
-        log.add(listener(), ListenerEvent::ListenerOpened { address: "0.0.0.0:443".to_owned() });
+        log.listening();
         log.add(
             account(),
             AccountEvent::TermsAccepted { terms_url: None, by: "configuration".to_owned() },

@@ -4,6 +4,7 @@
 pub(crate) mod aside;
 pub(crate) mod case;
 mod issuing;
+mod looked;
 pub mod rules;
 mod unanswered;
 mod unserved;
@@ -136,12 +137,18 @@ fn served_now(row: &status::CertificateStatus, now: WallMs) -> String {
     let generation = row.generation.unwrap_or(0);
     match row.served {
         Served::Everywhere => format!("generation {generation}, {life}"),
+        Served::OnDisk => format!(
+            "generation {generation} is in its files (no `verify`: no server was asked), {life}"
+        ),
         Served::Older => {
             let seen = row.bindings.iter().filter_map(|binding| binding.generation).min();
             format!(
                 "generation {} somewhere; the newest is {generation}, {life}",
                 seen.unwrap_or(0)
             )
+        }
+        Served::Partly if !row.bindings.iter().any(|binding| binding.served) => {
+            format!("not seen anywhere; the newest is generation {generation}, {life}")
         }
         Served::Partly => {
             format!("not seen everywhere; the newest is generation {generation}, {life}")
@@ -180,8 +187,13 @@ pub fn text(why: &Why) -> String {
         line("do", &why.do_this);
     }
     let at = why.next.at.map_or_else(String::new, |at| format!(" {}", when::both(at, why.now)));
-    let nothing_else = why.code.is_none() || why.state == State::Retrying;
-    let label = if nothing_else { "next" } else { "otherwise" };
+    let label = match (why.code, why.next.at) {
+        (None, _) => "next",
+        _ if why.state == State::Retrying => "next",
+        (Some(_), Some(_)) => "otherwise",
+        // Nothing of ours changes it.
+        (Some(_), None) => "meanwhile",
+    };
     line(label, &format!("{}{at}: {}", why.next.what, why.next.why));
     if let Some(code) = why.code {
         line("more", &format!("renewd explain {code}"));

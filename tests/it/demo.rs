@@ -58,7 +58,8 @@ fn the_tour_resumes_one_order_and_renews_with_a_second_and_leaves_nothing() {
     let said = process.stdout();
     assert_eq!(status.code(), Some(0), "{said}{}", process.stderr());
 
-    let (first, renewal) = said.split_once("\n4. ").unwrap();
+    let (first, rest) = said.split_once("\n4. ").unwrap();
+    let (renewal, read_back) = rest.split_once("\n6. ").unwrap();
     let (before, after) = first.split_once("kill -9 ").unwrap();
     assert_eq!(lines_with(before, "order created"), 1, "{said}");
     assert_eq!(lines_with(after, "order created"), 0, "{said}");
@@ -68,6 +69,10 @@ fn the_tour_resumes_one_order_and_renews_with_a_second_and_leaves_nothing() {
     assert_eq!(lines_with(renewal, "CA's own count: 2 newOrder"), 1, "{said}");
     assert_eq!(lines_with(renewal, "ok 0 violations"), 1, "{said}");
     shows_two_certificates_without_colours(&said);
+    for look in ["status\n", "timeline demo\n", "why demo\n", "status page: http://127.0.0.1:"] {
+        assert!(read_back.contains(look), "{look}: {said}");
+    }
+    assert_eq!(lines_with(read_back, "HTTP/1.1 200 OK"), 1, "{said}");
 
     assert_eq!(left_behind(folder.path()), Vec::<String>::new());
     let engines = engines(&said);

@@ -14,8 +14,9 @@ use super::decide::decide;
 use super::decide_tests::due;
 use super::order::EXPIRED_WHEN_MADE;
 use crate::bounds;
-use crate::decision::{Ahead, Decision, Session};
-use crate::folded_tests::{Folded, ID, LIFE, NAME, NOW, context, issue, order};
+use crate::decision::{Ahead, Decision, Looks, Session};
+use crate::effect::{Effect, OrderStage};
+use crate::folded_tests::{Folded, ID, LIFE, NAME, NOW, context, issue, order, request};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const YEARS: Duration = Duration::from_secs(3 * 365 * 86_400);
@@ -49,6 +50,11 @@ fn what_is_due_by_such_a_clock_alone_waits_a_day_for_it_to_be_set() {
         !decision.records.is_empty()
     };
     let (none, day, ms) = (Duration::ZERO, bounds::WRONG_CLOCK_RETRY, Duration::from_millis(1));
+    for (days, half) in [(44, false), (45, true)] {
+        let log = planned(NOW.after(20 * DAY), Cause::LifeLeft);
+        let decision = at(&log, &ahead(60 * DAY, day), NOW.after(days * DAY));
+        assert_eq!(!decision.records.is_empty(), half, "half of its life is over, or not");
+    }
     for cause in [Cause::LifeLeft, Cause::DaysLeft, Cause::AriWindow] {
         assert!(!begins(40 * DAY, none, cause, 61), "by our clock alone");
         assert!(!begins(40 * DAY, day - ms, cause, 61));
@@ -80,7 +86,12 @@ fn an_order_lives_by_the_clock_of_the_ca_where_that_is_known() {
     // The CA's now is three years ago, and the order lives for a week from there.
     let expires = NOW.before(YEARS).after(7 * DAY);
     assert_eq!(kind(&ahead(YEARS, 30 * DAY), expires), None);
-    assert_eq!(kind(&Session::default(), expires).as_deref(), Some(EXPIRED_WHEN_MADE));
+    assert_eq!(kind(&Session::default(), expires), None, "it is looked at first");
+    let mut no_date = Session::default();
+    let url = "https://ca.test/order/1".to_owned();
+    let look = Effect::LookAtOrder(order(ID, 1), request(ID).account, url, OrderStage::Pending);
+    no_date.looks.insert(look.key(), Looks { count: 1, last: NOW, ..Looks::default() });
+    assert_eq!(kind(&no_date, expires).as_deref(), Some(EXPIRED_WHEN_MADE));
     let right = ahead(Duration::ZERO, Duration::ZERO);
     assert_eq!(
         kind(&right, expires).as_deref(),
@@ -104,7 +115,13 @@ fn a_certificate_that_is_over_by_such_a_clock_is_taken_when_it_outlives_the_pres
     let fresh = || Folded::ordered(ID);
     assert!(adopted(&far, &mut fresh(), of_ca.after(LIFE)));
     assert!(!adopted(&far, &mut fresh(), of_ca), "over by the CA's clock too");
-    assert!(!adopted(&Session::default(), &mut fresh(), of_ca.after(LIFE)));
+    let mut log = fresh();
+    assert!(!adopted(&Session::default(), &mut log, of_ca.after(LIFE)));
+    let first = at(&log, &Session::default(), NOW);
+    let [look @ Effect::LookAtOrder(..)] = first.effects.as_slice() else { panic!("{first:?}") };
+    let mut no_date = Session::default();
+    no_date.looks.insert(look.key(), Looks { count: 1, last: NOW, ..Looks::default() });
+    assert_eq!(names(&at(&log, &no_date, NOW)), ["ChainRejected"]);
     // The present one lives longer than what came: then the CA's clock is the wrong one.
     let beside = |ends: WallMs| {
         let mut log = fresh();

@@ -16,9 +16,10 @@ use renewd_replay::codes::{Step, classify};
 use renewd_replay::status::challenge_port_held;
 
 use super::order;
+use super::pace::asks_the_time;
 use crate::bounds;
 use crate::decision::{Context, Decision, Session, fact};
-use crate::effect::Effect;
+use crate::effect::{Effect, OrderStage};
 
 /// Why a renewal that is due does not begin.
 const HELD: &str = "another program holds the port for challenges";
@@ -69,8 +70,8 @@ fn begin(
         }
         return decision;
     };
-    if is_due_by_our_clock_alone(schedule, cause, session, cx) {
-        decision.wake_at(cx.now.after(bounds::LOOK_IDLE), CLOCK_AHEAD);
+    if is_due_by_our_clock_alone(schedule, certificate, cause, session, cx) {
+        decision.wake_at(cx.now.after(bounds::CLOCK_AHEAD_LOOK), CLOCK_AHEAD);
         return decision;
     }
     let usable = facts
@@ -100,21 +101,34 @@ fn due(schedule: &Schedule, certificate: &Certificate, cx: &Context) -> Option<(
         return Some((Cause::Operator, attempt));
     }
     let planned = schedule.planned?;
-    (planned.at <= cx.now).then_some((planned.cause, planned.attempt))
+    // A plan made under a clock that has been set back since is not waited for: the Clock makes it anew, but
+    // only this part is woken by such a jump.
+    let of_the_future = planned.cause == Cause::Retry && cx.is_ahead(planned.decided);
+    (planned.at <= cx.now || of_the_future).then_some((planned.cause, planned.attempt))
 }
 
 /// Due by its dates, and only since this host's clock runs far ahead of the CA's: setting a clock costs
-/// nothing, an order does. For a day: it may be the CA's that is wrong, and no clock alone stops a renewal.
+/// nothing, an order does. For a day, and for half of the life of what is there: it may be the CA's that is
+/// wrong, and no clock alone stops a renewal.
 fn is_due_by_our_clock_alone(
     schedule: &Schedule,
+    certificate: &Certificate,
     cause: Cause,
     session: &Session,
     cx: &Context,
 ) -> bool {
     let by_dates = matches!(cause, Cause::LifeLeft | Cause::DaysLeft | Cause::AriWindow);
     let due = schedule.planned.is_none_or(|planned| planned.at <= session.by_ca(cx.now));
+    if !by_dates || due {
+        return false;
+    }
     let fresh = session.ahead.is_some_and(|it| it.seen_for < bounds::WRONG_CLOCK_RETRY);
-    by_dates && !due && fresh
+    let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at));
+    let young = renewed.zip(certificate.current.as_ref()).is_some_and(|(renewed, issue)| {
+        let life = issue.leaf.not_after.since(issue.leaf.not_before);
+        cx.now < renewed.after(life / 2)
+    });
+    fresh || young
 }
 
 fn start(
@@ -210,6 +224,13 @@ fn carry_on(
     if let Phase::Downloaded(leaf) = &order.phase {
         let names = order.request.as_ref().map(|request| request.identifiers.as_slice());
         let over = is_over(leaf, certificate, session, cx);
+        let look = order.request.as_ref().map(|request| {
+            let url = order.url.clone().unwrap_or_default();
+            Effect::LookAtOrder(order_id, request.account, url, OrderStage::Settling)
+        });
+        if let Some(asks) = look.filter(|_| over).and_then(|it| asks_the_time(&it, session, cx)) {
+            return asks;
+        }
         return adopt(id, certificate, run, order_id, leaf, names.unwrap_or_default(), over);
     }
     decision.and(order::decide(facts, id, run, order_id, order, session, cx));

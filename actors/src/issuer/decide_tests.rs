@@ -12,7 +12,7 @@ use renewd_events::schedule::{Cause, ScheduleEvent};
 
 use super::decide::decide;
 use crate::bounds;
-use crate::decision::{Decision, Session};
+use crate::decision::{Ahead, Decision, Session};
 use crate::folded_tests::{Folded, ID, NAME, NOW, context, order};
 
 fn at(log: &Folded, now: WallMs) -> Decision {
@@ -43,7 +43,8 @@ fn adopted(leaf: Leaf) -> String {
     let mut log = Folded::ordered(ID);
     log.created(1, None);
     log.say(order(ID, 1), OrderEvent::ChainDownloaded(leaf));
-    let decision = at(&log, NOW);
+    let session = Session { ahead: Some(Ahead::default()), ..Session::default() };
+    let decision = decide(&log.facts, ID, &session, &context(NOW, log.boot));
     let event = &decision.records.first().unwrap().event;
     if let renewd_events::Event::Order(OrderEvent::ChainRejected { problem }) = event {
         return problem.kind.clone();
@@ -187,6 +188,20 @@ fn a_renewal_that_a_person_asks_for_begins_at_once() {
         panic!("{event:?}");
     };
     assert_eq!(*cause, Cause::Operator);
+}
+
+#[test]
+fn a_retry_planned_under_a_clock_that_was_set_back_is_not_waited_for() {
+    let begins = |cause, decided: WallMs| {
+        let mut log = due(&[NAME]);
+        log.at = decided;
+        plan(&mut log, decided.after(Duration::from_secs(60)), cause);
+        !at(&log, NOW).records.is_empty()
+    };
+    let horizon = NOW.after(bounds::JUMP_MIN);
+    assert!(!begins(Cause::Retry, horizon));
+    assert!(begins(Cause::Retry, WallMs(horizon.0 + 1)));
+    assert!(!begins(Cause::LifeLeft, WallMs(horizon.0 + 1)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use renewd_replay::codes::{Step, step_of};
 
 use super::decide::{fail, is_orphaned, may_order_again, not_configured};
 use super::download::download;
-use super::pace::{given_up, look_at, next_look, not_issued, outlasts_order};
+use super::pace::{asks_the_time, given_up, look_at, next_look, not_issued, outlasts_order};
 use super::questions::questions;
 use super::request::{answers_lost, find};
 use crate::bounds;
@@ -215,6 +215,9 @@ fn pending(
 ) -> Decision {
     let looks = session.looks(&effect.key());
     if let Some(expires) = order.expires.filter(|expires| *expires <= session.by_ca(cx.now)) {
+        if let Some(asks) = asks_the_time(&effect, session, cx) {
+            return asks;
+        }
         // Dead before it was made, at a CA that tells no time: then it is our clock, and one more order
         // would die the same way.
         let (kind, detail) = match expires <= order.since && session.ahead.is_none() {

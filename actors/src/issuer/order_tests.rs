@@ -229,7 +229,15 @@ fn an_order_that_expired_is_given_up_and_the_clock_is_named_where_it_is_wrong() 
     let kind = |expires, now| {
         let mut log = Folded::ordered(ID);
         log.created(1, Some(expires));
-        failed(&at(&log, &Session::default(), now)).map(|problem| problem.kind)
+        let account = request(ID).account;
+        let url = "https://ca.test/order/1".to_owned();
+        let look = Effect::LookAtOrder(order(ID, 1), account, url, OrderStage::Pending);
+        let first = at(&log, &Session::default(), now);
+        let asks = first.effects.first().map(Effect::key) == Some(look.key());
+        assert_eq!((asks, failed(&first)), (expires <= now, None), "the CA is asked first");
+        // It answered, and told no time.
+        let told = looked(&look, Looks { count: 1, last: now, ..Looks::default() });
+        failed(&at(&log, &told, now)).map(|problem| problem.kind)
     };
     let later = WallMs(NOW.0 + 1_000);
     assert_eq!(kind(later, WallMs(later.0 - 1)), None);

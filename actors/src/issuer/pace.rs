@@ -23,6 +23,18 @@ pub(super) fn look_at(
     if at <= cx.now { decision.effects.push(effect) } else { decision.wake_at(at, why) }
 }
 
+/// A look first, while this life has not heard what time it is at the CA: before that nothing is over that
+/// the CA gave. One that tells no time was asked, and our clock is what there is.
+pub(super) fn asks_the_time(look: &Effect, session: &Session, cx: &Context) -> Option<Decision> {
+    let looks = session.looks(&look.key());
+    if session.ahead.is_some() || looks.answered() || looks.hopeless().is_some() {
+        return None;
+    }
+    let mut decision = Decision::none();
+    decision.when_due(look.clone(), session, cx, "the CA is asked what time it is there");
+    Some(decision)
+}
+
 /// The first look at `first`, later ones ever more slowly; a Retry-After is a floor (RFC 8555 §7.5.1).
 pub(super) fn next_look(first: WallMs, looks: &Looks) -> WallMs {
     if looks.count == 0 {
@@ -76,8 +88,8 @@ pub(super) fn not_issued(
         return Some(problem.clone());
     }
     let max = issuing_max(order.since, served_until);
-    let looked = looks.count > 1 && looks.failures == 0;
-    (looked && waited_for(max, order.since, looks, cx)).then(|| {
+    let looked = looks.answers > 1 && looks.failures == 0;
+    (looked && lasted(max, order.since, looks.watched, cx)).then(|| {
         let hours = max.as_secs() / 3600;
         let text =
             format!("the CA took the certificate request and did not issue in {hours} hours");
@@ -89,12 +101,13 @@ pub(super) fn not_issued(
 /// enough in this life to tell that it still is in vain. A clock that jumped ahead, or a host that was
 /// off, has not asked; one that is started every night has.
 pub(super) fn in_vain_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
-    looks.failures > 0 && waited_for(max, since, looks, cx)
+    looks.failures > 0 && lasted(max, since, looks.waited, cx)
 }
 
-fn waited_for(max: Duration, since: WallMs, looks: &Looks, cx: &Context) -> bool {
-    let long_ago = cx.now.since(since) >= max && looks.waited >= bounds::ORDER_STALLED;
-    long_ago || looks.waited >= max
+/// `here`: how much of it this life has seen.
+fn lasted(max: Duration, since: WallMs, here: Duration, cx: &Context) -> bool {
+    let long_ago = cx.now.since(since) >= max && here >= bounds::ORDER_STALLED;
+    long_ago || here >= max
 }
 
 /// Why the wait that the CA asks for leads nowhere: by then it has forgotten the order. Whoever waits for

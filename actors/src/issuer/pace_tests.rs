@@ -73,7 +73,7 @@ fn an_order_is_given_up_only_for_what_this_life_has_seen() {
 fn a_ca_may_take_hours_to_issue_and_not_for_ever() {
     let after = |waited: Duration, wall: Duration, served_until, looks: &Looks| {
         let order = Order { since: NOW, ..Order::default() };
-        let looks = Looks { waited, ..looks.clone() };
+        let looks = Looks { watched: waited, ..looks.clone() };
         not_issued(&order, served_until, &looks, &context(NOW.after(wall), BootNo(1)))
     };
     let ms = Duration::from_millis(1);

@@ -22,6 +22,14 @@ pub struct Batch {
     pub wish: bool,
 }
 
+impl Batch {
+    /// Facts of the engine itself, which no actor decides on.
+    pub(crate) fn of_engine(events: Vec<NewEvent>) -> Self {
+        let (actor, incarnation) = (ActorName::Engine, 1);
+        Self { actor, incarnation, expected: Vec::new(), events, trace: None, wish: false }
+    }
+}
+
 /// Why nothing was appended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {

@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use renewd_events::codec::Frame;
 use renewd_events::id::StreamId;
@@ -11,7 +12,7 @@ use renewd_events::log::bounds::{LAST_OCTETS, REOPEN_OCTETS_MIN, ROOM_LOW_OCTETS
 use renewd_events::problem::cut;
 use renewd_events::process::EngineEvent;
 use renewd_events::store::{EventStore, FULL, StoreError};
-use renewd_events::{ActorName, Envelope, WallMs};
+use renewd_events::{Envelope, WallMs};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -133,6 +134,7 @@ impl Writer {
             }
         };
         if outage.next_try.is_none() {
+            self.hopeless.store(true, Ordering::Release);
             tracing::error!(cause = %error, "the log is not written any more by this process");
         }
         let text = outage.text();
@@ -199,19 +201,14 @@ impl Writer {
     }
 
     fn tell_of_the_end(&mut self) {
+        // Always the first event of a life.
+        let mut events: Vec<_> = self.opening().into_iter().collect();
         let Some(outage) = self.outage.as_mut() else {
             return;
         };
         outage.over = true;
-        let event = outage.ended();
-        let batch = Batch {
-            actor: ActorName::Engine,
-            incarnation: 1,
-            expected: Vec::new(),
-            events: vec![fact(StreamId::ENGINE, event, None, None)],
-            trace: None,
-            wish: false,
-        };
+        events.push(fact(StreamId::ENGINE, outage.ended(), None, None));
+        let batch = Batch::of_engine(events);
         let mut group = Group::new(self.store.head());
         match self.check(&mut group, batch) {
             Ok(envelopes) => {

@@ -32,10 +32,10 @@ pub fn decide(
     if account.anomaly.is_some() {
         return decision;
     }
-    if planted::is(Bug::AccountBegunAnew) {
-        if let Some(again) = begun_anew(id, account, session, cx) {
-            return again;
-        }
+    if planted::is(Bug::AccountBegunAnew)
+        && let Some(again) = begun_anew(id, account, session, cx)
+    {
+        return again;
     }
     let Some(key) = &account.key else {
         let effect = Effect::EnsureAccountKey(id, account_key_ref(id));

@@ -45,6 +45,8 @@ pub(super) fn decide(
     };
     let place = Place { renewal: run.renewal, order: order_id, account: request.account, url };
     let decision = match &order.phase {
+        // The Issuer ends it: the CA must not begin to look for what is about to go.
+        order::Phase::Pending if order.given_up().is_some() => Decision::none(),
         order::Phase::Pending => pending(facts, id, &place, order, session, cx),
         order::Phase::Dead(_) => verdict(facts, id, &place, session, cx),
         order::Phase::Ready

@@ -135,6 +135,20 @@ fn a_challenge_that_the_ca_puts_off_until_the_order_is_over_is_given_up_and_any_
     for wait in [3 * day, 5 * day] {
         assert_eq!(told(&decided(wait, true)), Some((Asked::Challenge, true, None)), "{wait:?}");
     }
+    // In the next life, which remembers no wait, the CA is not told of it all the same.
+    let mut log = Folded::ordered(ID);
+    log.created(1, Some(NOW.after(3 * day)));
+    let (_, tell) = asked(&mut log, 0);
+    let problem = Problem::new(ProblemClass::Acme, "rateLimited", "");
+    let given_up = OrderEvent::AnswerMissing { asked: Asked::Challenge, problem, again: None };
+    let mut session = Session::default();
+    session.looks.insert(
+        see(AuthorizationStage::Settling),
+        Looks { count: 1, last: NOW, ..Looks::default() },
+    );
+    assert_eq!(kinds(&at(&log, &session, 2)), [tell]);
+    log.say(order(ID, 1), given_up);
+    assert!(kinds(&at(&log, &session, 2)).is_empty());
     let kept = decided(2 * day, true);
     assert_eq!(told(&kept), Some((Asked::Challenge, false, Some(NOW.after(2 * day)))));
 }

@@ -198,3 +198,80 @@ fn tries_within(time: Duration) -> u32 {
     }
     tries
 }
+
+/// Starts a life on a full disk, looks on, makes room, and runs to the end.
+async fn begun_late(seat: Seat, space: Space, names: &[&str]) {
+    let world = World::new();
+    world.set_space(space);
+    let before = world.names().len();
+    let engine = world.start_on(seat, names, 4, usize::MAX).await;
+    let engine = engine.unwrap_or_else(|cause| panic!("{space:?}: no start: {cause}"));
+    let mut begun = engine.begun();
+    assert!(!*begun.borrow(), "{space:?}");
+    assert!(broken(&engine).is_some_and(|text| text.contains("R0620")), "{space:?}");
+    does_nothing(&world, &engine).await;
+
+    world.set_space(Space::Enough);
+    begun.wait_for(|begun| *begun).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    assert_eq!((broken(&engine), world.count("LogWritableAgain")), (None, 1));
+    let first = world.names().get(before).copied();
+    assert_eq!(first, Some("EngineBooted"), "{space:?}: always the first of a life");
+    began_once(&world);
+    engine.stop(StopReason::Asked).await.unwrap();
+    assert_eq!(world.names().last().copied(), Some("EngineStopped"));
+}
+
+/// A life that has not begun takes no command, asks the CA for nothing, and has no actor.
+async fn does_nothing(world: &World, engine: &Engine) {
+    let asked = engine.handle().renew("a.test", "test").await.unwrap_err().to_string();
+    // Before it is declared there is no such certificate.
+    assert!(asked.contains("R0620") || asked.contains("a.test"), "{asked}");
+    tokio::time::sleep(WATCHED).await;
+    assert_eq!(world.state().new_orders, 0);
+    assert!(engine.handle().beats().await.iter().all(|(_, alive)| !alive), "an actor");
+}
+
+/// Whatever the tries left behind, one life began, and it bought one certificate.
+fn began_once(world: &World) {
+    let names = world.names();
+    for once in ["EngineBooted", "AccountDeclared", "CertificateDeclared", "BindingDeclared"] {
+        assert_eq!(world.count(once), 1, "{once}: {names:#?}");
+    }
+    let violations = renewd_replay::check::check(&world.envelopes());
+    assert!(violations.is_empty(), "{violations:#?}");
+    assert_eq!(world.state().new_orders, 1, "{names:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_life_that_begins_on_a_full_disk_waits_and_begins_by_itself() {
+    let (declared, _) = events().await;
+    let mut runs = Vec::new();
+    for events in 0..declared {
+        for space in [Space::Until(events), Space::KeptBeyond(events)] {
+            runs.push(tokio::spawn(begun_late(Seat::Thread, space, &["a.test"])));
+            runs.push(tokio::spawn(begun_late(task(), space, &["a.test"])));
+        }
+    }
+    for run in runs {
+        run.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_that_is_ended_before_it_began_leaves_no_trace() {
+    let world = World::new();
+    world.set_space(Space::Until(0));
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    let handle = engine.handle();
+    engine.stop(StopReason::Asked).await.unwrap();
+    assert!(world.names().is_empty(), "{:?}", world.names());
+    assert!(handle.renew("a.test", "test").await.is_err());
+    world.set_space(Space::Enough);
+    // Nothing of it begins any more.
+    tokio::time::sleep(2 * renewd_actors::bounds::LOG_RETRY_FIRST).await;
+    assert!(world.names().is_empty(), "{:?}", world.names());
+    let engine = world.start(&["a.test"], 4, usize::MAX).await.unwrap();
+    world.until("success", |w| w.count("RenewalSucceeded") == 1).await;
+    engine.stop(StopReason::Asked).await.unwrap();
+}

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use renewd_events::problem::ProblemClass;
+use renewd_events::problem::{Problem, ProblemClass};
 
 /// Sources of an error that are read for its text; real ones have three or four.
 const SOURCES_MAX: usize = 8;
@@ -106,6 +106,12 @@ impl Fault {
             false => Self::Connect(text),
         }
     }
+}
+
+/// A request that got no answer, as the adapter would tell it: its kind decides the code.
+pub(crate) fn unanswered(error: &hyper_util::client::legacy::Error) -> Problem {
+    let fault = Fault::of_client(error);
+    Problem::new(fault.class(), fault.kind(), &fault.to_string())
 }
 
 /// An error with its sources, each once.

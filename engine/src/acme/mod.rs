@@ -33,6 +33,7 @@ mod unread;
 mod wire;
 
 pub use client::AcmeClient;
+pub(crate) use fault::unanswered;
 pub use settings::{
     AccountConfig, AccountFacts, AccountKeys, Bounds, ChainSink, KnownAccount, Roots,
 };

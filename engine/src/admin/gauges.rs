@@ -206,6 +206,7 @@ fn next(
         let planned = facts.schedules.get(&row.id).and_then(|schedule| schedule.planned);
         let action = match (row.doing.is_some(), planned, row.next.at) {
             (true, _, _) => "renewing".to_owned(),
+            (false, _, Some(_)) if row.state == State::NotServed => "serve".to_owned(),
             (false, Some(planned), Some(_)) => planned.cause.to_string(),
             (false, None, Some(_)) => "operator".to_owned(),
             (false, _, None) => "waiting".to_owned(),
@@ -218,7 +219,7 @@ fn next(
 
 fn served(encoder: &mut DescriptorEncoder<'_>, rows: &[CertificateStatus]) -> Result<(), Error> {
     let name = "renewd_certificate_served_match";
-    let help = "1 when a handshake there showed the newest issue";
+    let help = "1 when a handshake there showed the newest issue, or its files hold it and no verify is set";
     let mut family = gauge(encoder, name, help, None)?;
     for row in rows {
         for binding in &row.bindings {

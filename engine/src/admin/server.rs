@@ -18,12 +18,11 @@ use tokio::task::AbortHandle;
 use super::asked::Caller;
 use super::guard::{Hosts, Refusal};
 use super::metrics::Counters;
+use super::port::Port;
 use super::reply::{self, Answer};
 use super::routes::Desk;
 use crate::challenge::Waiting;
-use crate::host::accept::{OpenListener, accept};
-use crate::host::admission::{Admission, Bounds};
-use crate::host::{http::serve, socket};
+use crate::host::http::serve;
 
 /// Connections to the Unix socket at once: people and scripts of this machine.
 pub const SOCKET_CONNECTIONS_MAX: usize = 32;
@@ -61,9 +60,11 @@ pub struct Options {
 /// The open sockets. Dropping it closes them.
 #[derive(Debug)]
 pub struct Admin {
-    page: Option<OpenListener>,
+    page: Option<Port>,
     socket: Option<OpenSocket>,
-    /// What could not be opened, in words. The engine runs on: certificates come first.
+    /// The socket that could not be opened.
+    missing: Option<(PathBuf, Arc<Desk>)>,
+    /// What could not be opened at first, in words. The engine runs on: certificates come first.
     pub refused: Vec<String>,
 }
 
@@ -81,53 +82,52 @@ impl Drop for OpenSocket {
 }
 
 impl Admin {
-    /// Opens what the options name. What cannot be opened is told in [`Admin::refused`] and stays
-    /// closed. Inside a tokio runtime.
+    /// Opens what the options name. What cannot be opened is told in [`Admin::refused`]: the page is
+    /// tried again until it is open, the Unix socket stays closed. Inside a tokio runtime.
     pub fn start(options: Options, handle: Handle) -> Self {
         let Options { socket, listen, log, responder, waiting, counters } = options;
         let desk = Arc::new(Desk::new(handle, log, (responder, waiting), &counters));
-        let mut admin = Self { page: None, socket: None, refused: Vec::new() };
-        if let Some(path) = socket {
-            match open_socket(path.clone(), Arc::clone(&desk)) {
-                Ok(open) => admin.socket = Some(open),
-                Err(cause) => admin.refused.push(format!(
-                    "no commands are taken: the socket {} cannot be opened: {cause}",
-                    path.display()
-                )),
-            }
-        }
+        let mut admin = Self { page: None, socket: None, missing: None, refused: Vec::new() };
+        admin.missing = socket.map(|path| (path, Arc::clone(&desk)));
+        let refused = admin.open_missing();
+        admin.refused.extend(refused.err());
         if let Some(address) = listen {
-            match open_page(address, desk) {
-                Ok(open) => admin.page = Some(open),
-                Err(cause) => admin.refused.push(format!("there is no status page: {cause}")),
-            }
+            let (port, refused) = Port::open(address, desk);
+            admin.page = Some(port);
+            admin.refused.extend(refused.map(|cause| {
+                format!("there is no status page at {address} yet, it is tried again: {cause}")
+            }));
         }
         admin
     }
 
-    /// Where the page is, with the real port.
+    /// Opens the socket, if it is not open: a state directory that could not be written at the start may
+    /// be writable now.
+    ///
+    /// # Errors
+    /// Why there is still none, in words.
+    pub fn open_missing(&mut self) -> Result<(), String> {
+        let Some((path, desk)) = &self.missing else {
+            return Ok(());
+        };
+        let opened = open_socket(path.clone(), Arc::clone(desk)).map_err(|cause| {
+            let path = path.display();
+            format!("no commands are taken: the socket {path} cannot be opened: {cause}")
+        });
+        self.socket = Some(opened?);
+        self.missing = None;
+        Ok(())
+    }
+
+    /// Where the page is, with the real port; `None` as long as it could not be opened.
     pub fn page(&self) -> Option<SocketAddr> {
-        self.page.as_ref().map(|open| open.local)
+        self.page.as_ref().and_then(Port::local)
     }
 
     /// Where commands are taken.
     pub fn socket(&self) -> Option<&Path> {
         self.socket.as_ref().map(|open| open.path.as_path())
     }
-}
-
-fn open_page(address: SocketAddr, desk: Arc<Desk>) -> Result<OpenListener, String> {
-    let listener = socket::listen(address).map_err(|refused| refused.problem.detail)?;
-    let admission = Admission::new(Bounds {
-        total: PAGE_CONNECTIONS_MAX,
-        per_address: PAGE_CONNECTIONS_PER_ADDRESS_MAX,
-    });
-    let hosts = Hosts::of(address);
-    let connection = move |stream| {
-        let desk = Arc::clone(&desk);
-        async move { page(stream, &desk, hosts).await }
-    };
-    accept(listener, admission, connection).map_err(|cause| format!("{address}: {cause}"))
 }
 
 /// One connection to the page.

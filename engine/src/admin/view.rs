@@ -5,7 +5,7 @@ use renewd_events::certificate::{Certificate, Leaf};
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::renewals::{Outcome, Renewal};
-use renewd_replay::status::{self, CertificateStatus, Served, State};
+use renewd_replay::status::{self, CertificateStatus, Proof, Served, State};
 use renewd_replay::when;
 use renewd_replay::why::Witnesses;
 use serde_json::{Value, json};
@@ -235,6 +235,7 @@ fn look(state: State) -> (&'static str, &'static str) {
 fn served(row: &CertificateStatus) -> &'static str {
     match row.served {
         Served::Everywhere => "yes, everywhere it is wanted",
+        Served::OnDisk => "in its files; without verify no server was asked",
         Served::Older => "an older issue",
         Served::Partly => "not everywhere",
         Served::Nothing if row.bindings.is_empty() => "nowhere: no place wants it",
@@ -243,9 +244,15 @@ fn served(row: &CertificateStatus) -> &'static str {
 }
 
 fn place(binding: &status::BindingStatus, row: &CertificateStatus, now: WallMs) -> Place {
+    let where_seen = match binding.proof {
+        Proof::Handshake => "",
+        Proof::Files => " (in the files; no server was asked)",
+    };
     let seen = match (binding.generation, row.generation) {
-        (Some(seen), Some(newest)) if seen == newest => format!("issue {seen}, the newest"),
-        (Some(seen), _) => format!("issue {seen}, an older one"),
+        (Some(seen), Some(newest)) if seen == newest => {
+            format!("issue {seen}, the newest{where_seen}")
+        }
+        (Some(seen), _) => format!("issue {seen}, an older one{where_seen}"),
         (None, _) => "nothing yet".to_owned(),
     };
     Place {

@@ -28,8 +28,9 @@ use crate::vault::durable::{self, PUBLIC_MODE, SECRET_MODE, WriteError, at, rand
 const GENERATIONS_KEPT: usize = 3;
 /// The link that other programs are pointed to.
 const CURRENT: &str = "current";
-/// Of folders: other programs look into them. The keys have a mode of their own.
-const DIRECTORY_MODE: u32 = 0o777;
+/// Of folders that we make: other programs, of other users, look into them. The keys have a mode of
+/// their own.
+const DIRECTORY_MODE: u32 = 0o755;
 /// The folder of generations.
 const GENERATIONS: &str = "generations";
 /// Ends a PEM certificate (RFC 7468 §5.1).
@@ -174,7 +175,7 @@ fn write_generation(
     contents: &Contents,
 ) -> Result<(), WriteError> {
     let new = temporary(generations)?;
-    fs::create_dir(&new).map_err(at("create", &new))?;
+    durable::bare_directory(&new, DIRECTORY_MODE).map_err(at("create", &new))?;
     for (name, bytes, mode) in contents.files() {
         durable::create(&new.join(name), bytes, mode)?;
     }

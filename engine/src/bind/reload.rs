@@ -14,6 +14,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
+use crate::host;
+
 /// Where a command without a slash is looked for, whatever our own PATH is.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// From TERM to KILL, and from KILL to giving up on the exit status.
@@ -24,7 +26,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_millis(200);
 /// Of the output, its end: there the error is. With the sentence around it it fits into a problem.
 const OUTPUT_OCTETS_MAX: usize = 768;
 
-/// A reload command. It runs again after a crash, so it must be repeatable; `systemctl reload` is.
+/// A reload command. It runs again after a crash, so it must be repeatable; `systemctl reload` is. It has
+/// the umask that renewd was started with, not renewd's own narrow one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReloadCommand {
     /// Program and arguments. The program is an absolute path or a name in the system's directories.
@@ -111,7 +114,8 @@ impl ReloadCommand {
         if program.contains('/') && !program.starts_with('/') {
             return Err(io::Error::other("it is a relative path"));
         }
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env_clear()
             .env("PATH", PATH)
@@ -125,8 +129,8 @@ impl ReloadCommand {
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let child = host::as_started(|| command.spawn())?;
         Ok((child, pipe::Receiver::from_owned_fd(reader.into())?))
     }
 }

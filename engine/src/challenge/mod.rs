@@ -15,3 +15,4 @@ pub use answer::{Lookup, Redirect};
 pub use responder::{Opened, Responder, ResponderOptions};
 pub use visits::Visited;
 pub use waiting::Waiting;
+pub(crate) use waiting::{RETRY_FIRST, RETRY_MAX};

@@ -11,9 +11,9 @@ use renewd_actors::ports::ListenerRefused;
 use super::responder::Responder;
 
 /// The first retry: a web server that gives way to us while both start is gone by then.
-const RETRY_FIRST: Duration = Duration::from_secs(2);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_secs(2);
 /// The slowest: whoever stops the other program waits a minute at most.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+pub(crate) const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Addresses that are not open yet, and why.
 #[derive(Debug, Default)]
@@ -45,8 +45,8 @@ impl Responder {
     /// Opens an address that was refused as soon as it is free. Tried after two seconds, then slower up
     /// to once a minute, until it is open or the responder is closed. Inside a tokio runtime.
     pub fn open_later(self: &Arc<Self>, address: SocketAddr, refused: &ListenerRefused) {
-        let (problem, holder) = (&refused.problem, &refused.holder);
-        tracing::error!(%address, detail = %problem.detail, ?holder, "no challenges are answered here yet; it is tried again");
+        let detail = &refused.problem.detail;
+        tracing::error!(%address, %detail, "no challenges are answered here yet; it is tried again");
         self.waiting.lock().insert(address, refused.clone());
         let weak = Arc::downgrade(self);
         tokio::spawn(async move { keep_trying(&weak, address).await });

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::Method;
+use renewd_events::log::is_held;
 use renewd_replay::{escape, when};
 
 use super::exit::Reply;
@@ -12,6 +13,7 @@ use super::form::Reading;
 use super::source::Source;
 use crate::admin::LOG_PATH;
 use crate::admin::client::{ClientError, ask};
+use crate::start::LOG;
 
 /// An engine that is stopped, or too busy to say, does not hold up what the log says.
 const ENGINE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -23,13 +25,18 @@ pub(super) enum Engine {
     Unremarkable,
     /// It cannot write its log, for this reason.
     Unwritable(String),
+    /// Nobody listens there, and some process holds the log.
+    Mute,
     /// Nobody listens there.
     Absent,
 }
 
-/// Asks it.
-pub(super) fn look(reading: &Reading, config: Option<&Path>) -> Engine {
-    reading.socket(config).map_or(Engine::Unremarkable, |socket| at(&socket))
+/// Asks it, and lets what was read of the log agree: a killed process wrote no end of its life, and it
+/// serves as little as one that did. (The past of `--at` is told by its log alone, as it was known then.)
+pub(super) fn look(reading: &Reading, config: Option<&Path>, source: &mut Source) -> Engine {
+    let engine = reading.socket(config).map_or(Engine::Unremarkable, |socket| at(&socket));
+    source.facts.engine.stopped |= engine == Engine::Absent;
+    engine
 }
 
 fn at(socket: &Path) -> Engine {
@@ -41,6 +48,9 @@ fn at(socket: &Path) -> Engine {
     });
     let answer = match asked {
         Ok(Ok(answer)) => answer.json(),
+        Ok(Err(ClientError::NoEngine { .. })) if is_held(&socket.with_file_name(LOG)) => {
+            return Engine::Mute;
+        }
         Ok(Err(ClientError::NoEngine { .. })) => return Engine::Absent,
         // Somebody holds the socket.
         Ok(Err(ClientError::Permission { .. } | ClientError::Broken { .. })) | Err(_) => {
@@ -73,6 +83,11 @@ fn state(engine: &Engine, source: &Source) -> String {
              code says more\n",
             escape::text(cause)
         ),
+        Engine::Mute => "warning: a process holds the log, and nobody listens at its socket: the engine \
+             starts or ends, or its state directory could not be written when it started (R0620, R0621)\n  \
+             then published tokens are answered and certificates served on, and the socket comes back \
+             by itself; the engine's log lines say more\n"
+            .to_owned(),
         Engine::Absent => {
             let last = source.envelopes.last().map_or_else(String::new, |last| {
                 let when = when::both(last.at, source.now);
@@ -87,13 +102,8 @@ fn state(engine: &Engine, source: &Source) -> String {
 }
 
 /// The answer of a reading command, with what a person must know of the engine.
-pub(super) fn with_words(
-    mut reply: Reply,
-    reading: &Reading,
-    config: Option<&Path>,
-    source: &Source,
-) -> Reply {
-    reply.err.push_str(&words(&look(reading, config), source));
+pub(super) fn with_words(mut reply: Reply, engine: &Engine, source: &Source) -> Reply {
+    reply.err.push_str(&words(engine, source));
     reply
 }
 
@@ -116,6 +126,16 @@ mod tests {
         // The file outlives a killed process.
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         assert!(socket.exists());
+        assert_eq!(at(&socket), Engine::Absent);
+    }
+
+    #[test]
+    fn a_log_that_is_held_without_a_socket_is_no_absent_engine() {
+        let root = tempfile::TempDir::new().unwrap();
+        let socket = root.path().join("socket");
+        let log = renewd_events::log::SledLog::create(&root.path().join(LOG)).unwrap();
+        assert_eq!(at(&socket), Engine::Mute);
+        drop(log);
         assert_eq!(at(&socket), Engine::Absent);
     }
 

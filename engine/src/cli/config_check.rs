@@ -1,4 +1,4 @@
-//! `renewd config check [FILE]`: every mistake at once, or what the file means.
+//! `renewd config check [FILE]`: every mistake at once, or what the file means and what it lacks.
 
 use std::path::{Path, PathBuf};
 
@@ -25,26 +25,30 @@ pub struct Flags {
 /// invalid. Nothing is changed and no host is asked.
 pub fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     let path = Config::locate(flags.file.as_deref().or(config));
-    let loaded = Config::load(&path);
+    let loaded = Config::check(&path);
     if flags.json {
         let exit = if loaded.is_ok() { Exit::Done } else { Exit::Config };
         let out = format!("{}\n", exit::json(SCHEMA, data(&path, &loaded)));
         return Reply { out, err: String::new(), exit };
     }
     match loaded {
-        Ok(config) => Reply::done(summary(&path, &config)),
+        Ok((config, warnings)) => {
+            let err = warnings.iter().map(|warning| style.draw(warning)).collect();
+            Reply { err, ..Reply::done(summary(&path, &config)) }
+        }
         Err(errors) => Reply::failed(Exit::Config, errors.render(style)),
     }
 }
 
-fn data(path: &Path, loaded: &Result<Config, ConfigErrors>) -> Value {
+fn data(path: &Path, loaded: &Result<(Config, Vec<ConfigError>), ConfigErrors>) -> Value {
     let file = path.display().to_string();
     match loaded {
-        Ok(config) => {
+        Ok((config, warnings)) => {
+            let warnings: Vec<Value> = warnings.iter().map(mistake).collect();
             let certificates: Vec<Value> = config.certificates.iter().map(described).collect();
             let ca = config.account.ca.title();
             json!({ "file": file, "valid": true, "ca": ca, "certificates": certificates,
-                "notes": notes(config), "errors": [] })
+                "notes": notes(config), "warnings": warnings, "errors": [] })
         }
         Err(errors) => {
             let told: Vec<Value> = errors.errors().iter().map(mistake).collect();
@@ -106,10 +110,6 @@ fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if config.certificates.is_empty() {
         notes.push("there is no [[certificate]]: nothing will be ordered".to_owned());
-    }
-    if !config.account.terms_accepted {
-        let ca = config.account.ca.title();
-        notes.push(format!("account.terms_accepted is false: nothing will be ordered until a person accepts the terms of {ca}"));
     }
     if config.account.ca.known.is_some_and(|ca| ca.staging) {
         notes.push("a staging CA is for trying: browsers refuse its certificates".to_owned());

@@ -10,7 +10,7 @@ use super::exit::{Exit, Reply};
 use crate::demo::{DemoError, Options, tour};
 
 /// Commands that the demo runs itself on what it made, if this program has them.
-const RUN: [&str; 3] = ["status", "history demo", "log verify"];
+const RUN: [&str; 5] = ["status", "history demo", "timeline demo", "why demo", "log verify"];
 /// Commands for the person to try. `demo` is the certificate's name.
 const HINTS: [&str; 5] = ["status", "history demo", "timeline demo", "why demo", "log verify"];
 

@@ -3,6 +3,8 @@
 
 mod finding;
 mod here;
+#[cfg(test)]
+mod tests;
 mod there;
 
 use std::path::Path;

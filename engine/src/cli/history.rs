@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use renewd_events::Envelope;
-use renewd_events::WallMs;
+use renewd_events::certificate::CertificateEvent;
+use renewd_events::{Envelope, Event, WallMs};
 use renewd_replay::fold;
 use renewd_replay::renewals::{Outcome, Renewal, Renewals};
 use renewd_replay::{escape, when};
 
-use super::exit::{Reply, json};
+use super::exit::{Exit, Reply, json};
 use super::form::{Form, Reading, lines, plural, table};
 use crate::config::Style;
 
@@ -42,10 +42,25 @@ pub(super) fn render(envelopes: &[Envelope], name: Option<&str>, now: WallMs, fo
         .iter()
         .filter(|row| name.is_none_or(|name| row.certificate == name))
         .collect();
+    if let Some(name) = name.filter(|name| rows.is_empty() && !is_declared(envelopes, name)) {
+        let text = format!(
+            "error: the log knows no certificate `{}`\n  help: `renewd list` shows their names\n",
+            escape::field(name, 80)
+        );
+        return Reply::failed(Exit::NotFound, text);
+    }
     match form {
         Form::Json => Reply::done(format!("{}\n", json(SCHEMA, serde_json::json!(rows)))),
         Form::Text(columns) => Reply::done(text(&rows, now, columns)),
     }
+}
+
+/// Whether a certificate of this name was ever wanted: one that was not renewed yet has no rows.
+fn is_declared(envelopes: &[Envelope], name: &str) -> bool {
+    envelopes.iter().any(|envelope| {
+        matches!(&envelope.event,
+            Event::Certificate(CertificateEvent::CertificateDeclared(it)) if it.name == name)
+    })
 }
 
 fn text(rows: &[&Renewal], now: WallMs, columns: u16) -> String {
@@ -102,7 +117,13 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["data"][0]["result"], "failed");
         assert_eq!(value["data"][0]["cause"], "first-issue");
-        let none = render(&envelopes, Some("other"), story::NOW, Form::Text(140)).out;
-        assert!(none.contains("0 renewals"), "{none}");
+        let before = &envelopes[..4];
+        let none = render(before, Some("example"), story::NOW, Form::Text(140));
+        assert!(none.exit == Exit::Done && none.out.contains("0 renewals"), "{none:?}");
+        for form in [Form::Text(140), Form::Json] {
+            let unknown = render(&envelopes, Some("other"), story::NOW, form);
+            assert_eq!((unknown.exit, unknown.out.as_str()), (Exit::NotFound, ""));
+            assert!(unknown.err.contains("no certificate `other`"), "{}", unknown.err);
+        }
     }
 }

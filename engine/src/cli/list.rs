@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use comfy_table::Table;
 use renewd_events::account::Registration;
 use renewd_events::{Facts, WallMs};
 use renewd_replay::escape;
 use renewd_replay::sentence::names;
-use renewd_replay::status::{self, CertificateStatus};
+use renewd_replay::status::{self, CertificateStatus, Proof};
 use serde_json::{Value, json};
 
 use super::alive;
@@ -45,10 +44,11 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => {
+        Ok(mut source) => {
+            let engine = alive::look(&flags.reading, config, &mut source);
             let rows = || status::status(&source.facts, &source.witnesses, source.now);
             let reply = render(&source.facts, rows, flags.kind, (source.now, flags.reading.form()));
-            alive::with_words(reply, &flags.reading, config, &source)
+            alive::with_words(reply, &engine, &source)
         }
         Err(reply) => reply,
     }
@@ -61,124 +61,180 @@ fn render(
     kind: Kind,
     (now, form): (WallMs, Form),
 ) -> Reply {
-    let (schema, (head, rows)) = match kind {
-        Kind::Certificates => ("renewd.certificates/1", certificates(facts, status(), now)),
-        Kind::Accounts => ("renewd.accounts/1", accounts(facts)),
-        Kind::Orders => ("renewd.orders/1", orders(facts)),
-        Kind::Bindings => ("renewd.bindings/1", bindings(status(), now)),
+    let (schema, head, rows) = match kind {
+        Kind::Certificates => {
+            ("renewd.certificates/1", CERTIFICATE, certificates(facts, status(), now))
+        }
+        Kind::Accounts => ("renewd.accounts/1", ACCOUNT, accounts(facts)),
+        Kind::Orders => ("renewd.orders/1", ORDER, orders(facts)),
+        Kind::Bindings => ("renewd.bindings/1", BINDING, bindings(status(), now)),
     };
     match form {
         Form::Json => {
-            let objects: Vec<Value> = rows.iter().map(|row| object(&head, row)).collect();
-            Reply::done(format!("{}\n", super::exit::json(schema, json!(objects))))
+            let all: Vec<Value> = rows.into_iter().map(|row| row.data).collect();
+            Reply::done(format!("{}\n", super::exit::json(schema, json!(all))))
         }
         Form::Text(columns) => {
-            let mut table: Table = table(columns, &head);
-            for row in &rows {
-                table.add_row(row);
+            let mut table = table(columns, head);
+            for row in rows {
+                table.add_row(row.cells);
             }
             Reply::done(lines(&table))
         }
     }
 }
 
-type Rows = (Vec<&'static str>, Vec<Vec<String>>);
-
-fn object(head: &[&str], row: &[String]) -> Value {
-    let fields = head.iter().zip(row);
-    fields.map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value.as_str()))).collect()
+/// One thing, for people and for programs.
+struct Row {
+    cells: Vec<String>,
+    data: Value,
 }
 
-fn certificates(facts: &Facts, rows: Vec<CertificateStatus>, now: WallMs) -> Rows {
+const CERTIFICATE: &[&str] = &["NAME", "STATE", "NAMES", "ISSUE", "EXPIRES", "FINGERPRINT"];
+const ACCOUNT: &[&str] = &["DIRECTORY", "STATE", "ACCOUNT", "THUMBPRINT", "TERMS", "PROFILES"];
+const ORDER: &[&str] = &["ORDER", "CERTIFICATE", "NAMES", "DOING", "URL"];
+const BINDING: &[&str] = &["CERTIFICATE", "TARGET", "SERVED", "GENERATION", "SEEN", "TROUBLE"];
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+/// RFC 3339, as in every JSON of ours.
+fn time(at: Option<WallMs>) -> Option<String> {
+    at.map(WallMs::rfc3339)
+}
+
+fn certificates(facts: &Facts, rows: Vec<CertificateStatus>, now: WallMs) -> Vec<Row> {
     let rows = rows.into_iter().map(|row| {
         let issue = facts.certificates.get(&row.id).and_then(|it| it.current.as_ref());
-        let or = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        let code = row.trouble.map_or_else(String::new, |trouble| format!(" {}", trouble.code));
-        vec![
-            row.name,
-            format!("{}{code}", row.state.word()),
-            row.identifiers.join(", "),
-            or(issue.map(|issue| issue.generation.to_string())),
-            moment(row.expires, now),
-            or(issue.map(|issue| issue.leaf.fingerprint.to_string())),
-        ]
+        let number = issue.map(|issue| issue.generation.0);
+        let fingerprint = issue.map(|issue| issue.leaf.fingerprint.to_string());
+        let code = row.trouble.map(|trouble| trouble.code);
+        let told = code.as_ref().map_or_else(String::new, |code| format!(" {code}"));
+        Row {
+            data: json!({
+                "name": row.name, "state": row.state, "code": code, "names": row.identifiers, "issue": number,
+                "expires": time(row.expires), "fingerprint": fingerprint,
+            }),
+            cells: vec![
+                row.name,
+                format!("{}{told}", row.state.word()),
+                row.identifiers.join(", "),
+                or_dash(number.map(|number| number.to_string())),
+                moment(row.expires, now),
+                or_dash(fingerprint),
+            ],
+        }
     });
-    (vec!["NAME", "STATE", "NAMES", "ISSUE", "EXPIRES", "FINGERPRINT"], rows.collect())
+    rows.collect()
 }
 
-fn accounts(facts: &Facts) -> Rows {
+fn accounts(facts: &Facts) -> Vec<Row> {
     let rows = facts.accounts.values().map(|account| {
         let (state, url) = match &account.registration {
-            Registration::Absent => ("absent", String::new()),
-            Registration::Requested(_) => ("requested", String::new()),
-            Registration::Registered { url } => ("registered", escape::field(url, 200)),
-            Registration::Refused { .. } => ("refused", String::new()),
+            Registration::Absent => ("absent", None),
+            Registration::Requested(_) => ("requested", None),
+            Registration::Registered { url } => ("registered", Some(escape::field(url, 200))),
+            Registration::Refused { .. } => ("refused", None),
         };
-        let terms = if account.terms_are_accepted() { "accepted" } else { "NOT accepted" };
-        let profiles = account.directory.as_ref().map(|directory| directory.profiles.join(", "));
+        let accepted = account.terms_are_accepted();
+        let directory = escape::field(&account.directory_url, 200);
+        let offered = account.directory.as_ref().map(|it| it.profiles.as_slice());
+        let profiles: Vec<String> =
+            offered.unwrap_or_default().iter().map(|name| escape::field(name, 64)).collect();
         let key = account.key.as_ref().map(|key| escape::field(&key.thumbprint, 64));
-        vec![
-            escape::field(&account.directory_url, 200),
-            state.to_owned(),
-            url,
-            key.unwrap_or_default(),
-            terms.to_owned(),
-            escape::field(&profiles.unwrap_or_default(), 200),
-        ]
+        Row {
+            data: json!({
+                "directory": directory, "state": state, "account": url, "thumbprint": key,
+                "terms_accepted": accepted, "profiles": profiles,
+            }),
+            cells: vec![
+                directory,
+                state.to_owned(),
+                url.unwrap_or_default(),
+                key.unwrap_or_default(),
+                if accepted { "accepted" } else { "NOT accepted" }.to_owned(),
+                escape::field(&profiles.join(", "), 200),
+            ],
+        }
     });
-    (vec!["DIRECTORY", "STATE", "ACCOUNT", "THUMBPRINT", "TERMS", "PROFILES"], rows.collect())
+    rows.collect()
 }
 
-fn orders(facts: &Facts) -> Rows {
+fn orders(facts: &Facts) -> Vec<Row> {
     let rows = facts.orders.iter().map(|(id, order)| {
-        let certificate = order
-            .request
-            .as_ref()
+        let request = order.request.as_ref();
+        let certificate = request
             .and_then(|request| facts.certificates.get(&request.certificate))
             .map(|certificate| escape::text(certificate.name()));
-        let wanted = order.request.as_ref().map(|request| names(&request.identifiers));
-        let doing = order
-            .request
-            .as_ref()
+        let identifiers = request.map(|request| request.identifiers.as_slice()).unwrap_or_default();
+        let all: Vec<&str> = identifiers.iter().map(|name| name.as_str()).collect();
+        let doing = request
             .and_then(|request| status::doing(facts, request.certificate))
             .map(|doing| doing.what);
-        vec![
-            id.to_string().chars().take(12).collect(),
-            certificate.unwrap_or_default(),
-            wanted.unwrap_or_default(),
-            doing.unwrap_or_default(),
-            order.url.as_deref().map(|url| escape::field(url, 200)).unwrap_or_default(),
-        ]
+        let url = order.url.as_deref().map(|url| escape::field(url, 200));
+        Row {
+            data: json!({
+                "order": id.to_string(), "certificate": certificate, "names": all,
+                "doing": doing, "url": url,
+            }),
+            cells: vec![
+                id.to_string().chars().take(12).collect(),
+                certificate.unwrap_or_default(),
+                names(identifiers),
+                doing.unwrap_or_default(),
+                url.unwrap_or_default(),
+            ],
+        }
     });
-    (vec!["ORDER", "CERTIFICATE", "NAMES", "DOING", "URL"], rows.collect())
+    rows.collect()
 }
 
-fn bindings(rows: Vec<CertificateStatus>, now: WallMs) -> Rows {
+fn bindings(rows: Vec<CertificateStatus>, now: WallMs) -> Vec<Row> {
     let rows = rows.into_iter().flat_map(|row| {
         let name = row.name;
         row.bindings.into_iter().map(move |binding| {
-            let served = if binding.served { "yes" } else { "no" };
-            let generation =
-                binding.generation.map_or_else(|| "–".to_owned(), |number| number.to_string());
-            let trouble =
-                binding.trouble.map(|trouble| format!("{} {}", trouble.code, trouble.sentence));
-            vec![
-                name.clone(),
-                binding.target,
-                served.to_owned(),
-                generation,
-                moment(binding.seen, now),
-                trouble.unwrap_or_default(),
-            ]
+            let told = binding.trouble.as_ref();
+            let told = told.map(|trouble| format!("{} {}", trouble.code, trouble.sentence));
+            Row {
+                data: json!({
+                    "certificate": name, "target": binding.target, "served": binding.served,
+                    "proof": binding.proof,
+                    "generation": binding.generation, "seen": time(binding.seen),
+                    "trouble": binding.trouble,
+                }),
+                cells: vec![
+                    name.clone(),
+                    binding.target,
+                    match (binding.served, binding.proof) {
+                        (true, Proof::Handshake) => "yes",
+                        (true, Proof::Files) => "on disk",
+                        (false, _) => "no",
+                    }
+                    .to_owned(),
+                    or_dash(binding.generation.map(|number| number.to_string())),
+                    moment(binding.seen, now),
+                    told.unwrap_or_default(),
+                ],
+            }
         })
     });
-    (vec!["CERTIFICATE", "TARGET", "SERVED", "GENERATION", "SEEN", "TROUBLE"], rows.collect())
+    rows.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::story;
+    use renewd_events::certificate::{Issue, Leaf};
+    use renewd_events::id::{CertificateName, Fingerprint, Generation, Hash, KeyRef, OrderId};
+    use renewd_replay::why::Witnesses;
+
+    fn data(facts: &Facts, witnesses: &Witnesses, kind: Kind) -> Value {
+        let rows = || status::status(facts, witnesses, story::NOW);
+        let out = render(facts, rows, kind, (story::NOW, Form::Json)).out;
+        serde_json::from_str::<Value>(&out).unwrap()["data"].take()
+    }
 
     #[test]
     fn every_kind_has_its_table_and_its_json() {
@@ -198,5 +254,42 @@ mod tests {
             assert_eq!(value["data"].as_array().map(Vec::len), Some(1));
         }
         assert_eq!(render(Kind::Orders, Form::Text(80)).out.lines().count(), 1);
+    }
+
+    #[test]
+    fn programs_get_times_numbers_and_lists_instead_of_words() {
+        let (mut facts, envelopes) = story::failing();
+        let witnesses = story::witnesses(&envelopes);
+        let id = CertificateName::parse("example").unwrap().id();
+        let leaf = Leaf {
+            chain: Hash::default(),
+            fingerprint: Fingerprint::default(),
+            spki: Hash::default(),
+            serial: String::new(),
+            ari_id: None,
+            not_before: WallMs(0),
+            not_after: WallMs(1_800_000_000_000),
+            issuer: String::new(),
+            names: Vec::new(),
+            certificates: 1,
+        };
+        facts.certificates.get_mut(&id).unwrap().current = Some(Issue {
+            generation: Generation(3),
+            order: OrderId::default(),
+            key_ref: KeyRef("key".to_owned()),
+            spki: Hash::default(),
+            leaf,
+        });
+        let row = &data(&facts, &witnesses, Kind::Certificates)[0];
+        assert_eq!(row["names"], json!(["example.org"]));
+        assert_eq!(
+            (&row["issue"], &row["expires"]),
+            (&json!(3), &json!("2027-01-15T08:00:00.000Z"))
+        );
+        let row = &data(&facts, &witnesses, Kind::Bindings)[0];
+        let empty = (&Value::Bool(false), &Value::Null, &Value::Null);
+        assert_eq!((&row["served"], &row["generation"], &row["seen"]), empty);
+        let row = &data(&facts, &witnesses, Kind::Accounts)[0];
+        assert_eq!((&row["terms_accepted"], &row["account"]), (&Value::Bool(true), &Value::Null));
     }
 }

@@ -19,7 +19,7 @@ mod run;
 mod source;
 mod status;
 #[cfg(test)]
-mod story;
+pub(crate) mod story;
 mod timeline;
 mod why;
 

@@ -1,5 +1,6 @@
 //! `renewd run`: the engine in the foreground, until a signal or a planned restart.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,21 +60,16 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
     let signals = Signals::listen().map_err(|cause| failed(&cause, Exit::Failed))?;
     let settings = Settings::from(config);
     let counters = Counters::new();
-    let extras = Extras {
-        observers: vec![crate::telemetry::event_lines(), counters.observer()],
-        page: None,
-    };
+    let extras = Extras { observers: vec![counters.observer()], page: None, lines: true };
     let running = start(&settings, extras).await.map_err(|error| refused(&error))?;
     for address in running.responder().addresses() {
         tracing::info!(%address, "answering http-01 challenges");
     }
-    let admin = admin(config, &running, counters);
-    tracing::info!(
-        certificates = settings.certificates.len(),
-        boot = running.engine().boot().0,
-        "renewd is ready"
-    );
-    let end = wait(&running, signals).await;
+    let mut admin = admin(config, &running, counters);
+    let end = tokio::select! {
+        end = wait(&running, signals) => end,
+        never = begin(&running, &mut admin, settings.certificates.len()) => match never {},
+    };
     let (reason, exit, method) = match &end {
         End::Signal(exit) => (StopReason::Asked, *exit, None),
         End::Restart(id) => (StopReason::Restart(*id), Exit::Done, settings.restart),
@@ -88,6 +84,19 @@ async fn serve(config: &Config) -> Result<(Reply, Option<Method>), Reply> {
         Ok(()) => Ok((Reply { out: String::new(), err: String::new(), exit }, method)),
         Err(cause) => Err(failed(&cause.to_string(), Exit::Failed)),
     }
+}
+
+/// Says when the life has begun: at once, unless the log waits for room. Then the state directory can be
+/// written, and so the admin socket opened that could not be before.
+async fn begin(running: &Running, admin: &mut Admin, certificates: usize) -> Infallible {
+    let mut begun = running.engine().begun();
+    if begun.wait_for(|begun| *begun).await.is_ok() {
+        if let Err(cause) = admin.open_missing() {
+            tracing::warn!("{cause}");
+        }
+        tracing::info!(certificates, boot = running.engine().boot().0, "renewd is ready");
+    }
+    std::future::pending().await
 }
 
 /// The admin sockets. The engine runs without them too: certificates come first.
@@ -172,8 +181,9 @@ fn failed(text: &str, exit: Exit) -> Reply {
 fn refused(error: &StartError) -> Reply {
     match error {
         StartError::Log(error @ StoreError::Locked { .. }) => {
-            let text = format!("{error}: is another renewd running on this state directory?");
-            failed(&text, Exit::Locked)
+            let cure = "another renewd runs on this state directory; `renewd explain R0609` says how \
+                        to find it";
+            failed(&format!("R0609: {error}\n  help: {cure}"), Exit::Locked)
         }
         StartError::Log(error) => source::refused(error),
         StartError::LogMissing { .. } | StartError::LogUnfinished { .. } => {

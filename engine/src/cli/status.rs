@@ -26,18 +26,18 @@ pub(super) struct Flags {
 
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
-    let source = match flags.reading.read(config, style) {
+    let mut source = match flags.reading.read(config, style) {
         Ok(source) => source,
         Err(reply) => return reply,
     };
+    let engine = alive::look(&flags.reading, config, &mut source);
     let rows = status::status(&source.facts, &source.witnesses, source.now);
     let troubled = rows.iter().any(|row| row.state.needs_a_person());
     let mut reply = render(rows, &flags.names, source.now, flags.reading.form());
-    let engine = alive::look(&flags.reading, config);
     reply.err.push_str(&alive::words(&engine, &source));
     let found = match engine {
         Engine::Unwritable(_) => true,
-        Engine::Absent => flags.check,
+        Engine::Absent | Engine::Mute => flags.check,
         Engine::Unremarkable => flags.check && troubled,
     };
     if found && reply.exit == Exit::Done {
@@ -100,6 +100,7 @@ fn served(row: &CertificateStatus) -> String {
     match row.served {
         Served::Nothing => "–".to_owned(),
         Served::Everywhere => format!("yes {good}/{all}"),
+        Served::OnDisk => format!("disk {good}/{all}"),
         Served::Older => format!("old {good}/{all}"),
         Served::Partly => format!("no {good}/{all}"),
     }

@@ -16,7 +16,7 @@ use renewd_events::{ActorName, Facts, WallMs};
 use renewd_replay::why::Witnesses;
 
 /// The moment at which the commands are asked.
-pub(super) const NOW: WallMs = WallMs(1_795_403_500_000);
+pub(crate) const NOW: WallMs = WallMs(1_795_403_500_000);
 
 fn words() -> Problem {
     let mut problem = Problem::new(
@@ -114,7 +114,7 @@ fn tried(order: OrderId) -> Vec<(StreamId, Event)> {
 }
 
 /// The states and the events.
-pub(super) fn failing() -> (Facts, Vec<Envelope>) {
+pub(crate) fn failing() -> (Facts, Vec<Envelope>) {
     let certificate = certificate();
     let renewal = Certificate::renewal_id(certificate, 1);
     let code = "R0211".to_owned();

@@ -24,7 +24,8 @@ pub(super) struct Flags {
 /// The command.
 pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
     match flags.reading.read(config, style) {
-        Ok(source) => {
+        Ok(mut source) => {
+            let engine = alive::look(&flags.reading, config, &mut source);
             let reply = render(
                 &source.facts,
                 &source.witnesses,
@@ -32,7 +33,7 @@ pub(super) fn run(flags: &Flags, config: Option<&Path>, style: Style) -> Reply {
                 source.now,
                 flags.reading.form(),
             );
-            alive::with_words(reply, &flags.reading, config, &source)
+            alive::with_words(reply, &engine, &source)
         }
         Err(reply) => reply,
     }
@@ -100,7 +101,7 @@ mod tests {
             "R0211",
             "evidence   event ",
             "do         forward port 80",
-            "otherwise",
+            "meanwhile",
         ] {
             assert!(reply.out.contains(part), "{part} in {}", reply.out);
         }

@@ -38,12 +38,13 @@ pub(super) fn parse(section: &Section<'_, '_>, sink: &mut Sink) -> Account {
             None
         }
     });
-    Account {
-        ca,
-        email,
-        terms_accepted: section.flag("terms_accepted", sink).unwrap_or(false),
-        ca_root: ca_root(section, sink),
+    let terms_accepted = section.flag("terms_accepted", sink).unwrap_or(false);
+    if !terms_accepted {
+        let (ca, written) = (ca.title().to_owned(), section.has("terms_accepted"));
+        let (field, span) = (section.field("terms_accepted"), section.span_of("terms_accepted"));
+        sink.warn(&field, span, Fault::TermsNotAccepted { ca, written });
     }
+    Account { ca, email, terms_accepted, ca_root: ca_root(section, sink) }
 }
 
 /// A short name of the list, or the https URL of a directory.

@@ -1,7 +1,7 @@
 //! `[[certificate.bind]]`: where a certificate is served.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use renewd_actors::bounds::EFFECT_TIME_MAX;
 use super::error::shown;
 use super::fault::Fault;
 use super::model::{Addresses, Bind, BuiltinBind, FilesBind, Reload};
+use super::overlap::{Listeners, Place, Use};
 use super::raw::{At, Section};
 use super::sink::Sink;
 use super::values::{self, DurationBounds};
@@ -37,8 +38,14 @@ const HTTPS_PORT: i64 = 443;
 const BUILTIN_KEYS: &[&str] = &["address", "port"];
 const FILES_KEYS: &[&str] = &["directory", "reload", "reload_timeout", "verify"];
 
-/// Directories in use, and the line that uses each.
-pub(super) type Directories = BTreeMap<PathBuf, usize>;
+/// What binds may not share with each other, and listeners with the rest of the process.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Directories in use, and the line that uses each.
+    directories: BTreeMap<PathBuf, usize>,
+    /// Every address to listen on.
+    pub(super) listeners: Listeners,
+}
 
 #[derive(Clone, Copy)]
 enum Target {
@@ -48,7 +55,7 @@ enum Target {
 
 pub(super) fn parse_all(
     certificate: &Section<'_, '_>,
-    directories: &mut Directories,
+    places: &mut Places,
     sink: &mut Sink,
 ) -> Vec<Bind> {
     let sections = certificate.sections("bind", "certificate.bind", sink);
@@ -58,25 +65,21 @@ pub(super) fn parse_all(
         sink.push(&certificate.field("bind"), certificate.span_of("bind"), fault);
         return Vec::new();
     }
-    sections.iter().filter_map(|section| parse(section, directories, sink)).collect()
+    sections.iter().filter_map(|section| parse(section, places, sink)).collect()
 }
 
-fn parse(
-    section: &Section<'_, '_>,
-    directories: &mut Directories,
-    sink: &mut Sink,
-) -> Option<Bind> {
+fn parse(section: &Section<'_, '_>, places: &mut Places, sink: &mut Sink) -> Option<Bind> {
     let targets = [("builtin", Target::Builtin), ("files", Target::Files)];
     match values::choice(section, "target", &targets, Target::Builtin, sink) {
         Target::Builtin => {
             let hint = "files, reload and verify are for target = \"files\"; is that meant?";
             refuse_keys(section, FILES_KEYS, "builtin", hint, sink);
-            builtin(section, sink).map(Bind::Builtin)
+            builtin(section, &mut places.listeners, sink).map(Bind::Builtin)
         }
         Target::Files => {
             let hint = "the program that reads the files has its own address; say where it answers with verify = \"127.0.0.1:443\"";
             refuse_keys(section, BUILTIN_KEYS, "files", hint, sink);
-            files(section, directories, sink).map(Bind::Files)
+            files(section, places, sink).map(Bind::Files)
         }
     }
 }
@@ -94,12 +97,26 @@ fn refuse_keys(
     }
 }
 
-fn builtin(section: &Section<'_, '_>, sink: &mut Sink) -> Option<BuiltinBind> {
+fn builtin(
+    section: &Section<'_, '_>,
+    listeners: &mut Listeners,
+    sink: &mut Sink,
+) -> Option<BuiltinBind> {
     let why = "ports go from 1 to 65535; HTTPS is 443";
     let bounds = (1, u16::MAX.into(), HTTPS_PORT);
     let port = values::number(section, "port", bounds, why, sink);
-    let addresses = addresses(section, sink)?;
-    Some(BuiltinBind { addresses, port: u16::try_from(port).ok()? })
+    let (addresses, port) = (addresses(section, sink)?, u16::try_from(port).ok()?);
+    let key = if section.has("port") { "port" } else { "address" };
+    let place = Place { field: section.field(key), span: Some(section.span_of(key)) };
+    match &addresses {
+        Addresses::All => listeners.note_all(Use::Https, port, place),
+        Addresses::These(ips) => {
+            for ip in ips {
+                listeners.note(Use::Https, SocketAddr::new(*ip, port), place.clone());
+            }
+        }
+    }
+    Some(BuiltinBind { addresses, port })
 }
 
 fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {
@@ -136,11 +153,7 @@ fn addresses(section: &Section<'_, '_>, sink: &mut Sink) -> Option<Addresses> {
     Some(Addresses::These(ips))
 }
 
-fn files(
-    section: &Section<'_, '_>,
-    directories: &mut Directories,
-    sink: &mut Sink,
-) -> Option<FilesBind> {
+fn files(section: &Section<'_, '_>, places: &mut Places, sink: &mut Sink) -> Option<FilesBind> {
     if !section.has("directory") {
         let example = "directory = \"/etc/ssl/renewd/web\"";
         let fault = Fault::MissingKey { key: "directory", example };
@@ -151,7 +164,7 @@ fn files(
         let line = sink.line(found.span.start);
         // Components, so that a trailing slash or `./` makes no difference.
         let path: PathBuf = found.value.components().collect();
-        if let Some(first) = directories.insert(path, line) {
+        if let Some(first) = places.directories.insert(path, line) {
             sink.push(&found.field, found.span.clone(), Fault::DirectoryTwice { first });
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use renewd_events::id::{CertificateName, DnsName};
 
-use super::bind::{self, Directories};
+use super::bind::{self, Places};
 use super::error::shown;
 use super::fault::Fault;
 use super::model::{CaDirectory, Certificate, Domain, RenewPolicy};
@@ -23,19 +23,19 @@ const PROFILE_OCTETS_MAX: usize = 64;
 struct Taken {
     names: BTreeMap<String, usize>,
     sets: BTreeMap<BTreeSet<DnsName>, (String, usize)>,
-    directories: Directories,
 }
 
 pub(super) fn parse_all(
     root: &Section<'_, '_>,
     ca: &CaDirectory,
     policy: RenewPolicy,
+    places: &mut Places,
     sink: &mut Sink,
 ) -> Vec<Certificate> {
     let mut taken = Taken::default();
     let mut certificates = Vec::new();
     for mut section in root.sections("certificate", "certificate", sink) {
-        certificates.extend(parse(&mut section, ca, policy, &mut taken, sink));
+        certificates.extend(parse(&mut section, ca, policy, (&mut taken, places), sink));
     }
     certificates
 }
@@ -44,7 +44,7 @@ fn parse(
     section: &mut Section<'_, '_>,
     ca: &CaDirectory,
     policy: RenewPolicy,
-    taken: &mut Taken,
+    (taken, places): (&mut Taken, &mut Places),
     sink: &mut Sink,
 ) -> Option<Certificate> {
     let name = name(section, sink);
@@ -60,7 +60,7 @@ fn parse(
     let profile = profile(section, sink);
     let own = section.section("renew", "certificate.renew", sink);
     let renew = sections::policy(&own, policy, sink);
-    let bindings = bind::parse_all(section, &mut taken.directories, sink);
+    let bindings = bind::parse_all(section, places, sink);
     let certificate = Certificate {
         name: name?,
         domains: domains?,

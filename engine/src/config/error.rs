@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity,
+    SourceCode,
 };
 use textwrap::{WordSeparator, WordSplitter};
 
@@ -99,6 +100,10 @@ impl std::error::Error for ConfigError {}
 impl Diagnostic for ConfigError {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Diagnostic::code(&self.fault)
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        Diagnostic::severity(&self.fault)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -319,6 +319,23 @@ the value is not shown; if this file was ever shared, make a new secret"
         )
     )]
     BindAddress { text: String },
+    #[error("`{text}` cannot be opened beside {other} = \"{held}\"{at}")]
+    #[diagnostic(
+        code(R0168),
+        help(
+            "the system gives an address and port to one listener, and 0.0.0.0, [::] and \"all\" cover every address: give one of them another port\nchallenges come to port 80, HTTPS is 443, the status page is on 127.0.0.1:9180"
+        )
+    )]
+    AddressTaken { text: String, other: &'static str, held: String, at: String },
+    #[error("the terms of {ca} are not accepted: nothing will be ordered")]
+    #[diagnostic(
+        code(R0169),
+        severity(warning),
+        help(
+            "a person reads them and writes terms_accepted = true under [account], or runs `renewd accept-terms` once the engine runs"
+        )
+    )]
+    TermsNotAccepted { ca: String, written: bool },
 }
 
 impl Fault {
@@ -335,6 +352,9 @@ impl Fault {
         | Self::NameCharacter { fixed, .. } = self
         {
             return (!fixed.is_empty()).then(|| fixed.clone());
+        }
+        if let Self::TermsNotAccepted { written: true, .. } = self {
+            return Some("true".to_owned());
         }
         None
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use super::bind::Places;
 use super::error::{ConfigError, ConfigErrors, shown};
 use super::fault::Fault;
 use super::mask::masked;
@@ -31,9 +32,17 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 16 at once.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::check(path).map(|(config, _)| config)
+    }
+
+    /// The same, with what is allowed and seldom meant to stay.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at most 16 at once.
+    pub fn check(path: &Path) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let bytes =
             read(path).map_err(|fault| ConfigErrors::one(ConfigError::of_file(fault, path)))?;
-        Self::from_bytes(path, &bytes)
+        checked(path, &bytes)
     }
 
     /// Checks the content of a file; `path` is used for messages, and relative paths start at its
@@ -42,15 +51,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 16 at once.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
-        let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if octets > FILE_OCTETS_MAX {
-            let fault = Fault::TooLarge { octets, max: FILE_OCTETS_MAX };
-            return Err(ConfigErrors::one(ConfigError::of_file(fault, path)));
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => from_text(path, text),
-            Err(cause) => Err(not_utf8(path, bytes, cause.valid_up_to())),
-        }
+        checked(path, bytes).map(|(config, _)| config)
     }
 
     /// The file to use: the one named, else the first that exists of `./renewd.toml`,
@@ -63,6 +64,18 @@ impl Config {
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
         let folder = xdg.map(PathBuf::from).or_else(home);
         first_existing(folder.as_deref(), Path::exists)
+    }
+}
+
+fn checked(path: &Path, bytes: &[u8]) -> Result<(Config, Vec<ConfigError>), ConfigErrors> {
+    let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if octets > FILE_OCTETS_MAX {
+        let fault = Fault::TooLarge { octets, max: FILE_OCTETS_MAX };
+        return Err(ConfigErrors::one(ConfigError::of_file(fault, path)));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => from_text(path, text),
+        Err(cause) => Err(not_utf8(path, bytes, cause.valid_up_to())),
     }
 }
 
@@ -128,11 +141,11 @@ fn not_utf8(path: &Path, bytes: &[u8], offset: usize) -> ConfigErrors {
     sink.push("", offset..offset + 3, Fault::NotUtf8 { offset });
     match sink.finish() {
         Err(errors) => errors,
-        Ok(()) => ConfigErrors::one(ConfigError::of_file(Fault::NotUtf8 { offset }, path)),
+        Ok(_) => ConfigErrors::one(ConfigError::of_file(Fault::NotUtf8 { offset }, path)),
     }
 }
 
-fn from_text(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
+fn from_text(path: &Path, text: &str) -> Result<(Config, Vec<ConfigError>), ConfigErrors> {
     let (root, syntax) = DeTable::parse_recoverable(text);
     let mut sink = Sink::new(path, masked(text, root.get_ref()));
     if !syntax.is_empty() {
@@ -146,8 +159,8 @@ fn from_text(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
     sink.finish()?;
     let mut sink = Sink::new(path, masked(text, root.get_ref()));
     let config = assemble(&Section::root(&root, &mut sink), &mut sink);
-    sink.finish()?;
-    Ok(config)
+    let warnings = sink.finish()?;
+    Ok((config, warnings))
 }
 
 fn assemble(root: &Section<'_, '_>, sink: &mut Sink) -> Config {
@@ -156,13 +169,18 @@ fn assemble(root: &Section<'_, '_>, sink: &mut Sink) -> Config {
         .map_or_else(|| PathBuf::from(STATE_DIR), |found| found.value);
     let account = account::parse(&root.section("account", "account", sink), sink);
     let renew = sections::renew(&root.section("renew", "renew", sink), sink);
-    let certificates = certificate::parse_all(root, &account.ca, renew.policy, sink);
+    let mut places = Places::default();
+    let certificates = certificate::parse_all(root, &account.ca, renew.policy, &mut places, sink);
+    let listeners = &mut places.listeners;
+    let http = sections::http(&root.section("http", "http", sink), listeners, sink);
+    let admin = sections::admin(&root.section("admin", "admin", sink), listeners, sink);
+    places.listeners.check(sink);
     Config {
         certificates,
         renew,
-        http: sections::http(&root.section("http", "http", sink), sink),
+        http,
         restart: sections::restart(&root.section("restart", "restart", sink), sink),
-        admin: sections::admin(&root.section("admin", "admin", sink), sink),
+        admin,
         vault: sections::vault(&root.section("vault", "vault", sink), &state_dir, sink),
         telemetry: sections::telemetry(&root.section("telemetry", "telemetry", sink), sink),
         state_dir,

@@ -19,6 +19,7 @@ mod load;
 mod mask;
 mod model;
 mod names;
+mod overlap;
 mod raw;
 mod sections;
 mod sink;

@@ -10,6 +10,7 @@ use super::model::{
     Admin, Hsts, Http, LifeLeft, Log, LogFormat, LogLevel, Renew, RenewPolicy, Restart,
     RestartMethod, RestartWhen, Telemetry, VaultKeySource,
 };
+use super::overlap::{Listeners, Place, Use};
 use super::raw::{At, Section};
 use super::sink::Sink;
 use super::values::{self, DurationBounds};
@@ -84,10 +85,17 @@ pub(super) fn policy(
     }
 }
 
-pub(super) fn http(section: &Section<'_, '_>, sink: &mut Sink) -> Http {
+pub(super) fn http(section: &Section<'_, '_>, listeners: &mut Listeners, sink: &mut Sink) -> Http {
     let ips: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let default = ips.map(|ip| SocketAddr::new(ip, HTTP_PORT)).to_vec();
-    let listen = section.text_or_texts("listen", sink).map(|list| sockets(&list, sink));
+    let written = section.text_or_texts("listen", sink);
+    if written.is_none() {
+        for address in &default {
+            let place = Place { field: section.field("listen"), span: None };
+            listeners.note(Use::Challenges, *address, place);
+        }
+    }
+    let listen = written.map(|list| sockets(&list, listeners, sink));
     Http {
         listen: listen.unwrap_or(default),
         force_ssl: section.flag("force_ssl", sink).unwrap_or(false),
@@ -95,7 +103,11 @@ pub(super) fn http(section: &Section<'_, '_>, sink: &mut Sink) -> Http {
     }
 }
 
-fn sockets(list: &At<Vec<At<&str>>>, sink: &mut Sink) -> Vec<SocketAddr> {
+fn sockets(
+    list: &At<Vec<At<&str>>>,
+    listeners: &mut Listeners,
+    sink: &mut Sink,
+) -> Vec<SocketAddr> {
     if list.value.is_empty() {
         sink.push(&list.field, list.span.clone(), Fault::Empty);
     }
@@ -112,7 +124,11 @@ fn sockets(list: &At<Vec<At<&str>>>, sink: &mut Sink) -> Vec<SocketAddr> {
                 let fault = Fault::AddressTwice { text: shown(text.value) };
                 sink.push(&text.field, text.span.clone(), fault);
             }
-            Some(socket) => sockets.push(socket),
+            Some(socket) => {
+                let place = Place { field: text.field.clone(), span: Some(text.span.clone()) };
+                listeners.note(Use::Challenges, socket, place);
+                sockets.push(socket);
+            }
             None => {}
         }
     }
@@ -148,15 +164,28 @@ pub(super) fn restart(section: &Section<'_, '_>, sink: &mut Sink) -> Restart {
     }
 }
 
-pub(super) fn admin(section: &Section<'_, '_>, sink: &mut Sink) -> Admin {
+pub(super) fn admin(
+    section: &Section<'_, '_>,
+    listeners: &mut Listeners,
+    sink: &mut Sink,
+) -> Admin {
     let allow_remote = section.flag("allow_remote", sink).unwrap_or(false);
     let Some(found) = section.text("listen", sink) else {
-        return Admin { listen: Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), ADMIN_PORT)) };
+        let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), ADMIN_PORT);
+        if !section.has("listen") {
+            let place = Place { field: section.field("listen"), span: None };
+            listeners.note(Use::Page, listen, place);
+        }
+        return Admin { listen: Some(listen) };
     };
     if found.value.is_empty() {
         return Admin { listen: None };
     }
     let listen = values::socket(&found, sink);
+    if let Some(address) = listen {
+        let place = Place { field: found.field.clone(), span: Some(found.span.clone()) };
+        listeners.note(Use::Page, address, place);
+    }
     if listen.is_some_and(|socket| !socket.ip().is_loopback()) && !allow_remote {
         let fault = Fault::AdminRemote { text: shown(found.value) };
         sink.push(&found.field, found.span, fault);

@@ -16,6 +16,7 @@ pub(super) struct Sink {
     /// Offsets of the line ends: thousands of certificates ask for their lines.
     line_ends: Vec<usize>,
     errors: Vec<ConfigError>,
+    warnings: Vec<ConfigError>,
 }
 
 impl Sink {
@@ -26,16 +27,27 @@ impl Sink {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         let source = Arc::new(NamedSource::new(path.display().to_string(), text));
-        Self { source, folder, line_ends, errors: Vec::new() }
+        Self { source, folder, line_ends, errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// Notes a mistake at a place.
     pub(super) fn push(&mut self, field: &str, span: Range<usize>, fault: Fault) {
+        let error = self.at(field, span, fault);
+        self.errors.push(error);
+    }
+
+    /// Notes what is allowed and seldom meant to stay.
+    pub(super) fn warn(&mut self, field: &str, span: Range<usize>, fault: Fault) {
+        let warning = self.at(field, span, fault);
+        self.warnings.push(warning);
+    }
+
+    fn at(&self, field: &str, span: Range<usize>, fault: Fault) -> ConfigError {
         let span = self.first_line(span);
         let corrected = fault.fixed().and_then(|value| self.corrected(&span, &value));
         let source = Arc::clone(&self.source);
         let field = field.to_owned();
-        self.errors.push(ConfigError { fault, field, span: Some(span), corrected, source });
+        ConfigError { fault, field, span: Some(span), corrected, source }
     }
 
     /// Line of a byte, from 1.
@@ -49,7 +61,7 @@ impl Sink {
         super::mask::blank(&mut bytes, span);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.source = Arc::new(NamedSource::new(self.source.name(), text));
-        for error in &mut self.errors {
+        for error in self.errors.iter_mut().chain(&mut self.warnings) {
             error.source = Arc::clone(&self.source);
         }
     }
@@ -59,11 +71,13 @@ impl Sink {
         self.folder.join(written)
     }
 
+    /// The warnings of a file without mistakes.
+    ///
     /// # Errors
     /// Everything that was noted, in the order of the lines.
-    pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
+    pub(super) fn finish(mut self) -> Result<Vec<ConfigError>, ConfigErrors> {
         if self.errors.is_empty() {
-            return Ok(());
+            return Ok(self.warnings);
         }
         self.errors.sort_by_key(|error| error.span.as_ref().map(|span| (span.start, span.end)));
         let not_shown = self.errors.len().saturating_sub(ERRORS_SHOWN_MAX);

@@ -50,6 +50,14 @@ pub enum DemoError {
         /// Why.
         cause: String,
     },
+    /// The status page does not answer.
+    #[error("there is no status page at {address}: {cause}")]
+    Page {
+        /// Where.
+        address: String,
+        /// Why.
+        cause: String,
+    },
     /// One of this program's own commands cannot read what the demo left behind.
     #[error("`renewd {command}` failed ({status}): {said}")]
     Reading {

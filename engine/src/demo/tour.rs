@@ -162,6 +162,15 @@ async fn read_back(stage: &Stage, options: &Options) -> Result<(), DemoError> {
         let printed = reading::read(&stage.place.config(), command).await?;
         stage.screen.quote(&printed);
     }
+    page(stage).await
+}
+
+/// The status page answers; the end says how to keep it.
+async fn page(stage: &Stage) -> Result<(), DemoError> {
+    let (admin, screen) = (stage.admin, &stage.screen);
+    let page = super::visit::page(admin).await?;
+    screen.note(&format!("status page: http://{admin}/"));
+    screen.quote(&page);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use x509_parser::extensions::GeneralName;
@@ -19,6 +20,9 @@ use super::error::DemoError;
 
 /// Connect and handshake on loopback; a loaded machine was never seen above one second.
 const VISIT_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The page has some 10 KiB.
+const PAGE_OCTETS_MAX: u64 = 1024 * 1024;
 
 /// The certificate that a visitor got and trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,31 @@ pub(super) async fn visit(
         .map_err(|_| failed(format!("no handshake within {VISIT_TIME_MAX:?}")))?
         .map_err(|cause| failed(cause.to_string()))?;
     read(&leaf).map_err(failed)
+}
+
+/// The head of the status page's answer: its status line and what it is.
+pub(super) async fn page(admin: SocketAddr) -> Result<String, DemoError> {
+    let failed = |cause: String| DemoError::Page { address: admin.to_string(), cause };
+    let answer = tokio::time::timeout(VISIT_TIME_MAX, get(admin))
+        .await
+        .map_err(|_| failed(format!("no answer within {VISIT_TIME_MAX:?}")))?
+        .map_err(|cause| failed(cause.to_string()))?;
+    let status = answer.lines().next().unwrap_or_default();
+    if !status.starts_with("HTTP/1.1 200 ") {
+        return Err(failed(format!("it answers `{}`", renewd_replay::escape::field(status, 80))));
+    }
+    let title = answer.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let title = title.map_or("", |(title, _)| title);
+    Ok(format!("{status}: {}", renewd_replay::escape::field(title, 80)))
+}
+
+async fn get(admin: SocketAddr) -> Result<String, Cause> {
+    let mut stream = TcpStream::connect(admin).await?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(PAGE_OCTETS_MAX).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;

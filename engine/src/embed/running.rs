@@ -47,7 +47,7 @@ impl Renewd {
     pub(super) async fn start(settings: Settings) -> Result<Self, EmbedError> {
         let names = Names::default();
         let (events, observer) = channel(names.clone());
-        let extras = Extras { observers: vec![observer], page: None };
+        let extras = Extras { observers: vec![observer], page: None, lines: false };
         let running = start(&settings, extras)
             .await
             .map_err(|error| EmbedError::start(error, settings.state_dir.clone()))?;

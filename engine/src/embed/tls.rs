@@ -48,7 +48,8 @@ impl TlsListener {
         resolver: Arc<dyn ResolvesServerCert>,
     ) -> Result<Self, EmbedError> {
         let refuse = |detail: String| EmbedError::Listener { address, detail };
-        let listener = socket::listen(address).map_err(|refused| refuse(refused.problem.detail))?;
+        let listener = socket::listen(address)
+            .map_err(|refused| refuse(format!("{address}: {}", refused.problem.detail)))?;
         let local = listener.local_addr().map_err(|cause| refuse(cause.to_string()))?;
         let config = server_config(resolver).map_err(|cause| refuse(cause.to_string()))?;
         Ok(Self { listener, local, acceptor: TlsAcceptor::from(config) })

@@ -15,6 +15,7 @@ mod own;
 mod restart;
 pub mod socket;
 
+pub(crate) use harden::as_started;
 pub use harden::harden;
 pub use own::{OwnProcess, OwnProcessOptions};
 pub use restart::exec_again;

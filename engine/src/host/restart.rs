@@ -15,7 +15,10 @@ const DELETED: &[u8] = b" (deleted)";
 /// It returns only when it failed.
 pub fn exec_again() -> io::Error {
     match program() {
-        Ok(path) => Command::new(path).args(std::env::args_os().skip(1)).exec(),
+        Ok(path) => {
+            let mut command = Command::new(path);
+            super::as_started(|| command.args(std::env::args_os().skip(1)).exec())
+        }
         Err(error) => error,
     }
 }

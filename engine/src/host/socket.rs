@@ -37,7 +37,7 @@ pub fn parse(text: &str) -> Result<SocketAddr, Problem> {
 /// `0.0.0.0` on a machine without IPv6. Blocks only while it looks for the holder of a taken address.
 ///
 /// # Errors
-/// The system's reason, and the program that holds the address where that is the reason.
+/// The system's reason, which does not repeat the address (the subject has it), and the program that holds the address where that is the reason.
 /// `needs_restart` is false: what a restart can mend is the host's knowledge.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenerRefused> {
     match open(address) {
@@ -87,25 +87,20 @@ fn refused(address: SocketAddr, error: &io::Error) -> ListenerRefused {
         found = holder(address).map(|holder| holder.to_string());
         let who =
             found.as_deref().unwrap_or("a program that is not ours to see (as root: ss -ltnp)");
-        let detail = format!(
-            "cannot listen on {address}: {who} holds it. Stop that program, or give another address"
-        );
+        let detail = format!("{who} holds the address. Stop that program, or give another address");
         (IN_USE, detail)
     } else if is(error, &[Errno::ACCESS, Errno::PERM]) {
         let detail = format!(
-            "cannot listen on {address}: {error}. Port {port} wants a privilege: \
+            "{error}. Port {port} wants a privilege: \
              AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, or sysctl \
              net.ipv4.ip_unprivileged_port_start={port}"
         );
         (NOT_PERMITTED, detail)
     } else if is(error, &[Errno::ADDRNOTAVAIL]) {
-        let detail = format!(
-            "cannot listen on {address}: no interface of this machine has the address {}",
-            address.ip()
-        );
+        let detail = format!("no interface of this machine has the address {}", address.ip());
         ("addressNotHere", detail)
     } else {
-        ("listen", format!("cannot listen on {address}: {error}"))
+        ("listen", error.to_string())
     };
     ListenerRefused {
         problem: Problem::new(ProblemClass::Local, kind, &detail).about(&address.to_string()),
@@ -124,6 +119,9 @@ mod tests {
         let address = first.local_addr().unwrap();
         let refused = listen(address).unwrap_err();
         assert_eq!(refused.problem.kind, IN_USE);
+        // Whoever tells it names the address; twice in a line it cuts the cure off.
+        assert!(!refused.problem.detail.contains(&address.to_string()), "{refused:?}");
+        assert_eq!(refused.problem.subject, address.to_string());
         let pid = format!("(pid {}, this process)", std::process::id());
         assert!(refused.problem.detail.contains(&pid), "{refused:?}");
         assert!(refused.holder.unwrap().contains(&pid));

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`TracesEndpoint`] (where to), `open` (events into spans), `spans` (in
 //! OpenTelemetry's form), `traces` (the exporter), `client` (its HTTP), `live` and `ca` (calls of the CA as they
-//! happen), `file` (past renewals).
+//! happen), `file` (past renewals). Beside them `lines` (a log line per event).
 //!
 //! Traces are made from events, not from the code that runs: a renewal has one trace, whichever lives
 //! of the process it spans, with ids that follow from the log (`renewd_replay::trace`). Without an
@@ -12,6 +12,7 @@ mod ca;
 mod client;
 mod endpoint;
 mod file;
+mod lines;
 mod live;
 mod open;
 mod roots;
@@ -20,13 +21,12 @@ mod traces;
 
 pub use endpoint::{BadEndpoint, TracesEndpoint};
 pub(crate) use file::otlp_json;
+pub(crate) use lines::Lines;
 pub(crate) use open::History;
 pub(crate) use traces::Traces;
 
 use std::io::IsTerminal;
 
-use renewd_actors::journal::Observer;
-use renewd_replay::sentence::sentence;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -47,21 +47,4 @@ pub(crate) fn log(log: &Log) {
     } else {
         to_stderr.with_ansi(terminal).with_target(false).try_init()
     });
-}
-
-/// One line per event: its name, and the sentence that `timeline` has for it.
-pub(crate) fn event_lines() -> Observer {
-    Box::new(|envelopes| {
-        for envelope in envelopes {
-            tracing::info!(
-                renewd.event.seq = envelope.seq.0,
-                renewd.actor = %envelope.actor,
-                stream = %envelope.stream,
-                renewal = envelope.renewal.map(tracing::field::display),
-                "{}: {}",
-                envelope.event.name(),
-                sentence(&envelope.event)
-            );
-        }
-    })
 }

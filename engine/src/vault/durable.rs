@@ -11,6 +11,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 pub(crate) const SECRET_MODE: u32 = 0o600;
 /// Mode of a file for everybody.
 pub(crate) const PUBLIC_MODE: u32 = 0o644;
+/// Mode of a directory for our eyes only.
+const SECRET_DIRECTORY_MODE: u32 = 0o700;
+/// What lets files of a directory belong to the directory's group (S_ISGID).
+const SET_GROUP: u32 = 0o2000;
 /// Ends the name of a file that is being written.
 const TEMPORARY: &str = ".tmp";
 
@@ -89,7 +93,8 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), WriteError> {
 
 /// Makes a directory with its parents, or finds it, and makes its name durable, and theirs. The name of
 /// each is durable before anything is made in it; so of those that are found only the innermost may
-/// still need it, after a life that was killed in between.
+/// still need it, after a life that was killed in between. A directory that is made gets this mode,
+/// whatever the umask is; one that is found keeps its own.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -105,21 +110,51 @@ pub(crate) fn directory(path: &Path, mode: u32) -> Result<(), WriteError> {
     if let Some(parent) = parent {
         directory(parent, mode)?;
     }
-    match DirBuilder::new().mode(mode).create(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
-            Err(at("create", path)(cause))
-        }
-        Ok(()) | Err(_) => sync_directory(parent.unwrap_or(Path::new("."))),
+    let parent = parent.unwrap_or(Path::new("."));
+    match name_directory(parent, path, mode) {
+        // Another may have been faster.
+        Err(cause) if !path.is_dir() => Err(at("create", path)(cause)),
+        Ok(()) | Err(_) => sync_directory(parent),
     }
 }
 
-/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode.
+/// Makes a directory under another name first: one that is killed before its mode was widened must not
+/// stand there closed, and be found and left as it is by every later life.
+fn name_directory(parent: &Path, path: &Path, mode: u32) -> io::Result<()> {
+    let new = parent.join(format!(".{}{TEMPORARY}", random_name()?));
+    let named = bare_directory(&new, mode).and_then(|()| fs::rename(&new, path));
+    if named.is_err() {
+        // It may not be there at all.
+        drop(fs::remove_dir(&new));
+    }
+    named
+}
+
+/// Makes one directory of this mode, which the umask does not narrow.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn bare_directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().mode(SECRET_DIRECTORY_MODE).create(path)?;
+    // A folder whose files belong to its group hands that on; a sandbox may forbid to say so again.
+    let inherited = fs::metadata(path)?.permissions().mode() & SET_GROUP;
+    let set = |mode| fs::set_permissions(path, Permissions::from_mode(mode));
+    set(mode | inherited).or_else(|_| set(mode))
+}
+
+/// Makes a directory for our eyes only, with its parents, or finds it and narrows its mode. One that is
+/// as it should be is not written to: it may lie on a read-only file system.
 ///
 /// # Errors
 /// When the disk refuses.
 pub(crate) fn private_directory(path: &Path) -> Result<(), WriteError> {
-    directory(path, 0o700)?;
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(at("set the mode of", path))
+    directory(path, SECRET_DIRECTORY_MODE)?;
+    let found = fs::metadata(path).map(|found| found.permissions().mode() & 0o7777);
+    if found.is_ok_and(|mode| mode == SECRET_DIRECTORY_MODE) {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(SECRET_DIRECTORY_MODE))
+        .map_err(at("set the mode of", path))
 }
 
 /// Removes files that a crash left half written. A missing directory has none.

@@ -166,10 +166,12 @@ pub(crate) async fn engine_on(seat: Seat, observers: Vec<Observer>) -> (Engine, 
         },
         observers,
         version: "test".to_owned(),
-        declarations: vec![
-            said(account.into(), account_declared.into()),
-            said(id.into(), declared.into()),
-        ],
+        declarations: Box::new(move |_| {
+            vec![
+                said(account.into(), account_declared.clone().into()),
+                said(id.into(), declared.clone().into()),
+            ]
+        }),
         seat,
     });
     (engine.await.unwrap(), Disk(full))

@@ -85,7 +85,7 @@ impl Site {
         settings.certificates = vec![certificate];
         settings.http_listen = vec![http];
         let counters = Counters::new();
-        let extras = Extras { observers: vec![counters.observer()], page: None };
+        let extras = Extras { observers: vec![counters.observer()], page: None, lines: false };
         let running = start(&settings, extras).await.unwrap();
         let options = Options {
             socket: Some(state_dir.join(renewd::admin::SOCKET)),

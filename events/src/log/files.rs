@@ -102,6 +102,15 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Whether some process has this log open for itself. Asked with a lock that is let go at once; whoever
+/// opens the log in that instant tries again.
+pub fn is_held(dir: &Path) -> bool {
+    let Ok(file) = File::open(dir.join("LOCK")) else {
+        return false;
+    };
+    flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
 /// Locks a file until it is dropped; [`io::ErrorKind::WouldBlock`] when somebody else keeps it.
 pub(super) fn lock_file(file: &File) -> io::Result<()> {
     for _ in 0..LOCK_TRIES {

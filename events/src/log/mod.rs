@@ -44,7 +44,7 @@ mod walk;
 mod writing;
 
 pub use examine::{CleanCheck, Cure, Examined, IndexCheck, examine};
-pub use files::room_left;
+pub use files::{is_held, room_left};
 pub use fresh::MendError;
 pub use leftover::{Leftover, LeftoverKind, Placed, is_absent, leftovers, put_in_place, unplaced};
 pub use mirror::{MirrorReader, export};

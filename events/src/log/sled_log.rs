@@ -27,13 +27,15 @@ pub struct SledLog {
     dir: PathBuf,
     /// Held for its lock only, over [`EventStore::reopen`] too: no second process slips in.
     _lock: File,
-    /// Absent after a commit failed: while it waits for the disk, the log keeps no file open that it
+    /// Absent after a commit or the opening failed: while it waits for the disk, the log keeps no file open that it
     /// could write, so that the file system can be checked and mounted anew.
     writing: Option<Writing>,
     /// The last acknowledged event.
     anchor: Anchor,
     /// Why nothing may be written any more.
     refused: Option<String>,
+    /// What opening it for writing met: the first commit fails with it.
+    unopened: Option<StoreError>,
     /// Whether [`EventStore::reopen`] may take that back.
     may_reopen: bool,
 }
@@ -96,6 +98,29 @@ impl SledLog {
         Self::open_locked(dir, lock)
     }
 
+    /// Takes a log that the disk does not let be opened for writing, as [`SledLog::open`] just said with
+    /// `unopened`: with the same checks of mirror and anchor, and without a write. Its first commit fails
+    /// with that error, as if it had been met then, and [`EventStore::reopen`] goes on.
+    ///
+    /// # Errors
+    /// As of [`SledLog::open`]; `unopened` itself when it does not pass by itself.
+    pub fn wait(dir: &Path, unopened: StoreError) -> Result<Self, StoreError> {
+        if !unopened.may_pass() {
+            return Err(unopened);
+        }
+        let lock = files::lock(dir)?;
+        let anchor = recover::check(dir)?.anchor;
+        Ok(Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+            writing: None,
+            anchor,
+            refused: Some(unopened.to_string()),
+            unopened: Some(unopened),
+            may_reopen: true,
+        })
+    }
+
     /// Looks whether [`SledLog::open`] would refuse this log, and changes nothing.
     ///
     /// # Errors
@@ -112,6 +137,7 @@ impl SledLog {
             writing: Some(writing),
             anchor,
             refused: None,
+            unopened: None,
             may_reopen: false,
         };
         Ok((log, opened))
@@ -222,6 +248,9 @@ impl EventStore for SledLog {
     }
 
     fn commit(&mut self, frames: &[Frame]) -> Result<(), StoreError> {
+        if let Some(error) = self.unopened.take() {
+            return Err(error);
+        }
         self.refuse_writes()?;
         self.try_commit(frames).inspect_err(|error| {
             // A failed fsync is never tried again: the kernel reports it once and then forgets.

@@ -30,14 +30,36 @@ pub(super) fn binding(event: &BindingEvent) -> String {
             format!("reload failed: {}", problem(said))
         }
         BindingEvent::ServedVerified { generation, address, fingerprint: _ } => {
-            format!("handshake at {} shows generation {generation}", field(address, 60))
+            let place = field(address, 60);
+            if is_directory(address) {
+                format!(
+                    "files at {place} hold generation {generation} (no `verify`: no server was asked)"
+                )
+            } else {
+                format!("handshake at {place} shows generation {generation}")
+            }
         }
-        BindingEvent::ServedMismatch { generation, address, problem: said } => format!(
-            "handshake at {} does not show generation {generation}: {}",
-            field(address, 60),
-            problem(said)
-        ),
+        BindingEvent::ServedMismatch { generation, address, problem: said } => {
+            // What failed names the server that was asked; the event, in that case, the directory.
+            let asked = Some(&said.subject).filter(|asked| !asked.is_empty() && *asked != INSIDE);
+            let place = asked.unwrap_or(address);
+            let shown = field(place, 60);
+            let said = problem(said);
+            if is_directory(place) {
+                format!("files at {shown} do not hold generation {generation}: {said}")
+            } else {
+                format!("handshake at {shown} does not show generation {generation}: {said}")
+            }
+        }
     }
+}
+
+/// The subject of a handshake with ourselves, over the files or in a library.
+const INSIDE: &str = "library";
+
+/// What was looked at is a directory: a server's address never begins like one.
+fn is_directory(place: &str) -> bool {
+    place.starts_with('/')
 }
 
 pub(super) fn listener(event: &ListenerEvent) -> String {

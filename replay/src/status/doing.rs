@@ -1,6 +1,7 @@
 //! What is going on in a renewal right now, read off account, order, authorizations and bindings.
 
 use renewd_events::authorization::{self, Authorization};
+use renewd_events::binding::Target;
 use renewd_events::certificate::{KeyStep, Run};
 use renewd_events::id::CertificateId;
 use renewd_events::order::{Order, Phase};
@@ -101,6 +102,11 @@ fn binding(facts: &Facts, id: CertificateId, run: &Run) -> (String, WallMs) {
         .as_ref()
         .map(|target| crate::escape::field(&target.label(), 120))
         .unwrap_or_default();
+    if let Some(listener) = binding.listener.and_then(|listener| facts.listeners.get(&listener))
+        && let Some(setback) = &listener.setback
+    {
+        return (format!("issued; not yet served at {at}: it is not open"), setback.at);
+    }
     if let Some(setback) = &binding.setback {
         return (format!("issued; not yet served at {at}"), setback.at);
     }
@@ -110,5 +116,14 @@ fn binding(facts: &Facts, id: CertificateId, run: &Run) -> (String, WallMs) {
     if let Some(intent) = &binding.reloading {
         return (format!("reloading what serves {at}"), intent.meta().at);
     }
-    (format!("verifying with a handshake at {at}"), run.started)
+    let what = match &binding.target {
+        Some(Target::Files { verify: None, .. }) => format!("reading back the files at {at}"),
+        Some(Target::Files { verify: Some(address), .. }) => {
+            format!("verifying with a handshake at {}", crate::escape::field(address, 80))
+        }
+        Some(Target::Builtin { .. } | Target::Library) | None => {
+            format!("verifying with a handshake at {at}")
+        }
+    };
+    (what, run.started)
 }

@@ -3,10 +3,11 @@
 use renewd_events::account::{Account, Registration};
 use renewd_events::certificate::Certificate;
 use renewd_events::id::CertificateId;
+use renewd_events::problem::Problem;
 use renewd_events::schedule::{Cause, Schedule};
 use renewd_events::{Facts, WallMs};
 
-use super::NextAction;
+use super::{NextAction, retry};
 use crate::escape;
 use crate::sentence;
 use crate::when;
@@ -26,6 +27,16 @@ fn account<'a>(facts: &'a Facts, it: &Certificate) -> Option<&'a Account> {
 /// Whether a person must accept terms first.
 pub(super) fn waits_for_terms(facts: &Facts, it: &Certificate) -> bool {
     account(facts, it).is_some_and(|account| !account.terms_are_accepted())
+}
+
+/// Whether the CA makes accounts only for those whom it knows beforehand (RFC 8555 §7.3.4). Only a person
+/// can change that: renewd has no external account binding.
+pub(super) fn waits_for_another_ca(facts: &Facts, it: &Certificate) -> bool {
+    account(facts, it).is_some_and(|account| {
+        let directory = account.directory.as_ref();
+        account.registration == Registration::Absent
+            && directory.is_some_and(|directory| directory.external_account_required)
+    })
 }
 
 /// Whether the renewal's time has come.
@@ -50,8 +61,21 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
     if let Some(again) = super::waiting::next(facts, id, now) {
         return again;
     }
+    // What is said of an engine that has ended is what it will do when it runs again.
+    if super::place::is_shut(facts, id) && it.current.is_some() && !it.orphaned {
+        let why = "the engine is not running: a person must start it".to_owned();
+        return action(None, "serve it again, as soon as the engine runs", why);
+    }
+    if let Some(again) = retry::place(facts, id, now).filter(|_| !it.orphaned) {
+        return again;
+    }
+    if let Some((order, until)) = super::slow::issuing(facts, id, now) {
+        let what = "give this order up, unless the CA issues before";
+        return action(Some(until), what, super::slow::said((order, until)));
+    }
     if let Some(doing) = super::doing(facts, id) {
-        return action(None, &doing.what, sentence::cause(run_cause(it)).to_owned());
+        let why = format!("this renewal began because {}", sentence::cause(run_cause(it)));
+        return action(None, &doing.what, why);
     }
     if it.orphaned {
         return action(None, "nothing", "the configuration no longer names it".to_owned());
@@ -61,8 +85,9 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
     }
     if let Some((_, setback)) = super::challenge_port_held(facts).filter(|_| is_due(facts, id, now))
     {
-        let what = "renew, as soon as the port for challenges is free";
-        return action(None, what, escape::field(&setback.problem.detail, 300));
+        let at = retry::challenge_port(facts, setback, now);
+        let what = "try the port for challenges again, and renew when it is free";
+        return action(Some(at), what, escape::field(&setback.problem.detail, 300));
     }
     match facts.schedules.get(&id) {
         Some(schedule) => planned(schedule, it, now),
@@ -74,7 +99,7 @@ fn run_cause(it: &Certificate) -> Cause {
     it.run.as_ref().map_or(Cause::FirstIssue, |run| run.cause)
 }
 
-fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextAction> {
+fn account_action(facts: &Facts, it: &Certificate, now: WallMs) -> Option<NextAction> {
     let Some(account) = account(facts, it) else {
         return Some(action(
             None,
@@ -95,15 +120,20 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
         );
         return Some(action(None, "wait for a person to act at the CA", why));
     }
+    if waits_for_another_ca(facts, it) {
+        let why = "the CA takes only accounts that it knows beforehand (external account binding), \
+                   and renewd makes none";
+        return Some(action(None, "wait for a person to choose another CA", why.to_owned()));
+    }
     match &account.registration {
         Registration::Registered { .. } => (!account.may_order()).then(|| {
             let why = "a person accepted its terms, and orders come after that".to_owned();
             action(None, "tell the CA of the agreement", why)
         }),
         Registration::Requested(_) => Some(match &account.unreachable {
-            Some((problem, _)) => action(
-                None,
-                "register the account again, with growing waits",
+            Some((problem, since)) => action(
+                Some(retry::question(facts, *since, problem.retry_after_ms, now)),
+                "register the account again",
                 format!("the CA has not answered it: {}", sentence::problem(problem)),
             ),
             None => action(
@@ -112,15 +142,11 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
                 "certificates are ordered by an account".to_owned(),
             ),
         }),
-        Registration::Refused { problem, .. } => Some(action(
-            None,
-            "register the account again, with growing waits",
-            format!("the CA refused it: {}", sentence::problem(problem)),
-        )),
+        Registration::Refused { problem, at } => Some(refused(account, problem, *at, now)),
         Registration::Absent => Some(match &account.unreachable {
-            Some((problem, _)) => action(
-                None,
-                "read the CA's directory again, with growing waits",
+            Some((problem, since)) => action(
+                Some(retry::question(facts, *since, problem.retry_after_ms, now)),
+                "read the CA's directory again",
                 format!("it could not be read: {}", sentence::problem(problem)),
             ),
             None => action(
@@ -130,6 +156,19 @@ fn account_action(facts: &Facts, it: &Certificate, _now: WallMs) -> Option<NextA
             ),
         }),
     }
+}
+
+/// An acceptance by a person since then may change the CA's answer, so it is asked at once.
+fn refused(account: &Account, problem: &Problem, at: WallMs, now: WallMs) -> NextAction {
+    let next = if account.accepted_at > at {
+        now
+    } else {
+        retry::refused(at, account.failures, problem.retry_after_ms, now)
+    };
+    let said = sentence::problem(problem);
+    // The log does not hold the configured rules.
+    let why = format!("the CA refused it: {said} (another retry_first than 1m changes the time)");
+    action(Some(next), "register the account again", why)
 }
 
 fn planned(schedule: &Schedule, it: &Certificate, now: WallMs) -> NextAction {

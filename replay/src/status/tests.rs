@@ -201,7 +201,11 @@ fn an_issue_that_is_not_served_is_a_state_of_its_own() {
         },
     );
     let row = row(&log);
-    assert_eq!(row.state, State::NotServed);
+    assert_eq!((row.state, row.served), (State::NotServed, Served::Partly));
+    assert!(!row.bindings[0].served, "an earlier handshake says nothing of a closed port");
+    assert_eq!(row.next.what, "try again to listen on 0.0.0.0:443");
+    assert_eq!(row.next.at, Some(log.now().after(Duration::from_secs(2))));
+    assert!(row.next.why.contains("nginx (pid 812)"), "{}", row.next.why);
     let trouble = row.bindings[0].trouble.as_ref().unwrap();
     assert_eq!(trouble.code, "R0701");
     assert!(trouble.sentence.contains("nginx (pid 812)"));
@@ -280,4 +284,133 @@ fn a_ca_that_does_not_issue_is_told_after_an_hour_with_how_long_it_is_waited_for
     log.issued();
     let (row, why) = at(&log, since.after(slow::ISSUING_LONG));
     assert_eq!((row.trouble, why.code), (None, None), "it is issued");
+}
+
+#[test]
+fn our_own_listener_serves_only_in_the_life_that_opened_it_and_while_that_life_lasts() {
+    use renewd_events::id::StreamId;
+    use renewd_events::process::{EngineEvent, Previous};
+    let mut log = Log::first_with_crash();
+    let served = |log: &Log| {
+        let row = row(log);
+        (row.bindings[0].served, row.served)
+    };
+    assert_eq!(served(&log), (true, Served::Everywhere));
+    log.boot(Previous::Crashed);
+    assert_eq!(served(&log), (false, Served::Partly));
+    log.listening();
+    assert_eq!(served(&log), (true, Served::Everywhere));
+    log.add(StreamId::ENGINE, EngineEvent::EngineStopped);
+    assert_eq!(served(&log), (false, Served::Partly));
+    let row = row(&log);
+    assert_eq!((row.state, row.next.at), (State::NotServed, None));
+    assert!(row.next.why.contains("a person must start it"), "{}", row.next.why);
+    let why = crate::why::text(&log.why());
+    assert!(
+        why.contains("the engine is not running") && why.contains("not seen anywhere"),
+        "{why}"
+    );
+    // Another program serves files, whether we run or not.
+    log.in_files(Some("127.0.0.1:465"));
+    assert_eq!(served(&log), (true, Served::Everywhere));
+}
+
+#[test]
+fn what_fails_and_is_tried_again_says_when() {
+    use renewd_events::account::AccountEvent;
+    let down = || Problem::new(ProblemClass::Transport, "connect", "refused");
+    let mut stories: Vec<(&str, Log)> = Vec::new();
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1).keyed().created(1, Found::Answer).issued().deploying();
+    let event = BindingEvent::DeploymentFailed { generation: Generation(1), problem: down() };
+    log.add(binding(), event);
+    stories.push(("try again to serve it at 0.0.0.0:443", log));
+    let account = crate::testlog::account();
+    let mut log = Log::configured();
+    log.add(account, AccountEvent::DirectoryUnreachable { problem: down() });
+    stories.push(("read the CA's directory again", log));
+    let mut log = Log::registered();
+    // The registration, asked for and not answered.
+    let asked = log.envelopes.iter().position(|it| it.event.name() == "AccountRegistered").unwrap();
+    log.envelopes.truncate(asked);
+    log.add(account, AccountEvent::RegistrationUnanswered { problem: down() });
+    stories.push(("register the account again", log));
+    let mut log = Log::registered();
+    log.envelopes.truncate(asked);
+    log.add(account, AccountEvent::AccountRefused { problem: down() });
+    stories.push(("register the account again", log));
+    for (what, log) in stories {
+        for later in [0, 1, 7, 61, 86_400] {
+            let now = log.now().after(Duration::from_secs(later));
+            let next = status(&log.facts(), &log.witnesses(), now).remove(0).next;
+            assert_eq!(next.what, what);
+            let ahead = next.at.unwrap_or_else(|| panic!("{what} after {later} s")).since(now);
+            assert!(ahead <= waiting::ASKED_AGAIN_MAX, "{what}: {ahead:?}");
+            assert!(next.at.unwrap() >= now);
+            assert!(later > 0 || !ahead.is_zero(), "{what} is not tried without a pause");
+        }
+    }
+}
+
+#[test]
+fn a_step_under_way_says_what_it_belongs_to() {
+    let mut log = Log::registered();
+    log.started(200, Cause::FirstIssue, 1).keyed().created(1, Found::Answer).issued();
+    let next = row(&log).next;
+    assert_eq!(next.what, "verifying with a handshake at 0.0.0.0:443");
+    assert_eq!(next.why, "this renewal began because there is no certificate yet");
+}
+
+#[test]
+fn files_that_no_server_is_asked_about_are_not_called_served() {
+    let problem = |kind: &str, subject: &str| {
+        Problem::new(ProblemClass::Transport, kind, "no").about(subject)
+    };
+    let mut log = Log::first_with_crash();
+    let seen = |address: &str| BindingEvent::ServedVerified {
+        generation: Generation(1),
+        address: address.to_owned(),
+        fingerprint: crate::testlog::leaf().fingerprint,
+    };
+    log.in_files(None).add(binding(), seen("/srv/out"));
+    let said = |log: &Log| crate::sentence::sentence(&log.envelopes.last().unwrap().event);
+    let expected = "files at /srv/out hold generation 1 (no `verify`: no server was asked)";
+    assert_eq!(said(&log), expected);
+    let files = row(&log);
+    assert_eq!((files.served, files.state), (Served::OnDisk, State::Ok));
+    assert_eq!((files.bindings[0].served, files.bindings[0].proof), (true, Proof::Files));
+    assert!(log.why().served_now.contains("no server was asked"), "{}", log.why().served_now);
+    let mismatch = |problem| BindingEvent::ServedMismatch {
+        generation: Generation(1),
+        address: "/srv/out".to_owned(),
+        problem,
+    };
+    log.add(binding(), mismatch(problem("tls", "library")));
+    assert!(said(&log).starts_with("files at /srv/out do not hold generation 1"), "{}", said(&log));
+    let why = log.why();
+    assert!(why.sentence.starts_with("The files at /srv/out do not hold"), "{}", why.sentence);
+
+    let mut log = Log::first_with_crash();
+    log.in_files(Some("127.0.0.1:465")).add(binding(), seen("127.0.0.1:465"));
+    assert_eq!(said(&log), "handshake at 127.0.0.1:465 shows generation 1");
+    assert_eq!(
+        (row(&log).served, row(&log).bindings[0].proof),
+        (Served::Everywhere, Proof::Handshake)
+    );
+    log.add(binding(), mismatch(problem("connect", "127.0.0.1:465")));
+    let expected = "handshake at 127.0.0.1:465 does not show generation 1";
+    assert!(said(&log).starts_with(expected), "{}", said(&log));
+    assert!(log.why().sentence.contains("127.0.0.1:465"), "{}", log.why().sentence);
+}
+
+#[test]
+fn a_ca_that_takes_no_new_accounts_waits_for_a_person_and_says_so() {
+    use renewd_events::account::{AccountEvent, Directory};
+    let mut log = Log::configured();
+    let directory = Directory { external_account_required: true, ..Directory::default() };
+    log.add(crate::testlog::account(), AccountEvent::DirectoryObserved(directory));
+    let row = row(&log);
+    assert_eq!((row.state, row.next.at), (State::Waiting, None));
+    assert_eq!(row.next.what, "wait for a person to choose another CA");
+    assert!(log.why().sentence.contains("external account binding"), "{}", log.why().sentence);
 }

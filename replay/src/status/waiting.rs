@@ -6,7 +6,7 @@ use renewd_events::id::CertificateId;
 use renewd_events::order::{Asked, Missing};
 use renewd_events::{Facts, WallMs};
 
-use super::NextAction;
+use super::{NextAction, retry};
 use crate::sentence;
 
 /// First pause before a read is repeated, doubled up to [`ASKED_AGAIN_MAX`]: most outages are a second
@@ -17,8 +17,6 @@ pub const ASKED_AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
 /// The same in words.
 pub(crate) const PACE: &str =
     "it is asked again by itself, after 2 s first, then more slowly, every 15 minutes in the end";
-/// Pauses that are added up: after these, the slowest pace has been reached for half a day.
-const PAUSES_MAX: u32 = 64;
 
 /// The outage of this certificate's renewal that lasts longest.
 pub(crate) fn longest(facts: &Facts, id: CertificateId) -> Option<(Asked, &Missing)> {
@@ -51,20 +49,10 @@ pub(super) fn next(facts: &Facts, id: CertificateId, now: WallMs) -> Option<Next
     Some(NextAction { at: next_try(missing, now), what, why })
 }
 
-/// The next try, counted from the one that is in the log. The later ones are not there (a try that
-/// brings nothing new is no fact), and each began a little later than counted here.
+/// The next try, counted from the one that is in the log.
 fn next_try(missing: &Missing, now: WallMs) -> Option<WallMs> {
-    let mut at = missing.again?;
     let floor = Duration::from_millis(missing.problem.retry_after_ms.unwrap_or(0));
-    let mut pause = ASKED_AGAIN_FIRST;
-    for _ in 0..PAUSES_MAX {
-        if at > now {
-            return Some(at);
-        }
-        pause = pause.saturating_mul(2).min(ASKED_AGAIN_MAX);
-        at = at.after(pause.max(floor));
-    }
-    Some(now.after(ASKED_AGAIN_MAX))
+    Some(retry::ahead(missing.again?, (ASKED_AGAIN_FIRST, ASKED_AGAIN_MAX), floor, now))
 }
 
 #[cfg(test)]

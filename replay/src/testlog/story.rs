@@ -196,7 +196,7 @@ impl Log {
         log.published("www.example.org", Probe::Seen);
         log.at(910).told("example.org").told("www.example.org");
         log.at(960).accepted("example.org");
-        log.at(12_160).boot(Previous::Crashed);
+        log.at(12_160).boot(Previous::Crashed).listening();
         log.at(12_400).settled("www.example.org");
         log.at(14_800).valid("example.org").valid("www.example.org");
         log.issued().served();

@@ -10,6 +10,7 @@ use renewd_events::restart::Phase;
 
 use super::Evidence;
 use super::case::{Found, place, told};
+use super::looked;
 use super::rules::{self, Case};
 use super::witness::Witnesses;
 use crate::codes::{self, Step};
@@ -28,10 +29,11 @@ pub(super) fn find(
             .and_then(|(stream, listener)| closed(facts, witnesses, stream, listener))
             .or_else(|| {
                 let setback = binding.setback.as_ref()?;
-                let label = binding.target.as_ref().map(Target::label).unwrap_or_default();
-                let case = Case { name: label, ..Case::of(Step::Binding, &setback.problem) };
+                let name = looked::place(binding);
+                let case = Case { name, ..Case::of(Step::Binding, &setback.problem) };
                 let place = place(witnesses, binding_id.into(), setback.at);
-                Some(told(&case, rules::find(&case), place, setback.count))
+                let found = told(&case, rules::find(&case), place, setback.count);
+                Some(looked::amended(found, binding))
             })
     })
 }

@@ -63,7 +63,11 @@ fn site() -> (Site, Wanted) {
 
 /// Takes all space that is left; the file that does.
 fn fill(site: &Site) -> PathBuf {
-    let path = site.host.state_dir().join("ballast");
+    fill_with(site, "ballast")
+}
+
+fn fill_with(site: &Site, name: &str) -> PathBuf {
+    let path = site.host.state_dir().join(name);
     let mut file = File::create(&path).unwrap();
     for octets in [64 * 1024, 4096, 1] {
         let piece = vec![0x5a; octets];
@@ -172,15 +176,15 @@ fn says_so(site: &Site, code: &str, cure: &str) {
     assert!(refused.code == Some(1) && refused.stderr.contains(code), "{}", refused.stderr);
 }
 
-/// Room came back: the renewal ends, by itself, with the order that it had.
-fn goes_on(site: &Site, wanted: &Wanted, mut renewd: Process) {
+/// Room came back: the renewal ends, by itself, with the order that it had, in this life.
+fn goes_on(site: &Site, wanted: &Wanted, mut renewd: Process, life: usize, cause: &str) {
     site.passage.answers_late(Duration::ZERO);
     site.wait_for(&mut renewd, "RenewalSucceeded", 2).unwrap();
     check::is_served(site, wanted);
     assert_eq!(site.pebble.orders_made(), 2, "one order for each renewal");
     let again = site.events_named("LogWritableAgain");
-    assert!(!again.is_empty() && again[0].text("/cause").contains("R0620"), "{again:?}");
-    assert_eq!(site.events_named("EngineBooted").len(), 1, "it was not started again");
+    assert!(!again.is_empty() && again[0].text("/cause").contains(cause), "{again:?}");
+    assert_eq!(site.events_named("EngineBooted").len(), life, "it was not started again");
     assert_eq!(ask(site, "/readyz").0, 200);
     let metrics = ask(site, "/metrics").1;
     assert!(metrics.contains("renewd_log_unwritable 0"), "{metrics}");
@@ -198,7 +202,7 @@ fn full_in_mid_order_and_on_by_itself_when_there_is_room() {
         let (renewd, ballast) = full_in_mid_order(&site, &wanted, "ChallengeChosen", 1);
         serves_on_and_says_so(&site, &wanted, "R0620", "make room");
         fs::remove_file(ballast).unwrap();
-        goes_on(&site, &wanted, renewd);
+        goes_on(&site, &wanted, renewd, 1, "R0620");
     });
 }
 
@@ -218,34 +222,117 @@ fn read_only_in_mid_order_and_on_by_itself_when_it_is_writable() {
         degraded(&site, &mut renewd, "R0621");
         serves_on_and_says_so(&site, &wanted, "R0621", "read-write");
         mount(&["-o", "remount,rw"], &site.host.state_dir());
-        goes_on(&site, &wanted, renewd);
+        goes_on(&site, &wanted, renewd, 1, "R0620");
     });
 }
 
 #[test]
-fn a_start_on_a_full_or_read_only_disk_is_refused_with_what_to_do() {
-    within_a_namespace("a_start_on_a_full_or_read_only_disk_is_refused_with_what_to_do", || {
-        let (site, wanted) = site();
-        // The very first start.
-        let ballast = fill(&site);
-        refused(&site, "R0620", "make room");
-        fs::remove_file(ballast).unwrap();
-        let mut renewd = site.run().unwrap();
-        site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
-        check::stop(renewd);
+fn killed_on_a_full_disk_and_started_it_serves_on_and_begins_when_there_is_room() {
+    within_a_namespace(
+        "killed_on_a_full_disk_and_started_it_serves_on_and_begins_when_there_is_room",
+        || {
+            let (site, wanted) = site();
+            let (mut renewd, ballast) = full_in_mid_order(&site, &wanted, "ChallengeChosen", 1);
+            renewd.sigkill().unwrap();
+            // What the killed one held of the disk is free now.
+            let rest = fill_with(&site, "more");
+            let mut renewd = site.run().unwrap();
+            degraded(&site, &mut renewd, "R0620");
+            serves_on_and_says_so(&site, &wanted, "R0620", "make room");
+            // It ends when it is asked to, and leaves no trace.
+            let events = site.events().len();
+            check::stop(renewd);
+            assert_eq!(site.events().len(), events);
+            let mut renewd = site.run().unwrap();
+            degraded(&site, &mut renewd, "R0620");
+            serves_on_and_says_so(&site, &wanted, "R0620", "make room");
+            fs::remove_file(rest).unwrap();
+            fs::remove_file(ballast).unwrap();
+            goes_on(&site, &wanted, renewd, 2, "R0620");
+        },
+    );
+}
 
-        let ballast = fill(&site);
-        refused(&site, "R0620", "room");
-        fs::remove_file(ballast).unwrap();
-        mount(&["-o", "remount,ro"], &site.host.state_dir());
-        refused(&site, "R0621", "read-write");
-        mount(&["-o", "remount,rw"], &site.host.state_dir());
-        let renewd = site.run().unwrap();
-        wait::until(EVENT_TIME_MAX, || site.handshake(&wanted, &wanted.domains[0]).ok()).unwrap();
-        assert_eq!(site.pebble.orders_made(), 1);
-        check::stop(renewd);
-        check::log_is_whole(&site);
-    });
+#[test]
+fn killed_and_started_on_a_read_only_disk_it_serves_on_and_begins_when_it_is_writable() {
+    within_a_namespace(
+        "killed_and_started_on_a_read_only_disk_it_serves_on_and_begins_when_it_is_writable",
+        || {
+            let (site, wanted) = site();
+            let (mut renewd, ballast) = full_in_mid_order(&site, &wanted, "ChallengeChosen", 1);
+            renewd.sigkill().unwrap();
+            fs::remove_file(ballast).unwrap();
+            mount(&["-o", "remount,ro"], &site.host.state_dir());
+            let mut renewd = site.run().unwrap();
+            serves_without_its_socket(&site, &wanted, &mut renewd);
+            mount(&["-o", "remount,rw"], &site.host.state_dir());
+            goes_on(&site, &wanted, renewd, 2, "R0621");
+        },
+    );
+}
+
+/// The socket cannot be made where nothing can be written; all else is as ever.
+fn serves_without_its_socket(site: &Site, wanted: &Wanted, renewd: &mut Process) {
+    renewd
+        .wait_until("the journal's word", EVENT_TIME_MAX, |renewd| {
+            renewd.stderr().contains("R0621").then_some(())
+        })
+        .unwrap();
+    let tokens = published(&site.events());
+    assert!(!tokens.is_empty(), "no token was open when the disk was full");
+    let (asked, events) = (site.pebble.requests(), site.events().len());
+    wait::until(EVENT_TIME_MAX, || site.ask_responder("/").ok()).unwrap();
+    for (token, answer) in tokens {
+        let answered = site.ask_responder(&format!("/.well-known/acme-challenge/{token}")).unwrap();
+        assert_eq!((answered.status, answered.body), (200, answer), "{token}");
+    }
+    let served = wait::until(EVENT_TIME_MAX, || site.handshake(wanted, &wanted.domains[0]).ok());
+    let adopted = site.events_named("GenerationAdopted");
+    assert_eq!(served.unwrap().leaf_sha256, adopted[0].text("/leaf/fingerprint"));
+    let status = site.host.run(&["status"]).unwrap();
+    for word in ["holds the log", "R0621"] {
+        assert!(status.stderr.contains(word), "{word} in {}", status.stderr);
+    }
+    wait::for_a_while(WATCHED);
+    assert_eq!((site.pebble.requests(), site.events().len()), (asked, events), "an act");
+    assert!(renewd.ended().is_none(), "{}", renewd.stderr());
+}
+
+#[test]
+fn ended_cleanly_and_started_on_a_full_or_read_only_disk_it_serves_on() {
+    within_a_namespace(
+        "ended_cleanly_and_started_on_a_full_or_read_only_disk_it_serves_on",
+        || {
+            let (site, wanted) = site();
+            // The very first start: there is nothing to serve.
+            let ballast = fill(&site);
+            refused(&site, "R0620", "make room");
+            fs::remove_file(ballast).unwrap();
+            let mut renewd = site.run().unwrap();
+            site.wait_for(&mut renewd, "RenewalSucceeded", 1).unwrap();
+            check::stop(renewd);
+
+            let ballast = fill(&site);
+            let mut renewd = site.run().unwrap();
+            degraded(&site, &mut renewd, "R0620");
+            says_so(&site, "R0620", "make room");
+            check::is_served(&site, &wanted);
+            // Without a word in the log, so that the next start is as this one was.
+            check::stop(renewd);
+            fs::remove_file(ballast).unwrap();
+            mount(&["-o", "remount,ro"], &site.host.state_dir());
+            let mut renewd = site.run().unwrap();
+            let served =
+                wait::until(EVENT_TIME_MAX, || site.handshake(&wanted, &wanted.domains[0]).ok());
+            assert!(served.is_some(), "{}", renewd.stderr());
+            mount(&["-o", "remount,rw"], &site.host.state_dir());
+            site.wait_for(&mut renewd, "LogWritableAgain", 1).unwrap();
+            check::is_served(&site, &wanted);
+            assert_eq!(site.pebble.orders_made(), 1);
+            check::stop(renewd);
+            check::log_is_whole(&site);
+        },
+    );
 }
 
 fn refused(site: &Site, code: &str, cure: &str) {

@@ -13,6 +13,7 @@ use rustls::crypto::ring::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
 
 use crate::check;
 use crate::renew::call_for_renewal;
@@ -38,13 +39,38 @@ fn a_port_in_use_is_left_alone_and_opened_when_it_is_free() {
     // The other program still has its port.
     drop(TcpStream::connect(taken.address().unwrap()).unwrap());
     other.accept().unwrap();
+    let row = status(&site, "taken");
+    assert_eq!((&row["state"], &row["served"]), (&json!("not-served"), &json!("partly")), "{row}");
+    assert_eq!(row["bindings"][0]["served"], false, "{row}");
+    let next = row["next"]["what"].as_str().unwrap();
+    assert!(next.starts_with("try again to listen on") && row["next"]["at"].is_string(), "{row}");
+    assert_eq!(status(&site, "free")["served"], "everywhere");
 
     drop(other);
     site.wait_for(&mut renewd, "RenewalSucceeded", 2).unwrap();
     check::is_served(&site, &taken);
     assert_eq!(site.pebble.orders_made(), 2);
-    check::stop(renewd);
+    assert_eq!(status(&site, "taken")["served"], "everywhere");
+    // A killed engine writes no end: that nothing is served any more is seen at its socket.
+    renewd.sigkill().unwrap();
+    let row = status(&site, "taken");
+    assert_eq!((&row["state"], &row["served"]), (&json!("not-served"), &json!("partly")), "{row}");
+    assert_eq!(row["next"]["why"], "the engine is not running: a person must start it");
+    let listed = site.host.run(&["list", "bindings", "--json"]).unwrap().stdout;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    for row in listed["data"].as_array().unwrap() {
+        assert_eq!(row["served"], "no", "{row}");
+    }
+    let why = site.host.run(&["why", "taken"]).unwrap().stdout;
+    assert!(why.contains("not seen anywhere"), "{why}");
     check::log_is_whole(&site);
+}
+
+/// What `status --json` says of a certificate.
+fn status(site: &Site, name: &str) -> Value {
+    let said = site.host.run(&["status", name, "--json"]).unwrap().stdout;
+    let value: Value = serde_json::from_str(&said).unwrap();
+    value["data"][0].clone()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -60,6 +86,10 @@ fn pair(folder: &Path) -> String {
     assert!(certificates.len() >= 2);
     let key = any_supported_type(&PrivateKeyDer::from_pem_slice(&key).unwrap()).unwrap();
     CertifiedKey::new(certificates, key).keys_match().unwrap();
+    // Another user's server must come to the chain, through folders that a hardened process made.
+    let folder = folder.canonicalize().unwrap();
+    let folders: Vec<u32> = folder.ancestors().take(3).map(mode).collect();
+    assert_eq!(folders, [0o755; 3], "{}", folder.display());
     assert_eq!(mode(&folder.join("privkey.pem")), 0o600);
     assert_eq!(mode(&folder.join("fullchain.pem")), 0o644);
     tls::pem_leaf_sha256(&chain).unwrap()
@@ -88,12 +118,17 @@ fn files_are_one_generation_and_the_reload_command_sees_it() {
 
     let marker = fs::read_to_string(folder.join("marker")).unwrap();
     assert_eq!(marker, "web generations/1\nweb generations/2\n");
+    // What the command writes is the operator's: it has the umask that renewd was started with.
+    let probe = site.host.write("probe", "").unwrap();
+    assert_eq!(mode(&folder.join("marker")), mode(&probe));
     let adopted = site.events_named("GenerationAdopted");
     for (number, event) in (1..).zip(&adopted) {
         let generation = folder.join(format!("tls/generations/{number}"));
         assert_eq!(pair(&generation), event.text("/leaf/fingerprint"));
     }
     assert_eq!(pair(&folder.join("tls/current")), adopted[1].text("/leaf/fingerprint"));
+    let row = status(&site, "web");
+    assert_eq!(row["served"], "on-disk", "no `verify`: no server was asked: {row}");
     let reloads = site.events_named("ReloadFinished");
     assert_eq!(reloads.len(), 2);
     assert!(reloads.iter().all(|e| e.data["problem"].is_null()), "{reloads:?}");

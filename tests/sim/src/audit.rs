@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd_actors::bounds::{
-    ORDERS_PER_RENEWAL_MAX, OUTAGE_RETRY_MAX, RESTART_WINDOW, RESTARTS_MAX,
+    JUMP_MIN, ORDERS_PER_RENEWAL_MAX, OUTAGE_RETRY_MAX, RESTART_WINDOW, RESTARTS_MAX,
 };
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::codec::Frame;
@@ -276,6 +276,10 @@ impl<'a> Reading<'a> {
             return;
         };
         let failed = failed.at();
+        // Planned anew by a clock that was set back since: now.
+        if failed > envelope.at.after(JUMP_MIN) && at <= envelope.at {
+            return;
+        }
         let wait = at.since(failed);
         let longest = UNUSABLE_MAX.max(RETRY_MAX).max(Duration::from_millis(asked.unwrap_or(0)));
         // Places of time are whole milliseconds, a quarter of a life is not.

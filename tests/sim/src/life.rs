@@ -6,7 +6,7 @@ use std::time::Duration;
 use renewd_actors::decision::Rules;
 use renewd_actors::journal::Seat;
 use renewd_actors::ports::Ports;
-use renewd_actors::{Engine, Start};
+use renewd_actors::{Declarations, Engine, Start};
 use renewd_events::Facts;
 use renewd_events::binding::Target;
 use renewd_events::planted::{self, Bug};
@@ -152,7 +152,8 @@ fn remember(world: &World) -> Facts {
 
 async fn start(world: &Arc<World>) -> Option<Engine> {
     let facts = remember(world);
-    let declarations = world.declarations(&facts);
+    let config = Arc::clone(world);
+    let declarations: Declarations = Box::new(move |facts| config.declarations(facts));
     let rules = Rules {
         parallel_max: world.plan.parallel,
         retry_first: RETRY_FIRST,
@@ -208,12 +209,13 @@ async fn live(world: &Arc<World>) -> End {
     if world.is_dead() && end != End::Stuck { End::Killed } else { end }
 }
 
-/// A start that the full disk refused is tried again by what supervises the process.
+/// A start that a failed sync ended is tried again by what supervises the process. On a full disk the
+/// engine waits by itself.
 fn not_started(world: &World) -> End {
     if world.is_dead() {
         return End::Killed;
     }
-    if world.disk_is_full() || world.platter().medium.sync_failed {
+    if world.platter().medium.sync_failed {
         world.skip(SUPERVISOR_PAUSE);
         return End::Killed;
     }

@@ -1,5 +1,6 @@
 //! What the log says of an account that is gone at the CA, or of its key: the cause by name, and no
 //! account beside the one that the log explains.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, its helpers too")]
 
 use renewd_sim::crash;
 use renewd_sim::fate::Script;

@@ -335,7 +335,12 @@ impl World {
         for envelope in self.envelopes() {
             facts.apply(&envelope);
         }
-        let declarations = declarations(names, self.state().same_names, &facts);
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let same = self.state().same_names;
+        let declarations: renewd_actors::Declarations = Box::new(move |facts| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            declarations(&names, same, facts)
+        });
         let ports = Ports {
             ca: self.clone(),
             vault: self.clone(),

@@ -46,3 +46,23 @@ fn the_folder_of_a_directory_found_there_is_synced_too() {
     deploy(&directory, Generation(1), CHAIN, KEY).unwrap();
     assert_eq!(seen::synced().first().map(PathBuf::as_path), Some(root.path()));
 }
+
+#[test]
+fn folders_that_are_made_are_for_everybody_and_those_that_are_found_stay_as_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let (shared, directory) = (root.path().join("shared"), root.path().join("shared/web"));
+    fs::create_dir(&shared).unwrap();
+    // Its files belong to its group, and those of the folders in it too.
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o2750)).unwrap();
+    deploy(&directory, Generation(1), CHAIN, KEY).unwrap();
+    let generations = directory.join(GENERATIONS);
+    for made in [&directory, &generations, &generations.join("1")] {
+        assert_eq!(mode(made), 0o2755, "{}", made.display());
+    }
+    fs::set_permissions(&generations, fs::Permissions::from_mode(0o2710)).unwrap();
+    deploy(&directory, Generation(2), CHAIN, KEY).unwrap();
+    assert_eq!([mode(&shared), mode(&generations)], [0o2750, 0o2710]);
+    assert_eq!(mode(&generations.join("2").join("privkey.pem")), 0o600);
+}

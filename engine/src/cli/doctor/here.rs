@@ -27,6 +27,13 @@ const PROBE_OCTETS: usize = 4096;
 /// Bits of a mode that give something to others.
 const OTHERS: u32 = 0o077;
 
+/// Where challenges are answered.
+const CHALLENGES: &str = "challenge address";
+/// Where certificates are served.
+const HTTPS: &str = "https address";
+/// Where the status page is.
+const PAGE: &str = "status page";
+
 /// Whether an engine runs on this state directory.
 pub(super) struct Engine {
     /// One answers.
@@ -190,16 +197,39 @@ pub(super) fn vault(config: &Config, facts: Option<&Facts>, runs: bool) -> Findi
 pub(super) fn listeners(config: &Config, facts: Option<&Facts>, runs: bool) -> Vec<Finding> {
     let pid = facts.filter(|_| runs).map(|facts| facts.engine.identity.pid);
     let mut all: Vec<(&'static str, SocketAddr)> =
-        config.http.listen.iter().map(|address| ("challenge address", *address)).collect();
+        config.http.listen.iter().map(|address| (CHALLENGES, *address)).collect();
     let https = config.certificates.iter().flat_map(|certificate| &certificate.bindings);
     for bind in https {
         if let Bind::Builtin(builtin) = bind {
-            all.extend(builtin.sockets().into_iter().map(|address| ("https address", address)));
+            all.extend(builtin.sockets().into_iter().map(|address| (HTTPS, address)));
         }
     }
+    all.extend(config.admin.listen.map(|address| (PAGE, address)));
     all.sort_unstable();
     all.dedup();
     all.into_iter().map(|(check, address)| listener(check, address, pid)).collect()
+}
+
+/// How bad it is that another program has the address, and what to do.
+fn held(check: &str) -> (Verdict, &'static str) {
+    match check {
+        CHALLENGES => (
+            Verdict::Fail,
+            "stop that program, give another address, or let it forward \
+             /.well-known/acme-challenge/ to ours",
+        ),
+        // Certificates come first: without the page the engine runs on.
+        PAGE => (
+            Verdict::Warn,
+            "stop that program (the page then opens by itself within a minute), or name another \
+             address in [admin] listen",
+        ),
+        _ => (
+            Verdict::Fail,
+            "stop that program, give the bind another port or address, or let that program serve: \
+             target = \"files\" with its reload command",
+        ),
+    }
 }
 
 fn listener(check: &'static str, address: SocketAddr, pid: Option<u32>) -> Finding {
@@ -209,10 +239,9 @@ fn listener(check: &'static str, address: SocketAddr, pid: Option<u32>) -> Findi
             return Finding::ok(check, &subject, "held by the running engine");
         }
         Some(holder) => {
-            let todo = "stop that program, give another address, or let it forward \
-                        /.well-known/acme-challenge/ to ours";
             let seen = format!("held by {holder}");
-            return Finding::bad(Verdict::Fail, (check, &subject), &seen, todo);
+            let (verdict, todo) = held(check);
+            return Finding::bad(verdict, (check, &subject), &seen, todo);
         }
         None => {}
     }
@@ -220,7 +249,13 @@ fn listener(check: &'static str, address: SocketAddr, pid: Option<u32>) -> Findi
         (Ok(_), None) => Finding::ok(check, &subject, "free"),
         (Ok(_), Some(_)) => {
             let seen = "free, although the engine runs: it does not listen there";
-            Finding::bad(Verdict::Fail, (check, &subject), seen, "restart the engine")
+            match check {
+                PAGE => {
+                    let todo = "wait: the engine tries again within a minute";
+                    Finding::bad(Verdict::Warn, (check, &subject), seen, todo)
+                }
+                _ => Finding::bad(Verdict::Fail, (check, &subject), seen, "restart the engine"),
+            }
         }
         (Err(refused), _) => Finding::bad(
             Verdict::Fail,

@@ -14,13 +14,15 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use renewd_events::Facts;
 use renewd_events::id::DnsName;
+use renewd_events::problem::{Problem, ProblemClass};
+use renewd_replay::codes::{Step, classify};
 use renewd_replay::{escape, when};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::finding::{Finding, Verdict};
-use crate::acme::roots;
-use crate::admin::client::{causes, once};
+use crate::acme::{roots, unanswered};
+use crate::admin::client::once;
 use crate::config::{Certificate, Config};
 use crate::settings::Settings;
 
@@ -50,10 +52,9 @@ pub(super) async fn ca(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
     let url = &config.account.ca.url;
     let answer = match tokio::time::timeout(CA_TIME_MAX, directory(config)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(cause)) => {
-            let todo = "check the URL, the name resolution, the firewall and, with a private CA, \
-                        ca_root_file";
-            return vec![Finding::bad(Verdict::Fail, ("CA", url), &cause, todo)];
+        Ok(Err(problem)) => {
+            let todo = way_to_the_ca(classify(Step::Account, &problem));
+            return vec![Finding::bad(Verdict::Fail, ("CA", url), &problem.detail, &todo)];
         }
         Err(_) => {
             let seen = format!("no answer within {}", when::span(CA_TIME_MAX));
@@ -77,22 +78,37 @@ pub(super) async fn ca(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
     findings
 }
 
-async fn directory(config: &Config) -> Result<Response<Bytes>, String> {
+/// What to do about a directory that is not read, as `why` says it for a renewal that met the same.
+fn way_to_the_ca(code: &str) -> String {
+    let cure = match code {
+        "R0904" => "set the clock (NTP); if it is right, the CA's server certificate has run out",
+        "R0903" => {
+            "private CA: set account.ca_root_file; else update the root certificates, or exempt the \
+             host from TLS inspection"
+        }
+        _ => "check the URL, the name resolution and the firewall",
+    };
+    format!("{cure} (`renewd explain {code}`)")
+}
+
+async fn directory(config: &Config) -> Result<Response<Bytes>, Problem> {
+    let own = |cause: String| Problem::new(ProblemClass::Local, "directory", &cause);
     let settings = Settings::from(config);
-    let tls = roots::tls(&settings.account.roots).map_err(|problem| problem.detail)?;
+    let tls = roots::tls(&settings.account.roots)?;
     let https =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
-    let url: Uri = settings.account.directory_url.parse().map_err(|cause| format!("{cause}"))?;
+    let url: Uri =
+        settings.account.directory_url.parse().map_err(|cause| own(format!("{cause}")))?;
     // A client names itself (RFC 8555 §6.1).
     let request = Request::get(url)
         .header(USER_AGENT, AGENT)
         .body(Empty::new())
-        .map_err(|cause| cause.to_string())?;
-    let answer = client.request(request).await.map_err(|error| causes(&error))?;
+        .map_err(|cause| own(cause.to_string()))?;
+    let answer = client.request(request).await.map_err(|error| unanswered(&error))?;
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, DIRECTORY_OCTETS_MAX).collect().await;
-    let body = body.map_err(|cause| cause.to_string())?.to_bytes();
+    let body = body.map_err(|cause| own(cause.to_string()))?.to_bytes();
     Ok(Response::from_parts(parts, body))
 }
 

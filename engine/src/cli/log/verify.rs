@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use renewd_events::log::{Cure, Examined, examine};
+use renewd_events::log::{AnchorCheck, Cure, Examined, FirstBad, examine};
 use serde_json::{Value, json};
 
 use crate::cli::exit::{self, Exit, Reply};
@@ -63,6 +63,20 @@ fn data(found: &Examined, whole: bool) -> Value {
     })
 }
 
+/// What the anchor says about the end of the log. Behind damage nobody has looked: that the last event
+/// was not met there does not show that it was cut off.
+fn anchor(named: AnchorCheck, first_bad: Option<&FirstBad>) -> String {
+    match (named, first_bad) {
+        (AnchorCheck::Ahead { anchor }, Some(bad)) => {
+            format!(
+                "names event {anchor}; the log is readable up to event {} only",
+                bad.seq.0.saturating_sub(1)
+            )
+        }
+        (anchor, _) => anchor.to_string(),
+    }
+}
+
 fn text(path: &Path, found: &Examined, whole: bool) -> String {
     let verified = &found.verified;
     let mut out = format!(
@@ -71,7 +85,7 @@ fn text(path: &Path, found: &Examined, whole: bool) -> String {
         verified.events,
         verified.segments,
         verified.head.hash,
-        verified.anchor,
+        anchor(verified.anchor, verified.first_bad.as_ref()),
         found.clean,
         found.index,
     );
@@ -87,4 +101,25 @@ fn text(path: &Path, found: &Examined, whole: bool) -> String {
     out.push_str(&source::beside(path));
     out.push_str(&format!("to do: {}\n", found.cure));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use renewd_events::id::Seq;
+
+    use super::*;
+
+    #[test]
+    fn damage_in_the_middle_is_not_called_a_shortened_log() {
+        let bad = FirstBad {
+            seq: Seq(5),
+            file: "00000001.log".into(),
+            offset: 900,
+            what: "the check sum does not fit".to_owned(),
+        };
+        let ahead = AnchorCheck::Ahead { anchor: Seq(43) };
+        let damaged = anchor(ahead, Some(&bad));
+        assert_eq!(damaged, "names event 43; the log is readable up to event 4 only");
+        assert!(anchor(ahead, None).contains("was shortened"));
+    }
 }
