@@ -59,6 +59,8 @@ pub enum Bug {
     UnknownIsRefused,
     /// A start gives up the renewal it finds and begins another.
     RenewalBegunAnew,
+    /// A start gives up the registration it finds and begins another, with a key of its own.
+    AccountBegunAnew,
     /// A renewal is said to end unserved, whatever is served.
     SaidUnserved,
     /// A newOrder that an earlier life sent is not asked about.
@@ -73,6 +75,8 @@ pub enum Bug {
     PolicyUnbounded,
     /// Renewals begin however many are under way.
     ParallelIgnored,
+    /// Every place gets the issue of the first certificate that has one.
+    AnothersIssueDeployed,
     /// An issue is put in place before it is checked and adopted.
     DeployBeforeAdopted,
     /// A failed renewal forgets the certificate that is served.

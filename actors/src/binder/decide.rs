@@ -34,7 +34,12 @@ pub(super) fn certificate(
         return decision;
     };
     let early = too_early(facts, id, certificate);
-    let Some(issue) = early.as_ref().or(certificate.current.as_ref()) else {
+    let current = if planted::is(Bug::AnothersIssueDeployed) {
+        facts.certificates.values().find_map(|any| any.current.as_ref())
+    } else {
+        certificate.current.as_ref()
+    };
+    let Some(issue) = early.as_ref().or(current) else {
         return decision;
     };
     let renewal = certificate.run.as_ref().map(|run| run.renewal);

@@ -5,6 +5,7 @@ use renewd_events::account::{
 };
 use renewd_events::event::NewEvent;
 use renewd_events::id::{AccountId, KeyRef};
+use renewd_events::planted::{self, Bug};
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::{Durable, Facts};
 
@@ -30,6 +31,11 @@ pub fn decide(
     directory(id, account, session, cx, &mut decision);
     if account.anomaly.is_some() {
         return decision;
+    }
+    if planted::is(Bug::AccountBegunAnew)
+        && let Some(again) = begun_anew(id, account, session, cx)
+    {
+        return again;
     }
     let Some(key) = &account.key else {
         let effect = Effect::EnsureAccountKey(id, account_key_ref(id));
@@ -74,6 +80,35 @@ pub fn decide(
         }
     }
     decision
+}
+
+/// As a person would write it who mistrusts what an earlier life left ([`Bug::AccountBegunAnew`]).
+fn begun_anew(
+    id: AccountId,
+    account: &Account,
+    session: &Session,
+    cx: &Context,
+) -> Option<Decision> {
+    let Registration::Requested(intent) = &account.registration else {
+        return None;
+    };
+    if intent.meta().boot == cx.boot {
+        return None;
+    }
+    let own = KeyRef(format!("{}-{}", account_key_ref(id).0, cx.boot));
+    let key = account.key.as_ref().filter(|key| key.key_ref == own);
+    let mut decision = Decision::none();
+    match key {
+        Some(key) => {
+            let event = AccountEvent::AccountRequested(request(account, key));
+            decision.records.push(fact(id, event, None, None));
+        }
+        None => {
+            let effect = Effect::EnsureAccountKey(id, own);
+            decision.when_due(effect, session, cx, "the vault could not make the account key");
+        }
+    }
+    Some(decision)
 }
 
 fn request(account: &Account, key: &AccountKey) -> AccountRequest {

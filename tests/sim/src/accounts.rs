@@ -7,6 +7,7 @@ use std::time::Duration;
 use renewd_actors::ports::RegisteredAccount;
 use renewd_actors::registrar::account_key_ref;
 use renewd_events::WallMs;
+use renewd_events::account::AccountRequest;
 use renewd_events::id::{AccountId, Hash, KeyRef};
 use renewd_events::problem::{Problem, ProblemClass};
 
@@ -57,13 +58,12 @@ struct Standing {
 
 impl Accounts {
     /// The key that signs for an account; what cannot be signed is not sent.
-    fn key(&self, account: AccountId) -> Result<&str, Problem> {
-        let name = account_key_ref(account);
-        let key = self.keys.get(&name);
+    fn key(&self, name: &KeyRef) -> Result<&str, Problem> {
+        let key = self.keys.get(name);
         match key.map_or(Kept::Gone, |key| key.kept) {
             Kept::Whole => Ok(key.map_or("", |key| key.thumbprint.as_str())),
-            Kept::Gone => Err(vault("vaultKeyAbsent", &name)),
-            Kept::Damaged => Err(vault("vaultDamaged", &name)),
+            Kept::Gone => Err(vault("vaultKeyAbsent", name)),
+            Kept::Damaged => Err(vault("vaultDamaged", name)),
         }
     }
 
@@ -79,8 +79,11 @@ impl Accounts {
     }
 
     /// newAccount: the same key gives the same account (RFC 8555 §7.3.1).
-    pub(crate) fn register(&mut self, account: AccountId) -> Result<RegisteredAccount, Problem> {
-        let key = self.key(account)?.to_owned();
+    pub(crate) fn register(
+        &mut self,
+        request: &AccountRequest,
+    ) -> Result<RegisteredAccount, Problem> {
+        let key = self.key(&request.key_ref)?.to_owned();
         if let Some(known) = self.known.get(&key) {
             let url = known.url.clone();
             let again = RegisteredAccount { url, already_existed: true };
@@ -132,7 +135,7 @@ impl World {
         if account != self.account() {
             return Err(local("account-unknown", &account.to_string()));
         }
-        self.state().accounts.key(account).map(drop)
+        self.state().accounts.key(&account_key_ref(account)).map(drop)
     }
 
     /// Finds the key of this name in the vault, or makes it.

@@ -22,6 +22,7 @@ use crate::fate::Fault;
 use crate::invariant::Invariant;
 use crate::life::{RETRY_FIRST, RETRY_MAX};
 use crate::plan::{Goal, Served};
+use crate::spans::{Spans, Stamp};
 use crate::story::Story;
 use crate::tick::with_facts;
 use crate::verdicts;
@@ -104,25 +105,20 @@ struct Reading<'a> {
     seq: Seq,
     previous: Hash,
     renewals: usize,
-    failures: BTreeMap<CertificateId, (WallMs, Option<u64>)>,
-    begun: BTreeMap<CertificateId, WallMs>,
+    failures: BTreeMap<CertificateId, (Stamp, Option<u64>)>,
+    begun: BTreeMap<CertificateId, Stamp>,
     orders: BTreeMap<RenewalId, u32>,
     /// Failures in a row.
     failed: BTreeMap<CertificateId, u32>,
-    /// No order for this certificate before.
-    floors: BTreeMap<CertificateId, WallMs>,
-    /// The wall clock was set: spans of wall time mean nothing.
-    clock_set: bool,
+    /// No order for this certificate before this long after that.
+    floors: BTreeMap<CertificateId, (Stamp, Duration)>,
+    spans: Spans,
     story: Story,
 }
 
 impl<'a> Reading<'a> {
     fn new(world: &'a World) -> Self {
-        let clock_set = {
-            let fates = world.fates();
-            let mut drawn = fates.drawn().0.values();
-            drawn.any(|harm| matches!(harm.fault, Fault::Forward | Fault::Back | Fault::Downtime))
-        };
+        let spans = world.state().spans.clone();
         Self {
             world,
             facts: Facts::default(),
@@ -134,8 +130,8 @@ impl<'a> Reading<'a> {
             orders: BTreeMap::new(),
             failed: BTreeMap::new(),
             floors: BTreeMap::new(),
-            clock_set,
-            story: Story::new(clock_set),
+            story: Story::new(spans.clone()),
+            spans,
         }
     }
 
@@ -230,16 +226,12 @@ impl<'a> Reading<'a> {
         let id = CertificateId(envelope.stream.id);
         match event {
             CertificateEvent::RenewalStarted { cause, .. } => {
-                self.begun.insert(id, envelope.at);
-                let failed = self.failures.get(&id);
-                if let Some((at, _)) = failed.filter(|_| *cause == Cause::Retry && !self.clock_set)
-                    && envelope.at.since(*at) < RETRY_FIRST
-                {
-                    let what = format!(
-                        "event {}: a retry after {:?}",
-                        envelope.seq,
-                        envelope.at.since(*at)
-                    );
+                let now = Stamp::of(envelope);
+                self.begun.insert(id, now);
+                let failed = self.failures.get(&id).filter(|_| *cause == Cause::Retry);
+                let waited = failed.and_then(|(at, _)| self.spans.unbroken(*at, now));
+                if let Some(waited) = waited.filter(|waited| *waited < RETRY_FIRST) {
+                    let what = format!("event {}: a retry after {waited:?}", envelope.seq);
                     self.world.broken(Invariant::BackoffBounds, what);
                 }
             }
@@ -252,7 +244,7 @@ impl<'a> Reading<'a> {
             }
             CertificateEvent::RenewalFailed { problem, .. } => {
                 self.ended(id, envelope);
-                self.failures.insert(id, (envelope.at, problem.retry_after_ms));
+                self.failures.insert(id, (Stamp::of(envelope), problem.retry_after_ms));
                 *self.failed.entry(id).or_default() += 1;
             }
             CertificateEvent::CertificateDeclared(_) => {
@@ -271,8 +263,9 @@ impl<'a> Reading<'a> {
 
     fn ended(&mut self, id: CertificateId, envelope: &Envelope) {
         let began = self.begun.remove(&id);
-        let open = began.map_or(Duration::ZERO, |began| envelope.at.since(began));
-        if open > OPEN_MAX && !self.clock_set {
+        let now = Stamp::of(envelope);
+        let open = began.map_or(Duration::ZERO, |began| self.spans.at_least(began, now));
+        if open > OPEN_MAX {
             let what = format!("event {}: a renewal was open for {open:?}", envelope.seq);
             self.world.broken(Invariant::NothingOpenForEver, what);
         }
@@ -282,15 +275,16 @@ impl<'a> Reading<'a> {
         let Some((failed, asked)) = self.failures.get(&CertificateId(envelope.stream.id)) else {
             return;
         };
+        let failed = failed.at();
         // Planned anew by a clock that was set back since: now.
-        if *failed > envelope.at.after(JUMP_MIN) && at <= envelope.at {
+        if failed > envelope.at.after(JUMP_MIN) && at <= envelope.at {
             return;
         }
-        let wait = at.since(*failed);
+        let wait = at.since(failed);
         let longest = UNUSABLE_MAX.max(RETRY_MAX).max(Duration::from_millis(asked.unwrap_or(0)));
         // Places of time are whole milliseconds, a quarter of a life is not.
         let wait_up = wait.saturating_add(Duration::from_millis(1));
-        if wait_up < self.shortest(envelope, *failed) || wait > longest + longest / 8 {
+        if wait_up < self.shortest(envelope, failed) || wait > longest + longest / 8 {
             let what = format!("event {}: a retry {wait:?} after its failure", envelope.seq);
             self.world.broken(Invariant::BackoffBounds, what);
         }
@@ -313,13 +307,17 @@ impl<'a> Reading<'a> {
         let order = self.facts.orders.get(&OrderId(envelope.stream.id));
         let certificate = order.and_then(|order| Some(order.request.as_ref()?.certificate));
         if let (Some(certificate), Some(asked)) = (certificate, problem.retry_after_ms) {
-            self.floors.insert(certificate, envelope.at.after(Duration::from_millis(asked)));
+            let floor = (Stamp::of(envelope), Duration::from_millis(asked));
+            self.floors.insert(certificate, floor);
         }
     }
 
     fn kept(&self, envelope: &Envelope, certificate: CertificateId) {
-        let floor = self.floors.get(&certificate).filter(|_| !self.clock_set);
-        if floor.is_some_and(|floor| envelope.at < *floor) {
+        let early = self.floors.get(&certificate).is_some_and(|(refused, asked)| {
+            let waited = self.spans.unbroken(*refused, Stamp::of(envelope));
+            waited.is_some_and(|waited| waited < *asked)
+        });
+        if early {
             let what = format!("event {}: an order sooner than the CA had asked", envelope.seq);
             self.world.broken(Invariant::RetryAfterKept, what);
         }
@@ -376,8 +374,8 @@ fn truth(world: &World, reading: &Reading<'_>) {
         }
     }
     let now = world.wall();
-    let longest = reading.begun.values().map(|began| now.since(*began)).max();
-    if let Some(open) = longest.filter(|open| *open > OPEN_MAX && !reading.clock_set) {
+    let longest = reading.begun.values().map(|began| reading.spans.until(*began, now)).max();
+    if let Some(open) = longest.filter(|open| *open > OPEN_MAX) {
         state.broken(Invariant::NothingOpenForEver, format!("a renewal is open for {open:?}"));
     }
     let open = reading.facts.certificates.values().any(|certificate| certificate.run.is_some());

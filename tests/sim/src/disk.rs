@@ -89,6 +89,8 @@ impl EventStore for Disk {
                 // What is said to have failed may all the same be on the disk.
                 if seconds % 2 == 1 {
                     self.world.platter().frames.extend_from_slice(batch);
+                    let last = batch.last().map_or(Seq(0), |frame| frame.seq);
+                    self.world.state().written = last;
                 }
                 self.world.fill_disk(Duration::from_secs(seconds));
                 return Err(full());

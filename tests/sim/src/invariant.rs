@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use renewd_events::id::Seq;
+
 /// An invariant. Its name is what a report, a regression and a planted bug are known by.
 #[derive(
     Clone,
@@ -108,6 +110,8 @@ pub struct Violation {
     pub invariant: Invariant,
     /// How.
     pub what: String,
+    /// The last event that the disk had taken when it was seen.
+    pub after: Seq,
 }
 
 impl fmt::Display for Violation {

@@ -8,7 +8,7 @@
 //!
 //! Read in this order: [`plan`] (what a run is), [`fate`] (what goes wrong, and where), [`disk`],
 //! [`world`] with `ca` and `places` (the ports), [`life`] (from start to end, and again),
-//! [`invariant`], `audit`, `folded`, `story` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
+//! [`invariant`], `audit`, `folded`, `story`, `spans` and `verdicts` (what must hold), [`crash`], [`seeds`], `planted` (the
 //! commands).
 
 mod accounts;
@@ -30,8 +30,10 @@ pub mod plan;
 pub mod planted;
 mod secrets;
 pub mod seeds;
+mod spans;
 mod story;
 mod tick;
 mod time;
+pub mod timeline;
 mod verdicts;
 pub mod world;

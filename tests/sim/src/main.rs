@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use renewd_sim::crash::Second;
 use renewd_sim::fate::Script;
-use renewd_sim::invariant::Invariant;
+use renewd_sim::invariant::{Invariant, Violation};
 use renewd_sim::seeds::Size;
-use renewd_sim::{crash, seeds};
+use renewd_sim::{crash, seeds, timeline};
 use strum::EnumCount;
 
 /// What a port's planned panic says.
@@ -124,17 +124,49 @@ fn sim_command(words: &[&str]) -> ExitCode {
     if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Makes a failing history smaller and says how to repeat it.
+/// Makes a failing history smaller, says in one command how to repeat it, and shows what led to it.
 fn show_failure(failure: &seeds::Failure, size: Size) {
     let Some(first) = failure.violations.first() else {
         return;
     };
     println!("seed {} breaks {first}", failure.seed);
-    let small = seeds::shrink(failure.seed, size, &failure.script, first.invariant);
-    println!("  {} faults, {} are enough; to repeat it:", failure.script.0.len(), small.0.len());
     let large = if size == Size::Large { " --large" } else { "" };
-    println!("  cargo xtask sim --seed {}{large}", failure.seed);
+    if first.invariant == Invariant::Repeatable {
+        // One run alone shows nothing; that a seed is run twice is told by its number.
+        println!("  to repeat it: cargo xtask sim --seeds 1 --from {}{large}", failure.seed);
+        return;
+    }
+    let small = seeds::shrink(failure.seed, size, &failure.script, first.invariant);
+    let (lines, violations) = seeds::show(failure.seed, size, Some(&small));
+    let again = violations.iter().find(|violation| violation.invariant == first.invariant);
+    let Some(again) = again else {
+        println!("  its faults alone do not break it; to repeat it:");
+        println!("  cargo xtask sim --seed {}{large}", failure.seed);
+        return;
+    };
+    println!("  {} faults, {} are enough; to repeat it:", failure.script.0.len(), small.0.len());
     println!("  cargo xtask sim --seed {}{large} --script \"{small}\"", failure.seed);
+    show_timeline(&lines, again);
+}
+
+/// What led to it, and what it is.
+fn show_timeline(lines: &[String], violation: &Violation) {
+    let part = timeline::timeline(lines, violation);
+    println!("  {} of {} lines:", part.len(), lines.len());
+    part.iter().for_each(|line| println!("    {line}"));
+    println!("    {violation}");
+}
+
+/// Says how to repeat what an end at a boundary broke; the history of the first, which is short.
+fn show_crash_failures(scenario: &crash::Scenario, failures: &[crash::Failure]) {
+    for (index, failure) in failures.iter().enumerate() {
+        println!("  cargo xtask crash --script \"{}\" {}", failure.script, failure.scenario);
+        failure.violations.iter().for_each(|violation| println!("    {violation}"));
+        if let Some(first) = failure.violations.first().filter(|_| index == 0) {
+            let (lines, _) = crash::show(scenario, &failure.script);
+            show_timeline(&lines, first);
+        }
+    }
 }
 
 fn one_seed(seed: u64, size: Size, script: Option<&Script>) -> ExitCode {
@@ -186,12 +218,7 @@ fn crash_command(words: &[&str]) -> ExitCode {
             "{:<28} {:>5} boundaries {:>7} runs {:>4} violations",
             scenario.name, report.boundaries, report.runs, report.violations
         );
-        for failure in &report.failures {
-            println!("  {}", failure.script);
-            for violation in &failure.violations {
-                println!("    {violation}");
-            }
-        }
+        show_crash_failures(scenario, &report.failures);
         count += 1;
         all.add(report);
     }

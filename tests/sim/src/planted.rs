@@ -39,6 +39,8 @@ pub fn named_by(bug: Bug) -> &'static [Invariant] {
         Bug::KeyInCsr => &[Invariant::NoSecret],
         Bug::DoInsteadOfSettle => &[Invariant::OneOrderPerIntent],
         Bug::RenewalBegunAnew => &[Invariant::NoUnexplainedOrder, Invariant::OpenOrderUsed],
+        Bug::AccountBegunAnew => &[Invariant::OneAccount],
+        Bug::AnothersIssueDeployed => &[Invariant::DeployedFits],
         Bug::SaidUnserved => &[Invariant::EndsAsItIs],
         Bug::NeverSettled => &[Invariant::IntentSettled],
         Bug::WishForgotten => &[Invariant::WishHeard],
@@ -58,6 +60,30 @@ pub fn named_by(bug: Bug) -> &'static [Invariant] {
         Bug::RestartRepeated | Bug::RestartCountInMemory => &[Invariant::RestartOnce],
     }
 }
+
+/// The invariants that no planted bug is named by, each with the reason.
+pub const UNPLANTED: [(Invariant, &str); 4] = [
+    (
+        Invariant::EventSize,
+        "no event that the simulated world can cause comes near 32 KiB; the codec refuses what is \
+         larger, and its own tests show that",
+    ),
+    (
+        Invariant::NoLogNoAct,
+        "open: a shell that decides while the log is broken was not found within five minutes of \
+         hunting; no scenario is known in which an act falls due just then",
+    ),
+    (
+        Invariant::NoActorFailed,
+        "it breaks when an actor says of itself that it failed: actors/tests make them panic and \
+         see it said, and a panic planted here would prove no more",
+    ),
+    (
+        Invariant::Repeatable,
+        "it takes two runs of one seed that differ; a hunt runs each once, and a bug that differs \
+         from run to run could not be hunted by a script",
+    ),
+];
 
 /// Where a bug was found.
 #[derive(Clone, Debug)]

@@ -9,11 +9,13 @@ use renewd_events::codec::Frame;
 use renewd_events::id::{CertificateId, OrderId, RenewalId, StreamId};
 use renewd_events::order::OrderEvent;
 use renewd_events::problem::ProblemClass;
-use renewd_events::{Envelope, Event, Facts, WallMs};
+use renewd_events::schedule::ScheduleEvent;
+use renewd_events::{Envelope, Event, Facts};
 use renewd_replay::check::Checker;
 
 use crate::invariant::Invariant;
 use crate::secrets;
+use crate::spans::{Spans, Stamp};
 use crate::world::World;
 
 /// A token is answered for as long as its order can live, and a day.
@@ -34,15 +36,16 @@ pub(crate) struct Story {
     /// Names by authorization: their order, and whether the CA is satisfied.
     names: BTreeMap<StreamId, (OrderId, bool)>,
     /// Tokens that are answered, and since when.
-    answered: BTreeMap<StreamId, WallMs>,
-    /// Wall time means nothing in this log.
-    clock_set: bool,
+    answered: BTreeMap<StreamId, Stamp>,
+    /// When a person last wished for a renewal.
+    wishes: BTreeMap<CertificateId, Stamp>,
+    spans: Spans,
 }
 
 impl Story {
     /// Before the first event.
-    pub(crate) fn new(clock_set: bool) -> Self {
-        Self { clock_set, ..Self::default() }
+    pub(crate) fn new(spans: Spans) -> Self {
+        Self { spans, ..Self::default() }
     }
 
     /// The next event; `facts` hold it already.
@@ -84,6 +87,10 @@ impl Story {
                 for (_, valid) in self.names.values_mut().filter(|(of, _)| *of == order) {
                     *valid = true;
                 }
+            }
+            Event::Schedule(ScheduleEvent::RenewalRequested { .. }) => {
+                let id = CertificateId(envelope.stream.id);
+                self.wishes.insert(id, Stamp::of(envelope));
             }
             Event::Authorization(event) => {
                 if self.authorization(envelope, event) {
@@ -180,12 +187,12 @@ impl Story {
                 }
             }
             AuthorizationEvent::ChallengeChosen(_) => {
-                self.answered.insert(envelope.stream, envelope.at);
+                self.answered.insert(envelope.stream, Stamp::of(envelope));
             }
             AuthorizationEvent::ChallengeWithdrawn => {
                 let since = self.answered.remove(&envelope.stream);
-                return !self.clock_set
-                    && since.is_some_and(|since| envelope.at.since(since) > TOKEN_MAX);
+                let now = Stamp::of(envelope);
+                return since.is_some_and(|since| self.spans.at_least(since, now) > TOKEN_MAX);
             }
             AuthorizationEvent::Published { .. }
             | AuthorizationEvent::ReadinessRequested { .. }
@@ -204,17 +211,14 @@ impl Story {
         checker: &Checker,
         envelopes: &[Envelope],
     ) {
-        if self.clock_set {
-            return;
-        }
         let now = world.wall();
-        let old = |at: WallMs, max| now.since(at) > max;
+        let old = |since: Stamp, max| self.spans.until(since, now) > max;
         if self.answered.values().any(|since| old(*since, TOKEN_MAX)) {
             world
                 .broken(Invariant::TokenWithdrawn, "a token has been answered for over eight days");
         }
-        for schedule in facts.schedules.values() {
-            if schedule.requested.as_ref().is_some_and(|(_, at)| old(*at, OPEN_MAX)) {
+        for (id, _) in facts.schedules.iter().filter(|(_, it)| it.requested.is_some()) {
+            if self.wishes.get(id).is_some_and(|since| old(*since, OPEN_MAX)) {
                 world.broken(Invariant::WishHeard, "a person's wish for a renewal was forgotten");
             }
         }
@@ -224,7 +228,7 @@ impl Story {
                 continue;
             };
             let over = envelope.renewal.is_some_and(|renewal| self.ended.contains_key(&renewal));
-            if old(envelope.at, OPEN_MAX) && !over {
+            if old(Stamp::of(envelope), OPEN_MAX) && !over {
                 let what =
                     format!("event {}: an intent ({:?}) is left open", intent.seq, intent.act);
                 world.broken(Invariant::IntentSettled, what);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use renewd_actors::Handle;
 use renewd_events::WallMs;
 use renewd_events::id::{
-    BindingId, CertificateId, CertificateName, Fingerprint, OrderId, RestartId, StreamId,
+    BindingId, CertificateId, CertificateName, Fingerprint, OrderId, RestartId, Seq, StreamId,
 };
 use renewd_events::intent::Meta;
 use tokio::sync::Notify;
@@ -22,6 +22,7 @@ use crate::folded::Folded;
 use crate::invariant::{Invariant, Violation};
 use crate::pace::Pace;
 use crate::plan::{DAY, Plan};
+use crate::spans::Spans;
 use crate::time::Clock;
 
 /// When the world begins: 2026-01-01.
@@ -83,7 +84,10 @@ pub(crate) struct State {
     pub(crate) disk_full_until: WallMs,
     /// A person asked for a renewal out of turn.
     pub(crate) person_asked: bool,
+    pub(crate) spans: Spans,
     pub(crate) violations: Vec<Violation>,
+    /// The last event that the disk took.
+    pub(crate) written: Seq,
     pub(crate) latency: Option<Draws>,
     /// Who handles a message first.
     pub(crate) turns: Option<Draws>,
@@ -121,6 +125,7 @@ impl World {
         let draws = |purpose| Some(Draws::new(plan.seed, purpose));
         let (latency, turns) = (draws("latency"), draws("turns"));
         let listener_free = !plan.listener_needs_restart;
+        let spans = Spans::of(plan.certificates.len());
         let names = plan.certificates.iter().map(|wanted| wanted.name());
         Arc::new(Self {
             bindings: names
@@ -128,7 +133,7 @@ impl World {
                 .collect(),
             folded: Mutex::default(),
             plan,
-            state: Mutex::new(State { latency, turns, listener_free, ..State::default() }),
+            state: Mutex::new(State { latency, turns, listener_free, spans, ..State::default() }),
             platter: Mutex::default(),
             fate: Mutex::new(fate),
             clock: Mutex::new(Clock { base: BEGINNING, started: None, wrong_ms: 0 }),
@@ -201,6 +206,7 @@ impl World {
     /// Time goes on without the process: at most to where the healing begins.
     pub(crate) fn skip(&self, time: Duration) {
         let time = time.min(self.healing().since(self.time()));
+        self.note_down(time);
         let mut clock = lock(&self.clock);
         clock.base = clock.base.after(time);
     }
@@ -211,6 +217,8 @@ impl World {
         let mut clock = lock(&self.clock);
         let wrong = clock.wrong_ms.saturating_add(seconds.saturating_mul(1000));
         clock.wrong_ms = wrong.clamp(-WRONG_MAX_MS, WRONG_MAX_MS);
+        drop(clock);
+        self.note_set();
     }
 
     /// Sets our wall clock when that is the fault.
@@ -236,7 +244,10 @@ impl World {
     /// Our wall clock is right again.
     pub(crate) fn right_wall(&self) {
         self.state().clock_set(self.time());
-        lock(&self.clock).wrong_ms = 0;
+        let was = std::mem::take(&mut lock(&self.clock).wrong_ms);
+        if was != 0 {
+            self.note_set();
+        }
     }
 
     /// A life begins: its runtime has a time of its own.
@@ -352,7 +363,8 @@ impl State {
         // One that breaks a thousand times must not hide another.
         let known = self.violations.iter().any(|violation| violation.invariant == invariant);
         if !known || self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(Violation { invariant, what: what.into() });
+            let (what, after) = (what.into(), self.written);
+            self.violations.push(Violation { invariant, what, after });
         }
     }
 

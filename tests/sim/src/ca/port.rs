@@ -236,7 +236,7 @@ impl CertificateAuthority for World {
     ) -> Act<'a, Result<RegisteredAccount, Problem>> {
         self.witness(request.meta());
         self.request(Kind::Act, (Some(account), None), move |state, _| {
-            state.accounts.register(account)
+            state.accounts.register(request.intent())
         })
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use renewd_events::id::Seq;
 use renewd_replay::sentence::sentence;
 pub use scenario::{Scenario, all, long};
 
@@ -200,21 +201,26 @@ fn ended(scenario: &Scenario, ends: &Script) -> Arc<World> {
 }
 
 pub(crate) fn once(scenario: &Scenario, ends: &Script) -> Ran {
-    let world = ended(scenario, ends);
-    let outcome = life::run(&world);
+    ran(&ended(scenario, ends))
+}
+
+fn ran(world: &Arc<World>) -> Ran {
+    let outcome = life::run(world);
     let reached = BOUNDARIES.map(|place| world.fates().reached().get(&place).copied().unwrap_or(0));
     let recovery = world.fates().recovery(BOUNDARIES);
-    let unresolved = unresolved(&world);
+    let unresolved = unresolved(world);
     let orders = world.state().ca.orders.len();
     let late = world.state().ca.came_late.len();
     Ran { outcome, reached, orders, recovery, unresolved, late }
 }
 
-/// Runs a scenario with these ends and shows its log, an event a line, and what is broken.
+/// Runs a scenario with these ends and shows its log, an event a line, and what is broken: all that a
+/// run through every boundary sees, the orders beside those of a run without ends among it.
 pub fn show(scenario: &Scenario, ends: &Script) -> (Vec<String>, Vec<Violation>) {
+    let clean = once(scenario, &Script::default());
     let world = ended(scenario, ends);
-    let outcome = life::run(&world);
-    (lines(&world), outcome.violations)
+    let ran = ran(&world);
+    (lines(&world), judged(scenario, &ran, clean.orders))
 }
 
 /// The log of a world, an event a line.
@@ -242,7 +248,11 @@ pub(crate) fn judged(scenario: &Scenario, ran: &Ran, orders: usize) -> Vec<Viola
     let explained = if scenario.plan.ca.list { ran.late } else { ran.unresolved };
     if ran.orders > orders + explained {
         let what = format!("{} orders where {orders} are enough", ran.orders);
-        violations.push(Violation { invariant: Invariant::NoUnexplainedOrder, what });
+        violations.push(Violation {
+            invariant: Invariant::NoUnexplainedOrder,
+            what,
+            after: Seq(0),
+        });
     }
     violations
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub use draw::{Size, drawn};
 pub use shrink::shrink;
 
+use renewd_events::id::Seq;
+
 use crate::fate::{Fate, Script};
 use crate::invariant::{Invariant, Violation};
 use crate::life::{self, Outcome};
@@ -119,7 +121,7 @@ fn judged(seed: u64, size: Size) -> Report {
         let (again, _, _) = one(seed, size, None);
         if again.head != outcome.head {
             let what = format!("two runs of seed {seed} ended with different logs");
-            violations.push(Violation { invariant: Invariant::Repeatable, what });
+            violations.push(Violation { invariant: Invariant::Repeatable, what, after: Seq(0) });
         }
     }
     let (count, faults) = (violations.len(), script.0.len());
