@@ -46,7 +46,13 @@ pub(crate) fn said((order, until): (&Order, WallMs)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use renewd_events::order::{Found, OrderEvent, OrderStatus};
+    use renewd_events::schedule::Cause;
+
     use super::*;
+    use crate::codes;
+    use crate::status::{State, status};
+    use crate::testlog::{Log, certificate};
 
     const NOW: WallMs = WallMs(1_769_860_800_000);
 
@@ -61,5 +67,39 @@ mod tests {
         assert_eq!(max(12), hours(6));
         assert_eq!(max(11), ISSUING_MIN);
         assert_eq!(issuing_max(NOW, Some(NOW.before(hours(1)))), ISSUING_MIN, "it has expired");
+    }
+
+    #[test]
+    fn a_ca_that_does_not_issue_is_told_after_an_hour_with_how_long_it_is_waited_for() {
+        let mut log = Log::registered();
+        log.started(200, Cause::FirstIssue, 1).keyed().created(1, Found::Answer);
+        log.add(log.order(1), OrderEvent::FinalizationAccepted { status: OrderStatus::Processing });
+        let since = log.now();
+        let at = |log: &Log, now: WallMs| {
+            let (facts, witnesses) = (log.facts(), log.witnesses());
+            let why = crate::why::why(&facts, &witnesses, certificate(), now).unwrap();
+            (status(&facts, &witnesses, now).remove(0), why)
+        };
+        let (row, why) =
+            at(&log, since.after(ISSUING_LONG.saturating_sub(Duration::from_millis(1))));
+        assert_eq!((row.state, row.trouble, why.code), (State::Renewing, None, None));
+        let (row, why) = at(&log, since.after(ISSUING_LONG));
+        let trouble = row.trouble.unwrap();
+        let until = crate::when::minute(since.after(ISSUING_MAX));
+        assert_eq!((trouble.code.as_str(), trouble.at), ("R0319", since));
+        assert!(
+            trouble.sentence.ends_with(&format!("waited for until {until}")),
+            "{}",
+            trouble.sentence
+        );
+        assert_eq!((why.code, why.since), (Some(codes::STUCK), Some(since)));
+        assert!(
+            why.do_this.ends_with(&format!("if it is not issued by {until}")),
+            "{}",
+            why.do_this
+        );
+        log.issued();
+        let (row, why) = at(&log, since.after(ISSUING_LONG));
+        assert_eq!((row.trouble, why.code), (None, None), "it is issued");
     }
 }

@@ -6,7 +6,7 @@ use renewd_events::binding::BindingEvent;
 use renewd_events::certificate::CertificateEvent;
 use renewd_events::id::Generation;
 use renewd_events::listener::ListenerEvent;
-use renewd_events::order::{Found, OrderEvent, OrderStatus};
+use renewd_events::order::Found;
 use renewd_events::problem::{Problem, ProblemClass};
 use renewd_events::schedule::Cause;
 
@@ -254,36 +254,6 @@ fn the_json_holds_times_as_text() {
     assert_eq!(value["expires"], "2027-02-21T03:10:02.114Z");
     assert_eq!(value["next"]["at"], "2027-01-22T03:10:02.114Z");
     assert_eq!(value["bindings"][0]["served"], true);
-}
-
-#[test]
-fn a_ca_that_does_not_issue_is_told_after_an_hour_with_how_long_it_is_waited_for() {
-    let mut log = Log::registered();
-    log.started(200, Cause::FirstIssue, 1).keyed().created(1, Found::Answer);
-    log.add(log.order(1), OrderEvent::FinalizationAccepted { status: OrderStatus::Processing });
-    let since = log.now();
-    let at = |log: &Log, now: WallMs| {
-        let (facts, witnesses) = (log.facts(), log.witnesses());
-        let why = crate::why::why(&facts, &witnesses, certificate(), now).unwrap();
-        (status(&facts, &witnesses, now).remove(0), why)
-    };
-    let (row, why) =
-        at(&log, since.after(slow::ISSUING_LONG.saturating_sub(Duration::from_millis(1))));
-    assert_eq!((row.state, row.trouble, why.code), (State::Renewing, None, None));
-    let (row, why) = at(&log, since.after(slow::ISSUING_LONG));
-    let trouble = row.trouble.unwrap();
-    let until = crate::when::minute(since.after(slow::ISSUING_MAX));
-    assert_eq!((trouble.code.as_str(), trouble.at), ("R0319", since));
-    assert!(
-        trouble.sentence.ends_with(&format!("waited for until {until}")),
-        "{}",
-        trouble.sentence
-    );
-    assert_eq!((why.code, why.since), (Some(codes::STUCK), Some(since)));
-    assert!(why.do_this.ends_with(&format!("if it is not issued by {until}")), "{}", why.do_this);
-    log.issued();
-    let (row, why) = at(&log, since.after(slow::ISSUING_LONG));
-    assert_eq!((row.trouble, why.code), (None, None), "it is issued");
 }
 
 #[test]
