@@ -145,3 +145,37 @@ fn a_commit_that_is_too_large_is_refused_whole_and_the_log_opens_again() {
     let (log, _) = SledLog::open(dir.path()).unwrap();
     assert_eq!(log.head().seq, Seq(1));
 }
+
+#[test]
+fn a_log_that_waits_changes_nothing_holds_the_lock_and_goes_on_when_it_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut SledLog::create(dir.path()).unwrap(), 5);
+    let full = || failed("using the index", dir.path())(io::ErrorKind::StorageFull.into());
+    let segment = segment::list(dir.path()).unwrap().pop().unwrap();
+    // Torn, so that opening would write.
+    let torn = [std::fs::read(&segment.path).unwrap(), b"torn".to_vec()].concat();
+    std::fs::write(&segment.path, &torn).unwrap();
+    let mut log = SledLog::wait(dir.path(), full()).unwrap();
+    assert_eq!(log.head().seq, Seq(5));
+    assert_eq!(std::fs::read(&segment.path).unwrap(), torn, "nothing is written");
+    assert!(files::is_held(dir.path()));
+    let frame = next(log.head());
+    let first = log.commit(std::slice::from_ref(&frame)).unwrap_err();
+    assert!(matches!(first, StoreError::NoRoom { .. }) && first.may_pass(), "{first}");
+    assert!(matches!(log.commit(std::slice::from_ref(&frame)), Err(StoreError::Poisoned(_))));
+    assert_eq!(log.reopen().unwrap().seq, Seq(5));
+    log.commit(&[frame]).unwrap();
+    drop(log);
+    assert!(!files::is_held(dir.path()));
+    assert!(verify(dir.path()).unwrap().is_whole());
+
+    let final_error = unsynced_error(dir.path());
+    assert!(SledLog::wait(dir.path(), final_error).is_err(), "it does not pass by itself");
+    std::fs::write(&segment.path, &torn[..40]).unwrap();
+    let damaged = SledLog::wait(dir.path(), full()).unwrap_err();
+    assert!(matches!(damaged, StoreError::Damaged { .. }), "{damaged}");
+}
+
+fn unsynced_error(dir: &Path) -> StoreError {
+    files::unsynced(dir)(io::ErrorKind::StorageFull.into())
+}
