@@ -250,6 +250,8 @@ pub struct ClockState {
     pub checked_at: Option<WallMs>,
     /// Jumps noticed.
     pub jumps: u32,
+    /// When the last one was, by the clock after it.
+    pub jumped_at: Option<WallMs>,
 }
 
 impl ClockState {
@@ -257,7 +259,10 @@ impl ClockState {
     pub fn evolve(&mut self, meta: &Meta, event: &ClockEvent) {
         match event {
             ClockEvent::DailyCheckRan { .. } => self.checked_at = Some(meta.at),
-            ClockEvent::WallClockJumped { .. } => self.jumps = self.jumps.saturating_add(1),
+            ClockEvent::WallClockJumped { .. } => {
+                self.jumps = self.jumps.saturating_add(1);
+                self.jumped_at = Some(meta.at);
+            }
         }
     }
 }

@@ -255,9 +255,17 @@ fn served(
         .map_or(bounds::SERVED_WAIT_MAX, |issue| {
             issue.leaf.not_after.since(issue.leaf.not_before) / 4
         });
-    // After the clock was set back, from the start of this life: the Binder needs a moment to look.
-    let since = if cx.is_ahead(adopted) { facts.engine.booted_at } else { adopted };
-    let mut give_up = cx.due(since, bounds::SERVED_WAIT_MAX.min(life));
+    // After the clock was set back, from then or from the start of this life: the Binder needs a moment to
+    // look. A jump that just was is not in the log yet, and brings us here again when it is.
+    let since = match cx.is_ahead(adopted) {
+        false => adopted,
+        true => {
+            let present = [Some(facts.engine.booted_at), facts.clock.jumped_at];
+            let present = present.into_iter().flatten().filter(|it| !cx.is_ahead(*it)).max();
+            present.unwrap_or(cx.now)
+        }
+    };
+    let mut give_up = since.after(bounds::SERVED_WAIT_MAX.min(life));
     if planted::is(Bug::NeverUnserved) {
         give_up = WallMs(u64::MAX);
     }

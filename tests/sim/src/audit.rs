@@ -317,7 +317,10 @@ impl<'a> Reading<'a> {
             let waited = self.spans.unbroken(*refused, Stamp::of(envelope));
             waited.is_some_and(|waited| waited < *asked)
         });
-        if early {
+        // What a person asks for is the person's.
+        let run = self.facts.certificates.get(&certificate).and_then(|it| it.run.as_ref());
+        let asked_for = run.is_some_and(|run| run.cause == Cause::Operator);
+        if early && !asked_for {
             let what = format!("event {}: an order sooner than the CA had asked", envelope.seq);
             self.world.broken(Invariant::RetryAfterKept, what);
         }

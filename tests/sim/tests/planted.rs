@@ -32,7 +32,7 @@ fn every_invariant_is_named_by_a_planted_bug_or_a_reason_says_why_not() {
 }
 
 /// Seeds looked through for one whose many faults break something.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 400;
 
 #[test]
 fn a_failing_history_is_shrunk_to_one_that_breaks_the_same() {
