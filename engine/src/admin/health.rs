@@ -12,8 +12,8 @@ use renewd_events::id::CertificateId;
 use renewd_events::log::{bounds::ROOM_LOW_OCTETS, room_left};
 use renewd_events::store::LOW;
 use renewd_events::{Facts, WallMs};
-use renewd_replay::escape;
-use renewd_replay::status::{self, CertificateStatus, State};
+use renewd_replay::codes;
+use renewd_replay::status::{self, CertificateStatus, State, Trouble};
 use renewd_replay::why::Witnesses;
 use tokio::net::TcpStream;
 
@@ -23,8 +23,6 @@ use crate::wire::SystemClock;
 
 /// To connect to a listener of this machine.
 const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
-/// Of a failure's text in one line.
-const SAID_CHARACTERS_MAX: usize = 200;
 /// Between the end of a renewal and the next plan lies one commit of the log; a slow disk needs this.
 const PLAN_GRACE: Duration = Duration::from_millis(500);
 
@@ -134,16 +132,21 @@ fn degraded(facts: &Facts, now: WallMs) -> Vec<(String, String)> {
             let what = match row.trouble? {
                 // The evidence in the log may name a more exact cause.
                 _ if failed => format!("its last renewal failed: renewd why {}", row.name),
-                trouble => format!("{} {}", trouble.code, trouble.sentence),
+                trouble => words(&trouble),
             };
             Some((format!("certificate/{}", row.name), what))
         })
         .collect();
-    all.extend(facts.engine.set_aside.iter().map(|((stream, actor), aside)| {
-        let said = escape::field(&aside.text, SAID_CHARACTERS_MAX);
-        (stream.to_string(), format!("{actor} leaves it alone until a restart (R0805): {said}"))
+    all.extend(facts.engine.set_aside.keys().map(|(stream, actor)| {
+        (stream.to_string(), format!("{actor} leaves it alone until a restart (R0805)"))
     }));
     all
+}
+
+/// The cause in our own words: what other servers said is for `renewd why`, not for every monitor.
+fn words(trouble: &Trouble) -> String {
+    let title = codes::find(&trouble.code).map_or("", |code| code.title);
+    format!("{} {title}", trouble.code)
 }
 
 /// Why this certificate cannot be served everywhere it is wanted; nothing when it is.
@@ -159,7 +162,7 @@ pub(super) fn unserved(row: &CertificateStatus) -> Option<String> {
     } else if row.expired {
         Some("it has expired".to_owned())
     } else if !missing.is_empty() {
-        let why = row.trouble.as_ref().map_or("", |trouble| &trouble.sentence);
+        let why = row.trouble.as_ref().map_or_else(String::new, words);
         Some(format!("the newest was not seen at {}: {why}", missing.join(", ")))
     } else {
         None

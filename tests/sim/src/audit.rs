@@ -165,6 +165,12 @@ impl<'a> Reading<'a> {
                 let renewal = envelope.renewal.unwrap_or_default();
                 *self.orders.entry(renewal).or_default() += 1;
             }
+            // It took one sooner, from a person: what it had asked before is over.
+            Event::Order(OrderEvent::OrderCreated { .. }) => {
+                let order = self.facts.orders.get(&OrderId(envelope.stream.id));
+                let request = order.and_then(|order| order.request.as_ref());
+                request.map(|request| self.floors.remove(&request.certificate));
+            }
             Event::Order(OrderEvent::OrderRequestUnresolved { .. }) => self.unresolved(envelope),
             Event::Engine(_)
             | Event::Clock(_)
