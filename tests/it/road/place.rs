@@ -59,7 +59,7 @@ fn a_port_in_use_is_left_alone_and_opened_when_it_is_free() {
     let listed = site.host.run(&["list", "bindings", "--json"]).unwrap().stdout;
     let listed: Value = serde_json::from_str(&listed).unwrap();
     for row in listed["data"].as_array().unwrap() {
-        assert_eq!(row["served"], "no", "{row}");
+        assert_eq!(row["served"], false, "{row}");
     }
     let why = site.host.run(&["why", "taken"]).unwrap().stdout;
     assert!(why.contains("not seen anywhere"), "{why}");
