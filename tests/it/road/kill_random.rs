@@ -43,7 +43,7 @@ fn a_program_that_forgets_its_state_is_found_from_the_cas_side() {
     );
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-    let order = Order { kills: 12, seed: 1, lanes: 1, program: Some(script) };
+    let order = Order { kills: 6, seed: 1, lanes: 1, program: Some(script) };
     let kept = Mutex::new(Vec::new());
     let totals = kill::run(order, &|line| {
         println!("{line}");

@@ -28,6 +28,8 @@ const NAMES: [&[&str]; 3] =
     [&["a.kill.test"], &["b.kill.test", "www.b.kill.test"], &["c.kill.test"]];
 /// The last life: retries of a validation that met a dead process double from one second on.
 const LAST_LIFE_MAX: Duration = Duration::from_secs(300);
+/// The last life of another program: it may have no end to wait for.
+const WORSE_LIFE_MAX: Duration = Duration::from_secs(60);
 /// From a start until its listeners are open.
 const SERVED_TIME_MAX: Duration = Duration::from_secs(120);
 /// The drain of six actors and one commit.
@@ -64,6 +66,7 @@ pub(super) fn run(seed: u64, kills: u64, program: Option<&Path>) -> Result<Outco
     let mut round = Round::start(seed)?;
     if let Some(program) = program {
         round.site.host.set_binary(program);
+        round.last_life_max = WORSE_LIFE_MAX;
     }
     for _ in 0..kills {
         round.live_and_die()?;
@@ -108,6 +111,7 @@ struct Round {
     door: Door,
     watch: Watch,
     lives: Vec<Life>,
+    last_life_max: Duration,
     complaints: Vec<String>,
     /// The CA does not answer any more.
     silent: bool,
@@ -150,6 +154,7 @@ impl Round {
             site,
             door,
             watch,
+            last_life_max: LAST_LIFE_MAX,
             lives: Vec::new(),
             complaints: Vec::new(),
             silent: false,
@@ -214,7 +219,7 @@ impl Round {
     /// Lets this life end its renewals, ends it in order, and judges.
     fn settle(&mut self, mut renewd: Process, began: WallMs) -> Result<Outcome, HarnessError> {
         let asked = self.site.pebble.count(ORDER_LOOK);
-        let rest = renewd.wait_until("the end of all renewals", LAST_LIFE_MAX, |_| {
+        let rest = renewd.wait_until("the end of all renewals", self.last_life_max, |_| {
             self.watch.at_rest(NAMES.len()).then_some(())
         });
         if let Err(cause) = rest {
