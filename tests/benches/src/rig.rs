@@ -81,7 +81,8 @@ pub(crate) fn wait_for(
     count: usize,
     bound: Duration,
 ) -> Result<(), BenchError> {
-    let needle = format!("\"message\":\"{event}\"");
+    // A line names its event and goes on with a sentence.
+    let needle = format!("\"message\":\"{event}: ");
     let what = format!("{count} times {event}");
     Ok(renewd.wait_until(&what, bound, |renewd| {
         (renewd.stderr().matches(&needle).count() >= count).then_some(())
