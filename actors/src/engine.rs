@@ -178,7 +178,9 @@ impl Engine {
             return Ok(());
         }
         let stopping = EngineEvent::EngineStopping { reason };
-        let asked = journal.append(ours(vec![fact(StreamId::ENGINE, stopping, None, None)])).await;
+        let asked = journal
+            .append(Batch::of_engine(vec![fact(StreamId::ENGINE, stopping, None, None)]))
+            .await;
         if let Some(crew) = &crew {
             crew.timers.abort();
         }
@@ -193,7 +195,7 @@ impl Engine {
         }
         asked?;
         let stopped = fact(StreamId::ENGINE, EngineEvent::EngineStopped, None, None);
-        journal.append(ours(vec![stopped])).await?;
+        journal.append(Batch::of_engine(vec![stopped])).await?;
         journal.close().await.map_err(|cause| AppendError::ReadOnly(cause).into())
     }
 }
@@ -340,10 +342,6 @@ fn previous(facts: &Facts, rules: &Rules) -> Previous {
     }
 }
 
-fn ours(events: Vec<NewEvent>) -> Batch {
-    Batch::of_engine(events)
-}
-
 fn announcer(inboxes: Arc<Inboxes>) -> Announcer {
     Box::new(move |facts, folded| inboxes.announce(facts, folded))
 }
@@ -353,7 +351,7 @@ pub(crate) async fn timers(hive: Arc<Hive>, fatal: watch::Sender<Option<String>>
     let record = |events: Vec<EngineEvent>| {
         let journal = hive.journal.clone();
         let events = events.into_iter().map(|event| fact(StreamId::ENGINE, event, None, None));
-        let batch = ours(events.collect());
+        let batch = Batch::of_engine(events.collect());
         tokio::spawn(async move { drop(journal.append(batch).await) });
     };
     let actor = ActorName::Engine;
@@ -369,7 +367,11 @@ pub(crate) async fn timers(hive: Arc<Hive>, fatal: watch::Sender<Option<String>>
         let journal = teller.journal.clone();
         tokio::spawn(async move {
             let event = ClockEvent::WallClockJumped { delta_ms };
-            drop(journal.append(ours(vec![fact(StreamId::CLOCK, event, None, None)])).await);
+            drop(
+                journal
+                    .append(Batch::of_engine(vec![fact(StreamId::CLOCK, event, None, None)]))
+                    .await,
+            );
         });
     };
     let count = run_timers(&hive.timers, hive.ports.time.as_ref(), wake, jumped, failed).await;

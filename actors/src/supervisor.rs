@@ -155,14 +155,7 @@ pub(crate) fn record(journal: Journal, event: EngineEvent) {
 
 /// What is told of the installation, on its stream: nobody decided it on a state.
 fn batch(event: EngineEvent) -> Batch {
-    Batch {
-        actor: ActorName::Engine,
-        incarnation: 1,
-        expected: Vec::new(),
-        events: vec![fact(StreamId::ENGINE, event, None, None)],
-        trace: None,
-        wish: false,
-    }
+    Batch::of_engine(vec![fact(StreamId::ENGINE, event, None, None)])
 }
 
 async fn spawn(
