@@ -15,6 +15,9 @@ use renewd_events::{Durable, EffectId, Event, Facts, Subject, WallMs};
 use crate::bounds;
 use crate::effect::{Effect, EffectKey, Outcome};
 
+/// The pauses between tries; `status` tells the next one by the same rule.
+pub use renewd_replay::status::backoff;
+
 /// What decisions rest on besides facts.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -233,13 +236,6 @@ impl Session {
         };
         looks.not_before = now.after(looks.asked.unwrap_or_default().max(own));
     }
-}
-
-/// `first` doubled for each failure after the first, never above `max`, never zero: saturating, since
-/// an overflow here once made a server hammer its CA (CVE-2025-55753).
-pub fn backoff(first: Duration, max: Duration, failures: u32) -> Duration {
-    let doubled = 2u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    first.saturating_mul(doubled).min(max).max(Duration::from_millis(1))
 }
 
 /// A number in `0..span` that is the same for the same parts: jitter that a restart does not re-roll.

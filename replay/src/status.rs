@@ -24,6 +24,7 @@ use crate::why::case::{self, Found};
 pub use doing::{Doing, doing};
 pub(crate) use next::is_due;
 pub use place::{BindingStatus, Proof, Served};
+pub use retry::backoff;
 
 /// The schema of this JSON; within `/1` fields are only added.
 pub const SCHEMA: &str = "renewd.status/1";

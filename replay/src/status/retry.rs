@@ -41,10 +41,11 @@ pub(super) fn ahead(
     now.after(max)
 }
 
-/// `first` doubled for each failure after the first, at most `max`.
-fn backoff(first: Duration, max: Duration, failures: u32) -> Duration {
-    let doubled = 2_u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    first.saturating_mul(doubled).min(max)
+/// `first` doubled for each failure after the first, never above `max`, never zero: saturating, since
+/// an overflow here once made a server hammer its CA (CVE-2025-55753).
+pub fn backoff(first: Duration, max: Duration, failures: u32) -> Duration {
+    let doubled = 2u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(doubled).min(max).max(Duration::from_millis(1))
 }
 
 /// A question that failed at `since` and is asked again, in a new life of the process from its start on.
