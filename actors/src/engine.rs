@@ -245,7 +245,8 @@ impl Handle {
     pub async fn renew(&self, name: &str, by: &str) -> Result<Vec<Arc<Envelope>>, EngineError> {
         let certificate = {
             let facts = self.hive.read();
-            let found = facts.certificates.iter().find(|(_, c)| c.name() == name && !c.orphaned);
+            let found =
+                facts.certificates.iter().find(|(_, c)| c.name() == name && c.orphaned.is_none());
             found.map(|(id, _)| *id)
         };
         let Some(id) = certificate else {

@@ -69,12 +69,9 @@ mod tests {
     use crate::acme::Roots;
     use crate::settings::{AccountSettings, BindingSettings, CertificateSettings};
     use crate::vault::KeySource;
-    use renewd_events::WallMs;
     use renewd_events::binding::Binding;
     use renewd_events::certificate::{Certificate, Issue, Leaf, LifeLeft};
-    use renewd_events::id::{
-        BootNo, CertificateName, Fingerprint, Generation, Hash, KeyRef, OrderId,
-    };
+    use renewd_events::id::{BootNo, CertificateName, Generation, Hash, KeyRef, OrderId};
 
     fn builtin(address: &str) -> Target {
         Target::Builtin { address: address.to_owned() }
@@ -107,24 +104,12 @@ mod tests {
 
     /// Everything that these settings name is in place, as issue 2.
     fn all_deployed(settings: &Settings) -> Facts {
-        let leaf = Leaf {
-            chain: Hash::default(),
-            fingerprint: Fingerprint::default(),
-            spki: Hash::default(),
-            serial: String::new(),
-            ari_id: None,
-            not_before: WallMs(0),
-            not_after: WallMs(0),
-            issuer: String::new(),
-            names: Vec::new(),
-            certificates: 1,
-        };
         let issue = Issue {
             generation: Generation(2),
             order: OrderId::default(),
             key_ref: KeyRef("key".to_owned()),
             spki: Hash::default(),
-            leaf,
+            leaf: Leaf::default(),
         };
         let mut facts = Facts::default();
         for certificate in &settings.certificates {

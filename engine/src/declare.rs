@@ -40,7 +40,7 @@ pub fn declarations(settings: &Settings, facts: &Facts) -> Vec<NewEvent> {
         events.extend(bindings(id, &certificate.bindings, facts));
     }
     for (id, known) in &facts.certificates {
-        if !wanted.contains(id) && !known.orphaned && known.declared.is_some() {
+        if !wanted.contains(id) && known.orphaned.is_none() && known.declared.is_some() {
             events.push(said(*id, CertificateEvent::CertificateOrphaned));
             events.extend(bindings(*id, &[], facts));
         }
@@ -112,7 +112,8 @@ fn declare(
         life_left: certificate.life_left,
     };
     let known = facts.certificates.get(&id);
-    let same = known.is_some_and(|c| c.declared.as_ref() == Some(&declaration) && !c.orphaned);
+    let same =
+        known.is_some_and(|c| c.declared.as_ref() == Some(&declaration) && c.orphaned.is_none());
     (!same).then(|| said(id, CertificateEvent::CertificateDeclared(declaration)))
 }
 

@@ -1,15 +1,19 @@
 //! A certificate lineage: what is configured, what was issued, and the renewal in progress.
 
+mod issue;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AccountId, CertificateId, DnsName, Fingerprint, Generation, Hash, KeyRef, OrderId, RenewalId,
+    AccountId, CertificateId, DnsName, Fingerprint, Generation, KeyRef, OrderId, RenewalId,
 };
 use crate::intent::{Anomaly, Durable, Meta};
 use crate::planted::{self, Bug};
 use crate::problem::Problem;
 use crate::schedule::Cause;
 use crate::time::WallMs;
+
+pub use issue::{Issue, Leaf};
 
 /// The kind of problem of a renewal that ends because the configuration no longer names its certificate.
 pub const NOT_CONFIGURED: &str = "not-configured";
@@ -93,8 +97,8 @@ pub struct Declaration {
 impl Declaration {
     /// Whether the CA is asked for the same: what is left of the declaration is this host's own business.
     pub fn asks_the_same_as(&self, other: &Self) -> bool {
-        let request = |it: &Self| (it.account, it.identifiers.clone(), it.profile.clone());
-        request(self) == request(other)
+        (self.account, &self.identifiers, &self.profile)
+            == (other.account, &other.identifiers, &other.profile)
     }
 }
 
@@ -119,46 +123,6 @@ pub struct KeyRequest {
     pub key_ref: KeyRef,
     /// The names of the CSR.
     pub identifiers: Vec<DnsName>,
-}
-
-/// One issued certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Issue {
-    /// Which issue of the lineage.
-    pub generation: Generation,
-    /// The order it came from.
-    pub order: OrderId,
-    /// The vault's name of its key.
-    pub key_ref: KeyRef,
-    /// SHA-256 of its public key.
-    pub spki: Fingerprint,
-    /// What the chain says.
-    pub leaf: Leaf,
-}
-
-/// What a downloaded chain says about its first certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leaf {
-    /// SHA-256 of the PEM chain; also its name in the store.
-    pub chain: Hash,
-    /// SHA-256 of the certificate.
-    pub fingerprint: Fingerprint,
-    /// SHA-256 of its public key.
-    pub spki: Fingerprint,
-    /// Serial number, hexadecimal.
-    pub serial: String,
-    /// Its name for renewal information (RFC 9773 §4.1); absent without an AKI.
-    pub ari_id: Option<String>,
-    /// Valid from.
-    pub not_before: WallMs,
-    /// Valid to.
-    pub not_after: WallMs,
-    /// The issuer's name.
-    pub issuer: String,
-    /// The DNS names in it, sorted.
-    pub names: Vec<String>,
-    /// Certificates in the chain.
-    pub certificates: u8,
 }
 
 /// How far the key of a renewal is.
@@ -241,10 +205,8 @@ pub struct Failure {
 pub struct Certificate {
     /// What the configuration says.
     pub declared: Option<Declaration>,
-    /// The configuration no longer names it.
-    pub orphaned: bool,
-    /// When that was seen.
-    pub orphaned_at: Option<WallMs>,
+    /// Since when the configuration no longer names it.
+    pub orphaned: Option<WallMs>,
     /// How many renewals were begun.
     pub renewals: u32,
     /// The renewal in progress.
@@ -291,6 +253,11 @@ impl Certificate {
         }
     }
 
+    /// When the newest issue expires.
+    pub fn expires(&self) -> Option<WallMs> {
+        self.current.as_ref().map(|issue| issue.leaf.not_after)
+    }
+
     /// The newest issue is of another CA than the configured one.
     pub fn ca_changed(&self) -> bool {
         match (&self.asked, &self.declared) {
@@ -306,19 +273,15 @@ impl Certificate {
                 // Another request is another thing: what was said of the last one holds no more. Any other
                 // edit leaves the CA's Retry-After and the back-off as they are.
                 let same = self.declared.as_ref().is_some_and(|it| it.asks_the_same_as(declared));
-                let put_back =
-                    self.failure.as_ref().is_some_and(|it| it.problem.kind == NOT_CONFIGURED);
-                if !same || put_back {
+                let failed = self.failure.as_ref().map(|it| it.problem.kind.as_str());
+                if !same || failed == Some(NOT_CONFIGURED) {
                     self.failure = None;
                     self.failures = 0;
                 }
                 self.declared = Some(declared.clone());
-                self.orphaned = false;
+                self.orphaned = None;
             }
-            CertificateEvent::CertificateOrphaned => {
-                self.orphaned = true;
-                self.orphaned_at = Some(meta.at);
-            }
+            CertificateEvent::CertificateOrphaned => self.orphaned = Some(meta.at),
             CertificateEvent::RenewalStarted { number, cause, attempt, replaces } => {
                 self.renewals = *number;
                 self.run = Some(Run {

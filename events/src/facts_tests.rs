@@ -237,10 +237,10 @@ fn a_certificate_that_is_put_back_into_the_configuration_is_ordered_at_once() {
         started(&mut facts, ID, NOW + 2);
         let code = "R0333".to_owned();
         say(&mut facts, NOW + 3, ID, CertificateEvent::RenewalFailed { code, problem });
-        assert_eq!(facts.certificates.get(&ID).unwrap().orphaned_at, Some(WallMs(NOW + 1)));
+        assert_eq!(facts.certificates.get(&ID).unwrap().orphaned, Some(WallMs(NOW + 1)));
         declared(&mut facts, ID, ACCOUNT);
         let certificate = facts.certificates.get(&ID).unwrap();
-        (certificate.orphaned, certificate.failures)
+        (certificate.orphaned.is_some(), certificate.failures)
     };
     assert_eq!(put_back(crate::certificate::NOT_CONFIGURED), (false, 0));
     assert_eq!(put_back("rateLimited"), (false, 1));

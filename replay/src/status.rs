@@ -174,7 +174,7 @@ pub(crate) fn row(
 ) -> CertificateStatus {
     let bindings: Vec<BindingStatus> =
         facts.bindings_of(id).map(|(_, binding)| place::of(facts, it, binding)).collect();
-    let expires = it.current.as_ref().map(|issue| issue.leaf.not_after);
+    let expires = it.expires();
     CertificateStatus {
         name: escape::text(it.name()),
         id,
@@ -218,7 +218,7 @@ fn state(
     let aside = found.is_some_and(|found| found.code == codes::SET_ASIDE);
     if it.anomaly.is_some() || aside {
         State::Broken
-    } else if it.orphaned {
+    } else if it.orphaned.is_some() {
         State::Orphan
     } else if unserved {
         State::NotServed

@@ -92,7 +92,7 @@ fn ari(
     let effect = Effect::ReadWindow(id, declared.account, ari_id.clone());
     let looks = session.looks(&effect.key());
     let known = schedule.window.as_ref().is_some_and(|window| window.ari_id == *ari_id);
-    let life = issue.leaf.not_after.since(issue.leaf.not_before);
+    let life = issue.leaf.life();
     let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at)).unwrap_or_default();
     let first = if facts.engine.booted_at > renewed {
         // An unknown window soon, ten a second over the fleet; a known one within the hour.

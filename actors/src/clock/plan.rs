@@ -61,7 +61,7 @@ pub fn plan(
     cx: &Context,
 ) -> Option<Plan> {
     let declared = certificate.declared.as_ref()?;
-    if certificate.orphaned {
+    if certificate.orphaned.is_some() {
         return None;
     }
     let attempt = certificate.failures.saturating_add(1);
@@ -99,7 +99,7 @@ fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Contex
     if planted::is(Bug::PolicyUnbounded) {
         return plan;
     }
-    let life = issue.leaf.not_after.since(issue.leaf.not_before);
+    let life = issue.leaf.life();
     let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at));
     let floor = renewed.map_or(WallMs(0), |at| at.after(life / 4));
     Plan { at: plan.at.max(floor), ..plan }
@@ -108,7 +108,7 @@ fn not_at_once(plan: Plan, certificate: &Certificate, issue: &Issue, cx: &Contex
 /// When an issue that cannot be served is replaced: now, unless the one before it was replaced not long
 /// before; then after twice that time, within bounds.
 fn lost_at(certificate: &Certificate, issue: &Issue, cx: &Context) -> WallMs {
-    let life = issue.leaf.not_after.since(issue.leaf.not_before);
+    let life = issue.leaf.life();
     let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at));
     let (Some(renewed), Some(before)) = (renewed, certificate.renewed_before) else {
         return cx.now;
@@ -132,7 +132,7 @@ fn by_window(
     cx: &Context,
 ) -> Plan {
     let leaf = &issue.leaf;
-    let life = leaf.not_after.since(leaf.not_before);
+    let life = leaf.life();
     let mut at = in_window(id, window);
     // A window so late that nothing could go wrong any more is not followed.
     if at > leaf.not_after.before(life / 10) {
@@ -159,7 +159,7 @@ fn in_window(id: CertificateId, window: &Window) -> WallMs {
 
 fn by_life(id: CertificateId, declared: &Declaration, issue: &Issue, attempt: u32) -> Plan {
     let leaf = &issue.leaf;
-    let life = leaf.not_after.since(leaf.not_before);
+    let life = leaf.life();
     match declared.life_left {
         LifeLeft::Share(part, whole) => {
             let left = if life < SHORT_LIFE {

@@ -113,7 +113,7 @@ fn other_names_are_due_now_and_an_orphan_never() {
     it.declared.as_mut().unwrap().identifiers.push(DnsName::parse("b.test").unwrap());
     let planned = plan(ID, &it, false, &Schedule::default(), &context()).unwrap();
     assert_eq!((planned.at, planned.cause), (NOW, Cause::NamesChanged));
-    it.orphaned = true;
+    it.orphaned = Some(NOW);
     assert_eq!(plan(ID, &it, false, &Schedule::default(), &context()), None);
 }
 

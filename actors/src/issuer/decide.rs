@@ -46,7 +46,7 @@ pub(super) fn decide(
     }
     match &certificate.run {
         Some(run) => carry_on(facts, id, certificate, run, session, cx),
-        None if certificate.orphaned => Decision::none(),
+        None if certificate.orphaned.is_some() => Decision::none(),
         None => begin(facts, id, certificate, declared, session, cx),
     }
 }
@@ -125,7 +125,7 @@ fn is_due_by_our_clock_alone(
     let fresh = session.ahead.is_some_and(|it| it.seen_for < bounds::WRONG_CLOCK_RETRY);
     let renewed = certificate.renewed_at.filter(|at| !cx.is_ahead(*at));
     let young = renewed.zip(certificate.current.as_ref()).is_some_and(|(renewed, issue)| {
-        let life = issue.leaf.not_after.since(issue.leaf.not_before);
+        let life = issue.leaf.life();
         cx.now < renewed.after(life / 2)
     });
     fresh || young
@@ -210,7 +210,7 @@ fn carry_on(
         return fail(id, run, Step::Key, problem);
     }
     let Some((order_id, order)) = facts.order_of(id) else {
-        if certificate.orphaned {
+        if certificate.orphaned.is_some() {
             return fail(id, run, Step::Order, &not_configured());
         }
         if let (KeyStep::Created { .. }, Some(declared)) = (&run.key, &certificate.declared) {
@@ -252,9 +252,7 @@ fn served(
         .certificates
         .get(&id)
         .and_then(|c| c.current.as_ref())
-        .map_or(bounds::SERVED_WAIT_MAX, |issue| {
-            issue.leaf.not_after.since(issue.leaf.not_before) / 4
-        });
+        .map_or(bounds::SERVED_WAIT_MAX, |issue| issue.leaf.life() / 4);
     // After the clock was set back, from then or from the start of this life: the Binder needs a moment to
     // look. A jump that just was is not in the log yet, and brings us here again when it is.
     let since = match cx.is_ahead(adopted) {
@@ -296,7 +294,7 @@ pub(super) fn fail(id: CertificateId, run: &Run, step: Step, problem: &Problem) 
 /// Whether a certificate is over when it comes. By our clock, unless that runs far ahead of the CA's: then
 /// by the CA's, but never to the loss of one that lives longer, for the CA's may be the wrong one.
 fn is_over(leaf: &Leaf, certificate: &Certificate, session: &Session, cx: &Context) -> bool {
-    let present = certificate.current.as_ref().map(|issue| issue.leaf.not_after);
+    let present = certificate.expires();
     let better = present.is_none_or(|present| leaf.not_after > present);
     let now = if better { session.by_ca(cx.now) } else { cx.now };
     leaf.not_after <= now
@@ -350,7 +348,7 @@ pub(super) fn may_order_again(facts: &Facts, id: CertificateId, run: &Run) -> bo
 
 /// Whether the configuration no longer names it.
 pub(super) fn is_orphaned(facts: &Facts, id: CertificateId) -> bool {
-    facts.certificates.get(&id).is_some_and(|certificate| certificate.orphaned)
+    facts.certificates.get(&id).is_some_and(|certificate| certificate.orphaned.is_some())
 }
 
 /// Why nothing more is ordered for it.

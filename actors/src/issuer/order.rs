@@ -168,8 +168,7 @@ fn processing(
     cx: &Context,
 ) -> Decision {
     let looks = session.looks(&effect.key());
-    let issue = facts.certificates.get(&id).and_then(|it| it.current.as_ref());
-    let served_until = issue.map(|issue| issue.leaf.not_after);
+    let served_until = facts.certificates.get(&id).and_then(Certificate::expires);
     if let Some(problem) = not_issued(order, served_until, looks, cx) {
         return fail(id, run, Step::Finalize, &problem);
     }

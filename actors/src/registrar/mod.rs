@@ -55,6 +55,6 @@ impl Role for Registrar {
 
 /// An account of a CA that no certificate is configured with any more is left alone.
 fn is_wanted(facts: &Facts, account: AccountId) -> bool {
-    let declared = facts.certificates.values().filter(|certificate| !certificate.orphaned);
+    let declared = facts.certificates.values().filter(|certificate| certificate.orphaned.is_none());
     declared.filter_map(|certificate| certificate.declared.as_ref()).any(|d| d.account == account)
 }

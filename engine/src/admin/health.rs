@@ -211,7 +211,7 @@ fn without_next_action(handle: &Handle) -> Vec<String> {
         .iter()
         .filter(|(id, it)| {
             it.declared.is_some()
-                && !it.orphaned
+                && it.orphaned.is_none()
                 && it.anomaly.is_none()
                 && it.run.is_none()
                 && account_is_there(&facts, **id)

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::cli::story;
     use renewd_events::certificate::{Issue, Leaf};
-    use renewd_events::id::{CertificateName, Fingerprint, Generation, Hash, KeyRef, OrderId};
+    use renewd_events::id::{CertificateName, Generation, Hash, KeyRef, OrderId};
     use renewd_replay::why::Witnesses;
 
     fn data(facts: &Facts, witnesses: &Witnesses, kind: Kind) -> Value {
@@ -261,18 +261,7 @@ mod tests {
         let (mut facts, envelopes) = story::failing();
         let witnesses = story::witnesses(&envelopes);
         let id = CertificateName::parse("example").unwrap().id();
-        let leaf = Leaf {
-            chain: Hash::default(),
-            fingerprint: Fingerprint::default(),
-            spki: Hash::default(),
-            serial: String::new(),
-            ari_id: None,
-            not_before: WallMs(0),
-            not_after: WallMs(1_800_000_000_000),
-            issuer: String::new(),
-            names: Vec::new(),
-            certificates: 1,
-        };
+        let leaf = Leaf { not_after: WallMs(1_800_000_000_000), ..Leaf::default() };
         facts.certificates.get_mut(&id).unwrap().current = Some(Issue {
             generation: Generation(3),
             order: OrderId::default(),

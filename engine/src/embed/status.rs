@@ -36,7 +36,7 @@ pub(super) fn status(facts: &Facts) -> Vec<CertificateStatus> {
     let mut all: Vec<CertificateStatus> = facts
         .certificates
         .iter()
-        .filter(|(_, certificate)| !certificate.orphaned)
+        .filter(|(_, certificate)| certificate.orphaned.is_none())
         .map(|(id, certificate)| one(certificate, facts.schedules.get(id)))
         .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));

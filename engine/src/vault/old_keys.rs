@@ -71,7 +71,7 @@ fn is_over(facts: &Facts, id: CertificateId, certificate: &Certificate, of: u32)
 mod tests {
     use renewd_events::WallMs;
     use renewd_events::certificate::{Issue, Leaf, Run};
-    use renewd_events::id::{CertificateName, Fingerprint, Generation, Hash, OrderId};
+    use renewd_events::id::{CertificateName, Generation, Hash, OrderId};
     use renewd_events::schedule::Cause;
 
     use super::*;
@@ -86,24 +86,12 @@ mod tests {
 
     /// The newest issue is of renewal `current`, and `renewals` were begun.
     fn facts(current: u32, renewals: u32) -> Facts {
-        let leaf = Leaf {
-            chain: Hash::default(),
-            fingerprint: Fingerprint::default(),
-            spki: Hash::default(),
-            serial: String::new(),
-            ari_id: None,
-            not_before: WallMs(0),
-            not_after: WallMs(0),
-            issuer: String::new(),
-            names: Vec::new(),
-            certificates: 1,
-        };
         let issue = Issue {
             generation: Generation(2),
             order: OrderId::default(),
             key_ref: key(current),
             spki: Hash::default(),
-            leaf,
+            leaf: Leaf::default(),
         };
         let mut facts = Facts::default();
         let web = facts.certificates.entry(id()).or_default();

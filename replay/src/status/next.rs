@@ -62,11 +62,11 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
         return again;
     }
     // What is said of an engine that has ended is what it will do when it runs again.
-    if super::place::is_shut(facts, id) && it.current.is_some() && !it.orphaned {
+    if super::place::is_shut(facts, id) && it.current.is_some() && it.orphaned.is_none() {
         let why = "the engine is not running: a person must start it".to_owned();
         return action(None, "serve it again, as soon as the engine runs", why);
     }
-    if let Some(again) = retry::place(facts, id, now).filter(|_| !it.orphaned) {
+    if let Some(again) = retry::place(facts, id, now).filter(|_| it.orphaned.is_none()) {
         return again;
     }
     if let Some((order, until)) = super::slow::issuing(facts, id, now) {
@@ -77,7 +77,7 @@ pub(super) fn next(facts: &Facts, id: CertificateId, it: &Certificate, now: Wall
         let why = format!("this renewal began because {}", sentence::cause(run_cause(it)));
         return action(None, &doing.what, why);
     }
-    if it.orphaned {
+    if it.orphaned.is_some() {
         return action(None, "nothing", "the configuration no longer names it".to_owned());
     }
     if let Some(waits) = account_action(facts, it, now) {

@@ -27,11 +27,9 @@ pub fn issuing_max(since: WallMs, served_until: Option<WallMs>) -> Duration {
 
 /// An order of this certificate that is issued for longer than usual, and until when it is waited for.
 pub(crate) fn issuing(facts: &Facts, id: CertificateId, now: WallMs) -> Option<(&Order, WallMs)> {
-    let it = facts.certificates.get(&id)?;
-    let run = it.run.as_ref().filter(|run| run.adopted.is_none())?;
-    let (_, order) = facts.order_of(id).filter(|(order, _)| Some(*order) == run.order)?;
+    let served_until = facts.certificates.get(&id)?.expires();
+    let (_, order) = facts.order_of(id)?;
     let long = order.phase == Phase::Processing && now.since(order.since) >= ISSUING_LONG;
-    let served_until = it.current.as_ref().map(|issue| issue.leaf.not_after);
     long.then(|| (order, order.since.after(issuing_max(order.since, served_until))))
 }
 

@@ -72,7 +72,7 @@ fn anomaly(facts: &Facts, it: &Certificate) -> Option<Found> {
 }
 
 fn orphan(it: &Certificate) -> Option<Found> {
-    it.orphaned.then(|| Found {
+    it.orphaned.map(|since| Found {
         code: codes::NOT_CONFIGURED,
         sentence: format!(
             "{} is no longer in the configuration: it is kept and not renewed.",
@@ -80,7 +80,7 @@ fn orphan(it: &Certificate) -> Option<Found> {
         ),
         remedy: "put it back into the configuration, or leave it".to_owned(),
         evidence: Vec::new(),
-        since: it.orphaned_at.unwrap_or_default(),
+        since,
         tries: 0,
     })
 }

@@ -275,7 +275,8 @@ fn without_action(world: &World) -> Vec<String> {
         let account = facts.accounts.get(&id);
         let usable = account.is_some_and(|a| a.url().is_some() && a.terms_are_accepted());
         let full = facts.runs.len() >= world.plan.parallel;
-        let wanted = facts.certificates.iter().filter(|(_, certificate)| !certificate.orphaned);
+        let wanted =
+            facts.certificates.iter().filter(|(_, certificate)| certificate.orphaned.is_none());
         let without = wanted.filter_map(|(id, certificate)| {
             let planned = facts.schedules.get(id).is_some_and(|s| s.planned.is_some());
             let running = certificate.run.is_some();

@@ -251,7 +251,7 @@ fn strays(out: &mut String, strays: &[Envelope]) {
 
 /// What may have happened in lost events, and how it is found out.
 fn asked(out: &mut String, facts: &Facts) {
-    let wanted = facts.certificates.values().filter(|certificate| !certificate.orphaned);
+    let wanted = facts.certificates.values().filter(|certificate| certificate.orphaned.is_none());
     let names: Vec<&str> = wanted.map(|certificate| certificate.name()).collect();
     let more = match names.len().saturating_sub(NAMES_MAX) {
         0 => String::new(),
